@@ -502,7 +502,7 @@ pub(crate) fn whole(value: Json, field: &str) -> Json {
 }
 
 /// A hostile key must not be echoed at any length, nor begin a line of a log.
-pub(super) fn shown(key: &str) -> String {
+pub(crate) fn shown(key: &str) -> String {
     key.chars().filter(|letter| !text::is_unfit(*letter)).take(64).collect()
 }
 

@@ -45,6 +45,9 @@ pub struct Known {
     pub emails: Vec<FormerEmail>,
     /// The ids of what was its own: identities, invitations, registrations.
     pub ids: Vec<String>,
+    /// Addresses that whoever registered the account gave it, and that nobody has proved: they may be somebody else's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claimed: Vec<String>,
 }
 
 /// An address that an account has had.

@@ -47,13 +47,18 @@ pub fn read(text: &str, limits: Limits) -> Result<Json> {
     if text.len() > limits.bytes {
         return Err(Error::new(Reason::InvalidJson, format!("the input is longer than {} bytes", limits.bytes)));
     }
+    parse(text, limits).map_err(|wrong| Error::new(Reason::InvalidJson, format!("the input {wrong}")))
+}
+
+/// The same of a text that is short enough; what is wrong begins with a verb.
+pub fn parse(text: &str, limits: Limits) -> std::result::Result<Json, String> {
     let mut source = serde_json::Deserializer::from_str(text);
     let limits = Limits { values: limits.values.min(Limits::QUESTION.values.max(text.len() / 4)), ..limits };
     let left = Cell::new(limits.values);
     let value = Part { left: &left, depth: 0, limits }.deserialize(&mut source);
     value.and_then(|value| source.end().map(|()| value)).map_err(|problem| {
         let refusal = if problem.classify() == Category::Data { "is not accepted" } else { "is not valid JSON" };
-        Error::new(Reason::InvalidJson, format!("the input {refusal}: {problem}"))
+        format!("{refusal}: {problem}")
     })
 }
 

@@ -31,7 +31,11 @@ pub fn name(text: &str, max: usize) -> Result<String, Invalid> {
 
 /// Parses what somebody writes in several lines: 1 to `max` characters, trimmed and in NFC, with tabs and ends of lines, which become `\n`.
 pub fn prose(text: &str, max: usize) -> Result<String, Invalid> {
-    let text: String = text.trim().chars().take(MAX_BYTES).collect();
+    let text = text.trim();
+    // What would be cut off may be all that is behind a gap.
+    if text.chars().nth(MAX_BYTES).is_some() {
+        length(text, 1, max)?;
+    }
     line_or_lines(&text.replace("\r\n", "\n"), max, "\n\t")
 }
 
@@ -376,6 +380,11 @@ mod tests {
         assert_eq!(prose("\r\n", 100).unwrap_err().code, FieldCode::TooShort);
         assert_eq!(prose(&"\r\n".repeat(1_000_000), 100).unwrap_err().code, FieldCode::TooShort);
         assert_eq!(prose(&"a".repeat(501), 500).unwrap_err().code, FieldCode::TooLong);
+        // Nothing is cut off in silence.
+        for gap in ["\n", "\r\n", " "] {
+            let long = format!("One{}Two", gap.repeat(MAX_BYTES));
+            assert_eq!(prose(&long, 500).unwrap_err().code, FieldCode::TooLong);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::{
     changes::TargetChange,
     plan::{Plan, Savepoint},
     rights::{self, kind_of},
-    target::{ResourceRecord, TargetRow},
+    target::{self, ResourceRecord, TargetRow},
 };
 use crate::model::{
     error::{Error, Reason, Result},
@@ -39,6 +39,22 @@ pub(crate) async fn require_all(plan: &Plan<'_>, changes: &[TargetChange], permi
         }
     }
     Ok(())
+}
+
+/// Refuses a row of which the caller may not set what decides about rights, before it is planned; none before, or one that was deleted: it
+/// is new.
+pub(super) async fn require_row(plan: &Plan<'_>, before: Option<TargetRow>, after: TargetRow) -> Result<()> {
+    if plan.actor.is_system() {
+        return Ok(());
+    }
+    let before = before.filter(|before| !target::is_deleted(before.table, &before.row));
+    let mut after = after;
+    if let Some(before) = &before {
+        // As it will be written: conditions may read that it was changed.
+        after.row.0[after.table.version] = Value::Int(before.table.version_of(&before.row) + 1);
+    }
+    let change = TargetChange { before, after: Some(after), relations: Vec::new(), is_established: false };
+    if touches_authority(plan, &change) { require_authority(plan, &change).await } else { Ok(()) }
 }
 
 /// Whether a change touches what the policy's conditions and scopes read (docs/rules.md, "Attributes that carry

@@ -284,7 +284,7 @@ impl Operation for CreateRegion {
 
 /// Plans a new region with its code.
 pub(super) async fn insert(region: &Region, plan: &mut Plan<'_>) -> Result<Region> {
-    rights::require_after(plan, "region:create", region).await?;
+    rights::require_after(plan, "region:create", None, region).await?;
     plan.claim("region", &region.code, region.id).await.map_err(|error| rename_field(error, "code"))?;
     Ok(plan.insert(region.clone()))
 }
@@ -387,7 +387,7 @@ impl Operation for UpdateRegion {
         after.attributes = attributes::set(plan, Region::TYPE, before.attributes.as_ref(), &change.attributes)?;
         if after != before {
             after.updated_at = plan.now;
-            rights::require_after(plan, "region:update", &after).await?;
+            rights::require_after(plan, "region:update", Some(&before), &after).await?;
             let renamed = plan.rename("region", Some(&before.code), Some(&after.code), before.id).await;
             renamed.map_err(|error| rename_field(error, "code"))?;
         }

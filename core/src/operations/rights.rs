@@ -2,9 +2,9 @@
 
 use super::{
     actor::ActorKind,
-    epochs,
+    authority, epochs,
     plan::Plan,
-    target::{ResourceRecord, TargetRow},
+    target::{self, ResourceRecord, TargetRow},
 };
 use crate::{
     model::{
@@ -81,13 +81,28 @@ pub(crate) fn fills_guarded(rules: &RuleSet, row: &TargetRow) -> bool {
     })
 }
 
-/// Refuses a row that the caller may not have as it will be. The engine asks again, about all rows; here it is
-/// asked before a name turns out to be taken.
-pub async fn require_after<R: ResourceRecord>(plan: &Plan<'_>, permission: &str, after: &R) -> Result<()> {
-    match plan.may_after(permission, &TargetRow::of(after)).await? {
-        true => Ok(()),
-        false => Err(Error::denied(permission)),
+/// Refuses a row that the caller may not have as it will be, by the permission or by what decides about rights; none before: it is new. The
+/// engine asks again, about all rows; here it is asked before a name turns out to be taken.
+pub async fn require_after<R: ResourceRecord>(
+    plan: &Plan<'_>,
+    permission: &str,
+    before: Option<&R>,
+    after: &R,
+) -> Result<()> {
+    require_row_after(plan, permission, before.map(TargetRow::of), TargetRow::of(after)).await
+}
+
+/// Exists once, whatever the record is.
+async fn require_row_after(
+    plan: &Plan<'_>,
+    permission: &str,
+    before: Option<TargetRow>,
+    after: TargetRow,
+) -> Result<()> {
+    if plan.may_after(permission, &after).await? {
+        return authority::require_row(plan, before, after).await;
     }
+    Err(Error::denied(permission))
 }
 
 /// Refuses what the caller may not do to a target. What it may not even see is not there (SEC-9).
@@ -101,7 +116,17 @@ pub async fn require_target(plan: &Plan<'_>, permission: &str, target: &TargetRo
     if is_allowed && (permission == read || plan.may(read, target).await?) {
         return Ok(());
     }
-    if plan.may(read, target).await? { Err(Error::denied(permission)) } else { Err(Error::not_found(&target.kind)) }
+    if may_know(plan, target, read).await? {
+        Err(Error::denied(permission))
+    } else {
+        Err(Error::not_found(&target.kind))
+    }
+}
+
+/// Whether the caller may know that a row is there: of one that was deleted, who may restore it.
+async fn may_know(plan: &Plan<'_>, target: &TargetRow, read: &str) -> Result<bool> {
+    let is_deleted = target::is_deleted(target.table, &target.row);
+    Ok(plan.may(read, target).await? && (!is_deleted || plan.may(&format!("{}:restore", target.kind), target).await?))
 }
 
 /// What a permission is about.

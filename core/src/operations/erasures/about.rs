@@ -61,12 +61,34 @@ impl Person {
             self.known.ids.push(id);
         }
         if self.is_account(entry) {
-            let payload = entry.payload.as_ref().map(|payload| &payload.0);
-            for (state, until) in [("before", entry.at), ("after", self.begun_at)] {
-                if let Some(email) = payload.and_then(|payload| payload.get(state)?.get("email")?.as_str()) {
-                    self.know(Claim::canonical(Claim::EMAIL, email), until);
+            self.learn_addresses(entry);
+        }
+    }
+
+    /// An address that a stranger gave the account, which it made for itself, is the person's once that was proved: anybody may register
+    /// with the address of somebody else.
+    fn learn_addresses(&mut self, entry: &AuditEntry) {
+        let parts = || [&entry.payload, &entry.facts].into_iter().flatten();
+        let said = |state: &str, field: &str| parts().find_map(|part| part.0.get(state)?.get(field));
+        let email =
+            |state| said(state, "email").and_then(Json::as_str).map(|email| Claim::canonical(Claim::EMAIL, email));
+        let is_proved = said("after", "email_verified") == Some(&Json::Bool(true));
+        let is_made = parts().all(|part| part.0.get("before").is_none_or(Json::is_null));
+        if let Some(former) = email("before").filter(|former| !self.known.claimed.contains(former)) {
+            self.know(former, entry.at);
+        }
+        match email("after") {
+            Some(email) if is_made && !is_proved && entry.actor == "anonymous" => self.known.claimed.push(email),
+            Some(email) => {
+                self.known.claimed.clear();
+                self.know(email, self.begun_at);
+            }
+            None if is_proved => {
+                for email in std::mem::take(&mut self.known.claimed) {
+                    self.know(email, self.begun_at);
                 }
             }
+            None => {}
         }
     }
 

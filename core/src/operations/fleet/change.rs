@@ -65,7 +65,7 @@ pub(in crate::operations) async fn update<R: AssetRecord>(
     }
     if after != *before {
         after = after.changed(plan.now);
-        rights::require_after(plan, &after.permission("update"), &after).await?;
+        rights::require_after(plan, &after.permission("update"), Some(before), &after).await?;
         let renamed = plan.rename(&after.claims(), Some(before.code()), Some(after.code()), before.id()).await;
         renamed.map_err(|error| rename_field(error, "code"))?;
     }

@@ -24,7 +24,7 @@ pub(in crate::operations) async fn insert<R: AssetRecord>(
         require_same_region(&asset, &user, "operator_id")?;
         assigned.push(assign(plan, &asset, &user).await?);
     }
-    rights::require_after(plan, &asset.permission("create"), &asset).await?;
+    rights::require_after(plan, &asset.permission("create"), None, &asset).await?;
     let claimed = plan.claim(&asset.claims(), asset.code(), asset.id()).await;
     claimed.map_err(|error| rename_field(error, "code"))?;
     Ok((plan.insert(asset), assigned))

@@ -121,7 +121,7 @@ impl Operation for CreateGroup {
     }
 
     async fn plan(group: &Group, (): (), plan: &mut Plan<'_>) -> Result<Group> {
-        rights::require_after(plan, "group:create", group).await?;
+        rights::require_after(plan, "group:create", None, group).await?;
         plan.claim(Group::TYPE_OF_NAMES, &group.name, group.id).await.map_err(name_taken)?;
         Ok(plan.insert(group.clone()))
     }
@@ -227,7 +227,7 @@ impl Operation for UpdateGroup {
             return Ok(before);
         }
         after.updated_at = plan.now;
-        rights::require_after(plan, "group:update", &after).await?;
+        rights::require_after(plan, "group:update", Some(&before), &after).await?;
         if after.name != before.name {
             let renamed = plan.rename(Group::TYPE_OF_NAMES, Some(&before.name), Some(&after.name), before.id).await;
             renamed.map_err(name_taken)?;

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     model::{
         check::{Checks, Invalid},
-        decode::{FieldCode, FieldError},
+        decode::{self, FieldCode, FieldError},
         import::{ImportOptions, ImportShape},
         time::Time,
         user::{User, UserStatus},
@@ -89,7 +89,7 @@ impl Mapping<'_> {
                         "password" => "passwords are imported as hashes alone, `password_hash`",
                         _ => "is no field of an import",
                     };
-                    made.checks.error(&name, Invalid::new(FieldCode::UnknownField, message));
+                    made.checks.error(&decode::shown(&name), Invalid::new(FieldCode::UnknownField, message));
                 }
             }
             Some(free) => {
@@ -118,6 +118,9 @@ impl Mapping<'_> {
         free: Map<String, Json>,
         ignored: &mut BTreeSet<String>,
     ) {
+        // What the source itself leaves empty of what the call maps, its user does not fill in.
+        let is_empty = |(name, value): (&String, &Json)| value.is_null().then(|| self.options.attributes.get(name))?;
+        let empty: BTreeSet<String> = left.iter().filter_map(is_empty).cloned().collect();
         let left = left.into_iter().map(|field| (field, false));
         let fields = left.chain(free.into_iter().map(|field| (field, true))).filter(|((_, value), _)| !value.is_null());
         // Of several that become one attribute, what the source says goes before what its user may have chosen there, and what the call
@@ -127,7 +130,9 @@ impl Mapping<'_> {
         for ((name, value), is_free) in mapped.into_iter().chain(named) {
             let is_kept = || is_free && !(self.is_declared)(&name) && attributes::check_name::<User>(&name).is_ok();
             let kept = self.options.attributes.get(&name).or_else(|| is_kept().then_some(&name));
-            match kept.filter(|kept| !made.user.attributes.contains_key(*kept)) {
+            let is_left =
+                |kept: &&String| !made.user.attributes.contains_key(*kept) && !(is_free && empty.contains(*kept));
+            match kept.filter(is_left) {
                 Some(kept) => drop(made.user.attributes.insert(kept.clone(), value)),
                 None => drop(ignored.insert(name)),
             }
@@ -152,6 +157,11 @@ fn read<T>(
 ) -> Option<T> {
     let value = fields.take(name)?;
     made.checks.field(name, read(value).ok_or_else(|| Invalid::new(FieldCode::InvalidFormat, format!("is not {what}"))))
+}
+
+/// Whether a flag of another system is set that shuts an account out, or lets it in: one that cannot be read is wrong, and lets nobody in.
+fn flag_of_status(made: &mut Candidate, fields: &mut Fields, name: &str) -> Option<bool> {
+    read(made, fields, name, "true or false", |value| into_flag(&value))
 }
 
 /// Our own names.
@@ -210,7 +220,7 @@ fn auth0(made: &mut Candidate, fields: &mut Fields) -> Map<String, Json> {
     names(made, fields, &[("first_name", "given_name"), ("last_name", "family_name")]);
     made.is_email_verified = flag(fields, &["email_verified", "emailVerified"]).unwrap_or_default();
     made.created_at = fields.take("created_at").and_then(into_time);
-    if fields.is_set("blocked") == Some(true) {
+    if flag_of_status(made, fields, "blocked") == Some(true) {
         made.status = UserStatus::Banned;
     }
     let own = fields.any(&["passwordHash", "password_hash"]).and_then(into_text);
@@ -226,7 +236,7 @@ fn firebase(made: &mut Candidate, fields: &mut Fields, project: Option<&Project<
     names(made, fields, &[("email", "email"), ("display_name", "displayName"), ("phone", "phoneNumber")]);
     made.is_email_verified = fields.is_set("emailVerified").unwrap_or_default();
     made.created_at = fields.take("createdAt").and_then(into_time);
-    if fields.is_set("disabled") == Some(true) {
+    if flag_of_status(made, fields, "disabled") == Some(true) {
         made.status = UserStatus::Inactive;
     }
     let (hash, salt) = (fields.text("passwordHash"), fields.text("salt"));
@@ -274,7 +284,7 @@ fn django(made: &mut Candidate, fields: &mut Fields) -> Option<Map<String, Json>
     // Django begins what no password gives with an exclamation mark.
     made.user.password_hash = fields.text("password").filter(|hash| !hash.starts_with('!')).map(Into::into);
     made.created_at = fields.take("date_joined").and_then(into_time);
-    if fields.is_set("is_active") == Some(false) {
+    if flag_of_status(made, fields, "is_active") == Some(false) {
         made.status = UserStatus::Inactive;
     }
     made.roles = fields.take("groups").map(role_names).unwrap_or_default();
@@ -294,7 +304,7 @@ fn keycloak(made: &mut Candidate, fields: &mut Fields) -> Map<String, Json> {
     names(made, fields, &[("first_name", "firstName"), ("last_name", "lastName")]);
     made.is_email_verified = fields.is_set("emailVerified").unwrap_or_default();
     made.created_at = fields.take("createdTimestamp").and_then(into_time);
-    if fields.is_set("enabled") == Some(false) {
+    if flag_of_status(made, fields, "enabled") == Some(false) {
         made.status = UserStatus::Inactive;
     }
     if let Some(Json::Array(credentials)) = fields.take("credentials") {

@@ -5,7 +5,12 @@ use std::collections::BTreeSet;
 use csv_core::{ReadRecordResult, Reader};
 use serde_json::{Map, Value as Json};
 
-use crate::model::{check::Invalid, decode::FieldCode, time::Time};
+use crate::model::{
+    check::Invalid,
+    decode::FieldCode,
+    input::{self, Limits},
+    time::Time,
+};
 
 /// A record has so many fields at most.
 const MOST_FIELDS: usize = 1_000;
@@ -20,11 +25,10 @@ pub(super) struct Fields {
 
 /// Reads a JSON object.
 pub(super) fn of_json(record: &[u8]) -> Result<Map<String, Json>, Invalid> {
-    let wrong = |error: serde_json::Error| {
-        // Its own message names line and column of the record, and none of its text.
-        Invalid::new(FieldCode::InvalidFormat, format!("is not valid JSON: {error}"))
-    };
-    match serde_json::from_slice(record).map_err(wrong)? {
+    let wrong = |message| Invalid::new(FieldCode::InvalidFormat, message);
+    let text = std::str::from_utf8(record).map_err(|_| wrong("is not UTF-8".to_owned()))?;
+    // Its message names line and column of the record, and none of its text but a key that stands twice.
+    match input::parse(text, Limits::SMALL).map_err(wrong)? {
         Json::Object(fields) if fields.len() <= MOST_FIELDS => Ok(fields),
         Json::Object(_) => Err(Invalid::new(FieldCode::TooLong, format!("must have at most {MOST_FIELDS} fields"))),
         _ => Err(Invalid::new(FieldCode::InvalidFormat, "must be a JSON object")),
@@ -101,7 +105,7 @@ impl Fields {
         self.take(name).map(into_object).unwrap_or_default()
     }
 
-    /// Whether a field is true, also as text.
+    /// Whether a field is true, also as text; what cannot be read is not.
     pub(super) fn is_set(&mut self, name: &str) -> Option<bool> {
         self.take(name).and_then(|value| into_flag(&value))
     }
@@ -130,7 +134,7 @@ pub(super) fn into_object(value: Json) -> Map<String, Json> {
 pub(super) fn try_object(value: Json) -> Option<Map<String, Json>> {
     match value {
         Json::Object(fields) => Some(fields),
-        Json::String(text) => serde_json::from_str(&text).ok(),
+        Json::String(text) => input::read_object(&text, text.len()),
         _ => None,
     }
 }

@@ -49,10 +49,10 @@ use crate::model::{
 const KEPT_SECONDS: i64 = 7 * 24 * 3600;
 
 /// The caller's import; that of others is there for administrators alone.
-async fn own(plan: &Plan<'_>, id: ImportId) -> Result<Import> {
+async fn own(plan: &mut Plan<'_>, id: ImportId) -> Result<Import> {
     let import: Import = plan.reads().require(&(id,), "import").await?;
     let is_own = import.started_by.is_some() && import.started_by == plan.actor.user_id();
-    if is_own || plan.require_administrator().is_ok() { Ok(import) } else { Err(Error::not_found("import")) }
+    if is_own || plan.require_administrator().is_ok() { Ok(import) } else { Err(plan.hide("import")) }
 }
 
 /// What an import does beyond making accounts is for administrators: giving roles, themselves or by groups, and vouching for addresses.

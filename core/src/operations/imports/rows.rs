@@ -7,7 +7,7 @@ use crate::{
     credentials::hashing,
     model::{
         check::{Checks, Invalid},
-        decode::{FieldCode, FieldError},
+        decode::{self, FieldCode, FieldError},
         error::{Error, Reason, Result},
         group::Group,
         id::{GroupId, UserId},
@@ -178,7 +178,7 @@ fn leave_out(candidate: &mut Candidate, field: &str) -> bool {
 /// Counts a field that nothing is made of; of many the first hundred.
 pub(super) fn note(ignored: &mut BTreeMap<String, i64>, name: &str) {
     const MOST: usize = 100;
-    let name: String = name.chars().take(64).collect();
+    let name = decode::shown(name);
     if ignored.len() < MOST || ignored.contains_key(&name) {
         *ignored.entry(name).or_default() += 1;
     }
@@ -325,7 +325,7 @@ async fn create(row: &Row, plan: &mut Plan<'_>) -> Result<()> {
     checks.finish()?;
     let user = users::insert(new, plan).await?;
     if !matches!(user.status, UserStatus::Active | UserStatus::Inactive) {
-        rights::require_after(plan, "user:set_status", &user).await?;
+        rights::require_after(plan, "user:set_status", None, &user).await?;
     }
     groups::add_new(plan, &user, &row.groups).await
 }

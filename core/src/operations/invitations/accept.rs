@@ -136,7 +136,10 @@ impl Operation for AcceptInvitation {
 
 /// The account that has the address. One that had it and may take it back, or that nobody may sign in to, voids the invitation.
 async fn of_address(plan: &Plan<'_>, invitation: &Invitation) -> Result<Option<User>> {
-    let Some(holder) = plan.holder("email", &invitation.email).await? else { return Ok(None) };
+    let Some(holder) = plan.holder("email", &invitation.email).await? else {
+        // What somebody had who is gone for good begins no account.
+        return if plan.is_email_taken(&invitation.email, None).await? { Err(void()) } else { Ok(None) };
+    };
     let id: UserId = holder.parse().map_err(|_| void())?;
     let user: User = plan.reads().get(&(id,)).await?.ok_or_else(void)?;
     let has_it = user.email.as_deref().is_some_and(|own| is_same_mailbox(own, &invitation.email));

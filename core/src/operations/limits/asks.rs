@@ -11,7 +11,7 @@ use crate::{
     operations::{actor::Actor, services::Services},
 };
 
-/// Of an address, whatever it asks for.
+/// Of an address, whatever it asks for; of a user, for names that others have.
 const OF_ADDRESS: Quota = Quota { count: 10, period: HOUR };
 /// Of a name or a user, by kind: not twice in a minute, and so many in an hour.
 const OF_ONE: [Quota; 2] = [Quota { count: 1, period: HOUR / 60 }, Quota { count: 5, period: HOUR }];
@@ -98,6 +98,14 @@ impl Try {
             side.lanes.extend(of_mailed(&keys, NoticeKind::Registration, to, from)?);
         }
         Ok(Self { at_once, ..Self::of(side) })
+    }
+
+    /// Asking for names that others have, for one's own account.
+    pub(in crate::operations) fn naming(services: &Services, user: UserId) -> Result<Self> {
+        let key = LaneKeys { services }.of("asks for taken names", user.0.as_bytes())?;
+        let mut side = Side::default();
+        side.lanes.push(Lane { key, quota: OF_ADDRESS });
+        Ok(Self::of(side))
     }
 
     /// Telling a user of something that may come often.

@@ -283,6 +283,10 @@ async fn registering(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<
     if let Some(owner) = plan.holder("email", &pending.email).await? {
         return taken(plan, &pending.email, &owner).await;
     }
+    // It was of somebody who is gone: nobody begins by it.
+    if plan.is_email_taken(&pending.email, None).await? {
+        return Ok(None);
+    }
     plan.check(&pending);
     let token = pending.secret(plan.services)?;
     let linked = Linked { id, address: pending.email, expires_at: pending.expires_at, token, code: None };

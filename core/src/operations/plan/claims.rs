@@ -205,6 +205,18 @@ impl Plan<'_> {
         look_alikes::State::of(kept.as_ref()).keeps(canonical)
     }
 
+    /// Whether somebody else has an address, or nobody may take it again.
+    pub async fn is_email_taken(&self, email: &str, own: Option<UserId>) -> Result<bool> {
+        let kind = Claim::EMAIL;
+        self.look_up(&[(kind, Some(email))]).await?;
+        if let Some(holder) = self.holder(kind, email).await? {
+            return Ok(own.map(|own| own.to_string()) != Some(holder));
+        }
+        let gone = gone_names::gone(self.services, kind, email)?;
+        let gone: Vec<Claim> = self.reads().many(gone.map(|gone| (gone.kind, gone.name))).await?;
+        Ok(!gone.is_empty())
+    }
+
     /// Whether somebody else has a username, or one that looks like it, or nobody may take it again.
     ///
     /// # Errors

@@ -177,7 +177,7 @@ pub(super) async fn change_own(
         return Ok(before);
     }
     let after = User { updated_at: plan.now, ..after };
-    rights::require_after(plan, UPDATE, &after).await?;
+    rights::require_after(plan, UPDATE, Some(&before), &after).await?;
     plan.move_authority(before.id).await?;
     Ok(plan.update(&before, after))
 }

@@ -4,7 +4,7 @@ use rolekeep_macros::{Describe, Input, portable_async};
 
 use super::{
     ScopeRow, end, find, no_row, place,
-    place::{leave, outer, read, require_may_place, stored_form},
+    place::{is_seen, leave, outer, read, require_may_place, require_seen, stored_form},
     records_of,
 };
 use crate::{
@@ -150,20 +150,24 @@ impl Operation for CreateScope {
             require_may_place(plan)?;
         }
         let mut checks = Checks::default();
-        let scope = read(&mut checks, plan.rules(), "scope", &asked.scope);
-        let parent = asked.parent.as_deref().and_then(|parent| read(&mut checks, plan.rules(), "parent", parent));
+        let scope = read(&mut checks, plan, "scope", &asked.scope)?;
+        let parent = match &asked.parent {
+            Some(parent) => read(&mut checks, plan, "parent", parent)?,
+            None => None,
+        };
         checks.finish()?;
         let named = scope.unwrap_or(Scope::Global);
         let Scope::Of { kind, .. } = &named else { return Err(Error::not_found("scope")) };
         let Invalid { code, message } = no_row();
-        let scope = find(plan, &named).await?.ok_or_else(|| wrong("scope", code, message))?;
+        let found = if is_seen(plan, &named).await? { find(plan, &named).await? } else { None };
+        let scope = found.ok_or_else(|| wrong("scope", code, message))?;
         let parent = match &parent {
             Some(parent) => Some(outer(plan, &named, parent).await?),
             None => None,
         };
         let (kind, name, now) = (kind.clone(), asked.name.clone(), plan.now);
         let row = ScopeRow { scope, kind, name, parent, created_at: now, updated_at: now, version: 0 };
-        rights::require_after(plan, "scope:create", &row).await?;
+        rights::require_after(plan, "scope:create", None, &row).await?;
         if plan.reads().get::<ScopeRow>(&(row.scope.clone(),)).await?.is_some() {
             return Err(Error::taken("scope"));
         }
@@ -179,7 +183,7 @@ impl Operation for CreateScope {
 #[portable_async]
 impl Operation for GetScope {
     type Target = ScopeRow;
-    type Valid = ();
+    type Valid = String;
 
     const ACCESS: Access = Access::Permission("scope:read");
     const IS_READ: bool = true;
@@ -189,11 +193,12 @@ impl Operation for GetScope {
         target(reads, &actor.policy.rules, &self.scope).await
     }
 
-    async fn validate(self, _: &Services, _: Time) -> Result<()> {
-        Ok(())
+    async fn validate(self, _: &Services, _: Time) -> Result<String> {
+        Ok(self.scope)
     }
 
-    async fn plan((): &(), row: ScopeRow, _: &mut Plan<'_>) -> Result<ScopeRow> {
+    async fn plan(scope: &String, row: ScopeRow, plan: &mut Plan<'_>) -> Result<ScopeRow> {
+        require_seen(plan, scope).await?;
         Ok(row)
     }
 }
@@ -220,8 +225,8 @@ impl Operation for ListScopes {
         let parent = match &asked.parent {
             None => Predicate::Always,
             Some(parent) => match stored_form(plan.reads(), plan.rules(), parent).await? {
-                Some(parent) => Predicate::equals("parent", parent),
-                None => Predicate::Never,
+                Some(stored) if require_seen(plan, parent).await.is_ok() => Predicate::equals("parent", stored),
+                _ => Predicate::Never,
             },
         };
         listing::page(plan, page, "scope:list", kind.and(parent), listing::newest_first()).await
@@ -249,6 +254,7 @@ impl Operation for UpdateScope {
     }
 
     async fn plan(change: &Self, before: ScopeRow, plan: &mut Plan<'_>) -> Result<ScopeRow> {
+        require_seen(plan, &change.scope).await?;
         expect_version(change.expected_version, before.version)?;
         let mut after = before.clone();
         after.name = change.name.clone().apply(after.name);
@@ -256,7 +262,7 @@ impl Operation for UpdateScope {
             return Ok(before);
         }
         after.updated_at = plan.now;
-        rights::require_after(plan, "scope:update", &after).await?;
+        rights::require_after(plan, "scope:update", Some(&before), &after).await?;
         Ok(plan.update(&before, after))
     }
 }
@@ -278,9 +284,13 @@ impl Operation for MoveScope {
     }
 
     async fn plan(asked: &Self, before: ScopeRow, plan: &mut Plan<'_>) -> Result<ScopeRow> {
+        require_seen(plan, &asked.scope).await?;
         require_may_place(plan)?;
         let mut checks = Checks::default();
-        let parent = asked.parent.as_deref().and_then(|parent| read(&mut checks, plan.rules(), "parent", parent));
+        let parent = match &asked.parent {
+            Some(parent) => read(&mut checks, plan, "parent", parent)?,
+            None => None,
+        };
         checks.finish()?;
         expect_version(asked.expected_version, before.version)?;
         let parent = match &parent {
@@ -291,7 +301,7 @@ impl Operation for MoveScope {
             return Ok(before);
         }
         let after = ScopeRow { parent, updated_at: plan.now, ..before.clone() };
-        rights::require_after(plan, "scope:update", &after).await?;
+        rights::require_after(plan, "scope:update", Some(&before), &after).await?;
         plan.rely_on_policy();
         nest(plan, &after.scope, after.parent.as_deref())?;
         Ok(plan.update(&before, after))
@@ -301,7 +311,7 @@ impl Operation for MoveScope {
 #[portable_async]
 impl Operation for DeleteScope {
     type Target = ScopeRow;
-    type Valid = Option<i64>;
+    type Valid = Self;
 
     const ACCESS: Access = Access::Permission("scope:delete");
     const IS_OF_SERVERS: bool = true;
@@ -310,12 +320,13 @@ impl Operation for DeleteScope {
         target(reads, &actor.policy.rules, &self.scope).await
     }
 
-    async fn validate(self, _: &Services, _: Time) -> Result<Option<i64>> {
-        Ok(self.expected_version)
+    async fn validate(self, _: &Services, _: Time) -> Result<Self> {
+        Ok(self)
     }
 
-    async fn plan(expected_version: &Option<i64>, row: ScopeRow, plan: &mut Plan<'_>) -> Result<()> {
-        expect_version(*expected_version, row.version)?;
+    async fn plan(asked: &Self, row: ScopeRow, plan: &mut Plan<'_>) -> Result<()> {
+        require_seen(plan, &asked.scope).await?;
+        expect_version(asked.expected_version, row.version)?;
         leave(plan, &row.scope)?;
         if records_of(plan.rules(), &row.kind).is_none() {
             end(plan, &place::parsed(&row.scope)?).await?;

@@ -7,7 +7,7 @@ use crate::{
         decode::FieldCode,
         error::{Error, Reason, Result},
     },
-    operations::{plan::Plan, policy::nesting, reads::Reads, roles::read_scope},
+    operations::{plan::Plan, policy::nesting, reads::Reads, roles::read_scope, target::TargetRow},
     rules::{RuleSet, Scope},
 };
 
@@ -17,21 +17,43 @@ pub(super) fn require_may_place(plan: &Plan<'_>) -> Result<()> {
     if plan.may_everywhere("role:assign")? { Ok(()) } else { Err(Error::denied("role:assign")) }
 }
 
-/// The scope of a nested kind that an input names, noting what is wrong with it.
-pub(super) fn read(checks: &mut Checks, rules: &RuleSet, field: &str, text: &str) -> Option<Scope> {
-    let (scope, wrong) = read_scope(rules, "", Some(text));
+/// The scope of a nested kind that an input names, noting what is wrong with it. Which kinds there are is told to who may read the policy.
+pub(super) fn read(checks: &mut Checks, plan: &Plan<'_>, field: &str, text: &str) -> Result<Option<Scope>> {
+    let (scope, mut wrong) = read_scope(plan.rules(), "", Some(text));
+    if !plan.may_everywhere("policy:read")? {
+        wrong.retain(|wrong| wrong.code != FieldCode::UnknownValue);
+    }
     if !wrong.is_empty() {
         wrong.into_iter().for_each(|wrong| checks.error(field, wrong));
-        return None;
+        return Ok(None);
     }
     match &scope {
-        Scope::Of { kind, .. } if rules.is_of_nested_kinds(kind) => Some(scope),
+        Scope::Of { kind, .. } if plan.rules().is_of_nested_kinds(kind) => Ok(Some(scope)),
         _ => {
             let message = "must be of a kind that lies within another, or that another lies within";
             checks.error(field, Invalid::new(FieldCode::UnknownValue, message));
-            None
+            Ok(None)
         }
     }
+}
+
+/// Refuses a scope that an input names by the code of a record which the caller may not see, as one that is not there.
+pub(super) async fn require_seen(plan: &mut Plan<'_>, text: &str) -> Result<()> {
+    let Ok(scope) = text.parse::<Scope>() else { return Ok(()) };
+    if super::is_by_code(plan.rules(), &scope) && !is_seen(plan, &scope).await? {
+        return Err(plan.hide("scope"));
+    }
+    Ok(())
+}
+
+/// Whether the caller may see the record that a scope names, if the library keeps such records.
+pub(super) async fn is_seen(plan: &Plan<'_>, scope: &Scope) -> Result<bool> {
+    let Scope::Of { kind, .. } = scope else { return Ok(true) };
+    let Some((_, _, kind)) = records_of(plan.rules(), kind) else { return Ok(true) };
+    let found = resolve(plan.reads(), plan.rules(), scope).await?;
+    let Some((table, row)) = found.and_then(|found| found.record) else { return Ok(false) };
+    let target = TargetRow { kind: kind.to_owned().into(), table, row };
+    plan.may(&format!("{kind}:read"), &target).await
 }
 
 /// A scope as a row has it.

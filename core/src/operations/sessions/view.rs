@@ -35,9 +35,9 @@ pub struct SessionView {
     pub device_name: Option<String>,
     /// `web`, `ios`, …
     pub platform: Option<String>,
-    /// The IP address of the login.
+    /// The IP address of the login; of one in which somebody else acts as the user not told to that one.
     pub ip: Option<String>,
-    /// The user agent of the login.
+    /// The user agent of the login, likewise.
     pub user_agent: Option<String>,
     /// When the login was made.
     pub created_at: Time,
@@ -141,13 +141,16 @@ async fn views(plan: &Plan<'_>, request: &PageRequest, sessions: Vec<Session>) -
         }
     }
     let current = plan.actor.signed_in().ok().and_then(|me| me.session);
+    let me = plan.actor.user_id();
+    // Nobody is told from where somebody else acts as it.
+    let is_told = |session: &Session| session.impersonator_id.is_none() || me != Some(session.user_id);
     let view = |(session, last_seen_at): (Session, Time)| SessionView {
+        ip: session.ip.clone().filter(|_| is_told(&session)),
+        user_agent: session.user_agent.clone().filter(|_| is_told(&session)),
         id: session.id,
         user_id: session.user_id,
         device_name: session.device_name,
         platform: session.platform,
-        ip: session.ip,
-        user_agent: session.user_agent,
         created_at: session.created_at,
         authenticated_at: session.authenticated_at,
         last_seen_at,

@@ -27,7 +27,7 @@ pub(super) async fn register(plan: &mut Plan<'_>, foreign: &Foreign) -> Result<R
     plan.look_up(&[("email", fields.email.as_deref()), ("username", fields.username.as_deref())]).await?;
     // Whoever has the address links the identity in person.
     if let Some(email) = &fields.email
-        && plan.holder("email", email).await?.is_some()
+        && plan.is_email_taken(email, None).await?
     {
         return Ok(Err("no account stands for its subject, and another one has its address"));
     }

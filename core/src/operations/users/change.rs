@@ -16,6 +16,7 @@ use crate::{
     model::{
         check::{Checks, wrong},
         decode::FieldCode,
+        deferred::unless_page,
         error::{Error, Reason, Result},
         id::UserId,
         identity::Identity,
@@ -34,7 +35,9 @@ use crate::{
         actor::Actor,
         administrators, attributes, email,
         epochs::{self, ApiKeyFate, Password},
-        fleet, notices,
+        fleet,
+        limits::{Tries, Try},
+        notices,
         plan::{Plan, expect_version},
         profiles::ProfileChange,
         reads::Reads,
@@ -140,7 +143,8 @@ user_change! {
     /// somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
     /// more than the default roles; it ends all sessions of the user. So does one of compatible letters, which is the same name and another
     /// mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
-    /// notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
+    /// notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale, `DUPLICATE_RESOURCE` for
+    /// a taken name, and `RATE_LIMIT_EXCEEDED` for another name of one's own account after ten within an hour that were taken.
     UpdateUser {}
 }
 
@@ -362,9 +366,12 @@ impl ValidChange {
         }
         let has_moved = unprove_moved(&before, &mut after);
         after.updated_at = plan.now;
-        rights::require_after(plan, "user:update", &after).await?;
+        rights::require_after(plan, "user:update", Some(&before), &after).await?;
         if has_moved {
             require_may_redirect(plan, before.id).await?;
+        }
+        if plan.actor.user_id() == Some(before.id) {
+            unless_page(Ok(()), || Box::pin(require_free(plan, &before, &after))).await?;
         }
         // Before its assets are read, so that none comes or goes unseen; names and address may be read by
         // conditions as well as the region.
@@ -392,6 +399,38 @@ impl ValidChange {
         }
         Ok((plan.update(&before, after), dropped))
     }
+}
+
+/// Refuses names that others have, of who changes its own account. That counts, so that nobody asks for one name after the other: once
+/// there is no room for the answer, it is given of no other name.
+async fn require_free(plan: &mut Plan<'_>, before: &User, after: &User) -> Result<()> {
+    let new = |kind, before: &Option<String>, after: &Option<String>| {
+        let is_new =
+            |name: &String| before.as_deref().map(|old| Claim::keys(kind, old)) != Some(Claim::keys(kind, name));
+        after.clone().filter(is_new)
+    };
+    let email = new(Claim::EMAIL, &before.email, &after.email);
+    let username = new(Claim::USERNAME, &before.username, &after.username);
+    if email.is_none() && username.is_none() {
+        return Ok(());
+    }
+    let tried = Try::naming(plan.services, before.id)?;
+    let standing = plan.standing(&tried).await?;
+    let taken = if let Some(email) = email
+        && plan.is_email_taken(&email, Some(before.id)).await?
+    {
+        Claim::EMAIL
+    } else if let Some(username) = username
+        && plan.is_username_taken(&username, Some(before.id)).await?
+    {
+        Claim::USERNAME
+    } else {
+        return Ok(());
+    };
+    plan.record_failure(&tried, &standing);
+    let error = Error::taken(taken);
+    plan.refuse(error.clone());
+    Err(error)
 }
 
 /// Whether an account's mail goes elsewhere after a change; that address is not proved yet.

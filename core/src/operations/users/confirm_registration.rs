@@ -144,6 +144,6 @@ async fn open(plan: &mut Plan<'_>, secret: &Secret) -> Result<PendingRegistratio
     let id = RegistrationId(signed_id::read(Purpose::Registration, secret).map_err(|_| void())?);
     let pending: PendingRegistration = plan.reads().get(&(id,)).await?.ok_or_else(void)?;
     plan.verify_id(Purpose::Registration, secret, &[pending.email.as_bytes()]).map_err(|_| void())?;
-    let is_good = plan.now < pending.expires_at && plan.holder("email", &pending.email).await?.is_none();
+    let is_good = plan.now < pending.expires_at && !plan.is_email_taken(&pending.email, None).await?;
     if is_good { Ok(pending) } else { Err(void()) }
 }

@@ -371,7 +371,7 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         version: 0,
     };
     if new.made == Made::ByCaller {
-        rights::require_after(plan, "user:create", &user).await?;
+        rights::require_after(plan, "user:create", None, &user).await?;
     }
     let identity = new.identity.as_ref().map(ExternalIdentity::name);
     let names = [("email", user.email.as_deref()), ("username", user.username.as_deref())];

@@ -96,7 +96,7 @@ impl Operation for EditUser {
             rights::require_target(plan, permission, &TargetRow::of(&before), User::READ).await?;
         }
         expect_version(expected, before.version)?;
-        let (mut user, mut dropped) = (before, DroppedAssets::default());
+        let (mut user, mut dropped) = (before.clone(), DroppedAssets::default());
         if is_of_fields {
             (user, dropped) = change.plan(user, plan).await?;
         }
@@ -104,7 +104,7 @@ impl Operation for EditUser {
             user = status.plan(user, plan).await?;
         }
         for permission in asked {
-            rights::require_after(plan, permission, &user).await?;
+            rights::require_after(plan, permission, Some(&before), &user).await?;
         }
         Ok(ChangedUser { user: shown(plan, user).await?, dropped })
     }

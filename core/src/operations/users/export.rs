@@ -12,6 +12,7 @@ use crate::{
         invitation::Invitation,
         predicate::Predicate,
         record::{Record, Row, Table},
+        session::Session,
         time::Time,
         user::User,
         value::Value,
@@ -54,7 +55,7 @@ pub struct UserExport {
     /// columns. What is secret, such as the hash of a password, is left out; a table without such rows, too.
     pub records: Json,
     /// What the audit log says of the user, and of what the user did, newest first: up to 1,000 entries. What the user changed of others is
-    /// left out of them, as are the IP address and user agent of others who changed something of the user.
+    /// left out of them, as are the IP address, user agent and session of others who changed something of the user.
     pub audit: Vec<AuditView>,
     /// Whether there are older entries.
     pub has_older_entries: bool,
@@ -96,7 +97,8 @@ impl Operation for ExportUser {
             held.push((Invitation::TABLE, accepted));
         }
         for (table, rows) in held {
-            records.insert(table.name.to_owned(), rows.iter().map(|row| without_secrets(table, row)).collect());
+            let rows = rows.iter().map(|row| own_part(table, row));
+            records.insert(table.name.to_owned(), rows.collect::<Result<_>>()?);
         }
         let (audit, has_older_entries) = entries(plan, user.id).await?;
         plan.audit("users.export", Some(("user", user.id.to_string())), None);
@@ -104,9 +106,17 @@ impl Operation for ExportUser {
     }
 }
 
-fn without_secrets(table: &Table, row: &Row) -> Json {
+/// A row without secrets, and without from where somebody else acted as the user.
+fn own_part(table: &'static Table, row: &Row) -> Result<Json> {
+    let mut row = row.clone();
+    if table.name == Session::TABLE.name {
+        let session = Session::from_row(row)?;
+        let own = session.impersonator_id.is_none();
+        let (ip, user_agent) = (session.ip.clone().filter(|_| own), session.user_agent.clone().filter(|_| own));
+        row = Session { ip, user_agent, ..session }.to_row();
+    }
     let columns = table.columns.iter().zip(&row.0).filter(|(column, _)| !column.secret);
-    columns.map(|(column, value)| (column.name.to_owned(), value.to_json())).collect()
+    Ok(columns.map(|(column, value)| (column.name.to_owned(), value.to_json())).collect())
 }
 
 /// What the audit log says, newest first, and whether it says more.
@@ -129,7 +139,7 @@ async fn entries(plan: &Plan<'_>, user: UserId) -> Result<(Vec<AuditView>, bool)
             (view.before, view.after, view.detail) = (None, None, None);
         }
         if view.actor != user {
-            (view.ip, view.user_agent) = (None, None);
+            (view.ip, view.user_agent, view.session_id) = (None, None, None);
         }
     }
     Ok((views, has_older))

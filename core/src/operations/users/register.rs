@@ -136,7 +136,7 @@ impl Operation for RegisterUser {
             let Some(name) = name else { continue };
             let is_taken = match field {
                 "username" => plan.is_username_taken(name, None).await?,
-                _ => plan.holder(field, name).await?.is_some(),
+                _ => plan.is_email_taken(name, None).await?,
             };
             if is_taken {
                 return Err(told(plan, Error::taken(field)).await?);

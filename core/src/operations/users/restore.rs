@@ -101,9 +101,9 @@ impl Operation for RestoreUser {
             ..before.clone()
         };
         let has_moved = unprove_moved(&before, &mut after);
-        rights::require_after(plan, "user:restore", &after).await?;
+        rights::require_after(plan, "user:restore", Some(&before), &after).await?;
         if (&after.email, &after.username) != (&before.email, &before.username) {
-            rights::require_after(plan, "user:update", &after).await?;
+            rights::require_after(plan, "user:update", Some(&before), &after).await?;
         }
         plan.move_authority(before.id).await?;
         if has_moved {

@@ -249,6 +249,30 @@ async fn sec_13_what_is_kept_of_an_import_has_no_secrets() {
     assert!(all::<Claim>(&*storage).await.iter().all(|claim| !claim.name.contains("planted")));
 }
 
+/// A key that stands twice is no record of one account, and no key is echoed at any length, nor begins a line of a log.
+#[tokio::test]
+async fn sec_14_records_say_everything_once_and_begin_no_line_of_a_log() {
+    let um = store(policy()).await;
+    let key = format!("x\n\u{2028}2026-01-01 admin logged in{}", "x".repeat(10_000));
+    let hostile = serde_json::json!({"email": "d@example.org", key: 1});
+    let source = [
+        r#"{"email":"a@example.org","email":"b@example.org"}"#,
+        r#"{"email":"c@example.org","attributes":{"floor":1,"floor":2}}"#,
+        r#"{"email":"c@example.org","attributes":"{\"floor\":1,\"floor\":2}"}"#,
+        &hostile.to_string(),
+    ];
+    let mut import = um.system().import_users(begin()).await.unwrap();
+    import.push(source.join("\n").as_bytes()).await.unwrap();
+    let id = import.import().id;
+    let done = import.finish().await.unwrap();
+    assert_eq!((done.import.counts.failed, count(&um).await), (4, 0));
+    let failures = um.system().imports().failures(ListImportFailures::new(id)).await.unwrap();
+    for error in done.items.iter().chain(&failures.items).flat_map(|item| &item.errors) {
+        assert!(error.field.len() < 200, "a key of {} bytes is echoed", error.field.len());
+        assert!(!error.field.contains(['\n', '\u{2028}']), "{:?}", error.field);
+    }
+}
+
 /// However many records a piece has, its end is the source's, and what is missing there is told.
 #[tokio::test]
 async fn usr_8_the_end_of_a_source_counts_behind_the_last_record_of_a_piece() {

@@ -15,7 +15,7 @@ use rolekeep::{
     ffi,
     roles::{AssignRoles, NewRoleAssignment},
     sessions::ListSessions,
-    users::{CreateUser, ListUsers},
+    users::{CreateUser, ListUsers, UserSort},
 };
 use serde_json::json;
 
@@ -119,6 +119,21 @@ async fn sec_14_pages_and_cursors_of_any_size() {
         let refused = system.users().list(ListUsers::new().cursor(cursor)).await.unwrap_err();
         assert_eq!(refused.code(), Code::Validation, "{forged}");
     }
+    // A text that no database keeps, in place of the last address of a page.
+    for name in ["ann", "bob"] {
+        user(&um, name, &[]).await;
+    }
+    let by_email = || ListUsers::new().sort(UserSort::Email).limit(1_u32);
+    let cursor = system.users().list(by_email()).await.unwrap().next_cursor.unwrap();
+    assert_eq!(system.users().list(by_email().cursor(cursor.clone())).await.unwrap().items.len(), 1);
+    let forged = {
+        use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+        let read = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(cursor).unwrap()).unwrap();
+        assert!(read.contains("ann@"), "{read}");
+        BASE64_URL_SAFE_NO_PAD.encode(read.replace("ann@", "a\\u0000@"))
+    };
+    let refused = system.users().list(by_email().cursor(forged)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Validation);
     let deep = "[".repeat(100_000);
     for input in [deep.as_str(), "{\"email\":", "", "\"\\ud800\"", "NaN", "{\"limit\": 1e400}", "{\"page\": -1}"] {
         let refused = ffi::call(&system, "users.list", input).await.unwrap_err();

@@ -1,17 +1,20 @@
 //! What a caller may not see is not there, whichever way it asks (SEC-9).
 
 use rolekeep::{
-    Code, Error, Policy, Reason, UserId,
+    Caller, Code, Error, Policy, Reason, UserId,
     drones::{CreateDrone, DroneModel, DroneStatus, ListDrones, UnassignDrone, UpdateDrone},
+    ffi,
     permissions::ExplainPermission,
     regions::{CreateRegion, UpdateRegion},
     roles::{AssignRole, UnassignRole},
     sessions::ListSessionsOf,
-    users::{CreateUser, DeactivateUser, ListUsers, UpdateUser},
+    users::{CreateUser, DeactivateUser, DeleteUser, ListUsers, UpdateUser},
 };
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::kit::{caller, policy, signed_in, store, user};
+use super::kit::{Ahead, caller, policy, signed_in, store, user};
+use crate::cheap;
 
 fn nobody() -> UserId {
     UserId(Uuid::from_u128(0xff))
@@ -229,4 +232,125 @@ async fn sec_9_a_taken_name_is_told_to_who_may_have_it() {
     let refused = clerk.users().create(new("taken").full_name("Ours")).await.unwrap_err();
     assert_eq!(refused.reason(), Reason::Taken);
     assert_eq!(clerk.users().update(update("taken")).await.unwrap_err().reason(), Reason::Taken);
+}
+
+async fn refusal(caller: &Caller, operation: &str, input: Value) -> Error {
+    ffi::call(caller, operation, &input.to_string()).await.unwrap_err()
+}
+
+/// Who may not set what decides about rights hears that, and not whether a name beside it is taken: asking so would write nothing.
+#[tokio::test]
+async fn sec_9_a_taken_name_is_not_told_beside_what_may_not_be_set() {
+    let text = r#"
+        [types.user]
+        attributes = { level = "int?" }
+        [types.region]
+        attributes = { level = "int?" }
+        [types.drone]
+        attributes = { level = "int?" }
+        [roles.admin]
+        allow = ["admin:all"]
+        [roles.user]
+        default = true
+        allow = [{ permission = ["user:read", "user:update"], when = "resource.id == principal.id" }]
+        [roles.clerk]
+        allow = [
+            "user:create", "user:restore", "user:update", "user:read", "region:create", "region:update", "region:read",
+            "drone:create", "drone:update", "drone:read",
+        ]
+    "#;
+    let um = store(Policy::from_toml(text).unwrap()).await;
+    let system = um.system();
+    let (me, own) = signed_in(&um, "mia", &[]).await;
+    let (clerk, _) = caller(&um, "clerk", &["clerk"]).await;
+    user(&um, "taken", &[]).await;
+    let gone = user(&um, "gone", &[]).await.id;
+    let level = json!({"id": gone, "attributes": {"level": 3}});
+    ffi::call(&system, "users.update", &level.to_string()).await.unwrap();
+    system.users().delete(DeleteUser::new(gone)).await.unwrap();
+    for code in ["taken", "ours"] {
+        system.regions().create(CreateRegion::new(code, "Region")).await.unwrap();
+        system.drones().create(CreateDrone::new(code, DroneModel::Mq5)).await.unwrap();
+    }
+    for name in ["taken", "free"] {
+        let (email, attributes) = (format!("{name}@example.org"), json!({"level": 9}));
+        for (caller, operation, input) in [
+            (&me, "users.update", json!({"id": own, "username": name, "attributes": attributes})),
+            (&me, "users.update", json!({"id": own, "email": email, "attributes": attributes})),
+            (&me, "users.edit", json!({"id": own, "username": name, "attributes": attributes})),
+            (
+                &me,
+                "users.replace",
+                json!({"id": own, "email": "mia@example.org", "username": name, "attributes": attributes}),
+            ),
+            (&clerk, "users.create", json!({"email": email, "attributes": attributes})),
+            (&clerk, "users.restore", json!({"id": gone, "username": name})),
+            (&clerk, "regions.create", json!({"code": name, "name": "X", "attributes": attributes})),
+            (&clerk, "regions.update", json!({"region": "ours", "code": name, "attributes": attributes})),
+            (&clerk, "drones.create", json!({"code": name, "model": "FlyOS_MQ5", "attributes": attributes})),
+            (&clerk, "drones.update", json!({"drone": "ours", "code": name, "attributes": attributes})),
+        ] {
+            let refused = refusal(caller, operation, input.clone()).await;
+            assert_eq!(refused.reason(), Reason::Denied, "{operation} {input}: {refused}");
+        }
+    }
+}
+
+/// Whoever has an account may ask for few names that others have, and for none in vain without end.
+#[tokio::test]
+async fn sec_1_who_has_an_account_does_not_try_names_without_end() {
+    let clock = Ahead::standing_still();
+    let builder = cheap::builder().policy(Policy::preset("standard").unwrap()).environment(clock.clone());
+    let um = builder.open().await.unwrap();
+    let (me, own) = signed_in(&um, "mia", &[]).await;
+    let (other, others) = signed_in(&um, "bob", &[]).await;
+    user(&um, "taken", &[]).await;
+    let named = |name: &str| json!({"id": own, "username": name});
+    for at in 0..5 {
+        let email = json!({"id": own, "email": "taken@example.org"});
+        let operation = ["users.update", "users.edit"][at % 2];
+        assert_eq!(refusal(&me, operation, named("Taken")).await.reason(), Reason::Taken, "{at}");
+        assert_eq!(refusal(&me, operation, email).await.reason(), Reason::Taken, "{at}");
+    }
+    // Nothing is told from now on, of names that nobody has either.
+    for name in ["taken", "free"] {
+        let whole = json!({"id": own, "email": "mia@example.org", "username": name});
+        assert_eq!(refusal(&me, "users.update", named(name)).await.reason(), Reason::RateLimited, "{name}");
+        assert_eq!(refusal(&me, "users.replace", whole).await.reason(), Reason::RateLimited, "{name}");
+    }
+    // What is no name may be changed, and others go on.
+    me.users().update(UpdateUser::new(own).full_name("Mia").username("MIA")).await.unwrap();
+    assert_eq!(
+        refusal(&other, "users.update", json!({"id": others, "username": "taken"})).await.reason(),
+        Reason::Taken
+    );
+    clock.pass(361);
+    assert_eq!(refusal(&me, "users.update", named("taken")).await.reason(), Reason::Taken);
+    clock.pass(361);
+    me.users().update(UpdateUser::new(own).username("free")).await.unwrap();
+}
+
+/// That an id is of somebody who was deleted is told to who may restore it, and not by what is refused.
+#[tokio::test]
+async fn sec_9_who_was_deleted_is_not_there_for_who_may_not_restore_it() {
+    let text = r#"
+        [roles.admin]
+        allow = ["admin:all"]
+        [roles.reader]
+        allow = ["user:read", "user:list"]
+        [roles.own]
+        allow = [{ permission = ["user:restore", "user:purge", "user:erase"], when = "resource.id == principal.id" }]
+        [roles.restorer]
+        allow = ["user:restore"]
+    "#;
+    let um = store(Policy::from_toml(text).unwrap()).await;
+    let (me, _) = signed_in(&um, "mia", &["reader", "own"]).await;
+    let (restorer, _) = signed_in(&um, "bob", &["reader", "restorer"]).await;
+    let gone = user(&um, "gone", &[]).await.id;
+    um.system().users().delete(DeleteUser::new(gone)).await.unwrap();
+    for operation in ["users.get", "users.export", "users.restore", "users.purge", "users.erase"] {
+        let there = refusal(&me, operation, json!({"id": gone})).await;
+        same(&there, &refusal(&me, operation, json!({"id": nobody()})).await);
+    }
+    assert_eq!(refusal(&restorer, "users.export", json!({"id": gone})).await.reason(), Reason::Denied);
 }

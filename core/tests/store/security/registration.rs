@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use rolekeep::{
-    Caller, Error, Policy, Reason, Registration, RequestContext, Result, Secret, UserManagement,
+    Caller, Config, Error, NamesAfterPurge, Policy, Reason, Registration, RequestContext, Result, Secret,
+    UserManagement,
     internals::{credential::Credential, notice::PendingNotice, registration::PendingRegistration, user::User},
     storage::Storage,
     users::{
-        ConfirmRegistration, ConfirmedRegistration, CreateUser, DeactivateUser, DeleteUser, RegisterUser,
+        ConfirmRegistration, ConfirmedRegistration, CreateUser, DeactivateUser, DeleteUser, PurgeUser, RegisterUser,
         RegisteredUser,
     },
 };
@@ -39,9 +40,12 @@ impl Stage {
     }
 
     async fn with(policy: &str, registration: Registration) -> Self {
+        Self::configured(policy, cheap::config().registration(registration)).await
+    }
+
+    async fn configured(policy: &str, config: Config) -> Self {
         let (clock, mails) = (Ahead::new(), Mails::default());
         let (um, storage) = Interposed::open_as(Policy::from_toml(policy).unwrap(), |builder| {
-            let config = cheap::config().registration(registration);
             builder.config(config).environment(clock.clone()).notifier(mails.clone())
         })
         .await;
@@ -300,6 +304,37 @@ async fn sec_1_names_are_not_tried_without_end() {
     }
     let one_more = nowhere.users().register(RegisterUser::new("more@example.org", PASSWORD)).await;
     assert_eq!(reason(one_more), Reason::RateLimited);
+}
+
+/// An address of who is gone for good, which nobody has again, is one that somebody has: it counts where it is told, and begins nothing.
+#[tokio::test]
+async fn sec_1_addresses_of_who_is_gone_are_not_tried_without_end() {
+    for registration in [Registration::Open, Registration::Verified] {
+        let config = cheap::config().registration(registration).names_after_purge(NamesAfterPurge::Both);
+        let stage = Stage::configured(POLICY, config).await;
+        let users = stage.um.system();
+        let users = users.users();
+        let ada = users.create(CreateUser::new(ADA)).await.unwrap().id;
+        users.delete(DeleteUser::new(ada)).await.unwrap();
+        users.purge(PurgeUser::new(ada)).await.unwrap();
+        let hashed = stage.um.hashed();
+        let ask = |at| stage.register(at, RegisterUser::new(ADA, PASSWORD));
+        match registration {
+            Registration::Open => {
+                for _ in 0..10 {
+                    assert_eq!(reason(ask(1).await), Reason::Taken);
+                }
+                assert_eq!(reason(ask(1).await), Reason::RateLimited);
+                assert_eq!(stage.um.hashed(), hashed);
+            }
+            _ => {
+                assert!(ask(1).await.unwrap().confirm_until.is_some());
+                stage.is_quiet().await;
+                assert_eq!(stage.mails.left(), 0, "there is nothing to begin");
+            }
+        }
+        assert!(stage.users().await.is_empty());
+    }
 }
 
 #[tokio::test]

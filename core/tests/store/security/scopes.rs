@@ -384,6 +384,46 @@ async fn checks_and_lists_agree(um: &UserManagement) {
     assert!(seen.len() > 3, "{seen:?}");
 }
 
+/// Which kinds of scopes there are is told to who may read the policy, and which regions, to who may read those.
+#[tokio::test]
+async fn sec_9_who_makes_rows_of_scopes_learns_of_no_kind_and_no_region() {
+    let um = cheap::builder().policy(policy()).open().await.unwrap();
+    settle(&um).await;
+    um.system().regions().create(CreateRegion::new("west", "West")).await.unwrap();
+    let mia = user(&um, "mia", &[]).await.id;
+    give(&um, mia, "mover", "global").await;
+    let me = um.acting_as(mia).await.unwrap();
+    let make = async |scope: &str| me.scopes().create(CreateScope::new(scope, "X")).await.unwrap_err();
+    // A kind that is almost there, one that lies within nothing, and none at all.
+    for kind in ["contry:at", "resource:site:1", "none:1"] {
+        let (refused, none) = (make(kind).await, make("nothing:1").await);
+        assert_eq!(refused.fields(), none.fields(), "{kind}");
+        assert!(!refused.to_string().contains("country"), "{refused}");
+    }
+    for there in ["region:west", "region:east"] {
+        assert_eq!(make(there).await.fields(), make("region:nowhere").await.fields(), "{there}");
+    }
+    let get = async |scope: &str| me.scopes().get(rolekeep::scopes::GetScope::new(scope)).await;
+    let (there, absent) = (get("region:east").await.unwrap_err(), get("region:nowhere").await.unwrap_err());
+    assert_eq!((there.reason(), there.message()), (absent.reason(), absent.message()));
+    assert_eq!(there.reason(), Reason::NotFound);
+    for change in ["rename", "delete"] {
+        let ask = async |scope: &str| match change {
+            "rename" => me.scopes().update(UpdateScope::new(scope).name("X")).await.map(drop),
+            _ => me.scopes().delete(DeleteScope::new(scope)).await,
+        };
+        let (there, absent) = (ask("region:east").await.unwrap_err(), ask("region:nowhere").await.unwrap_err());
+        assert_eq!((there.reason(), there.message()), (absent.reason(), absent.message()), "{change}");
+    }
+    // Its id, which rows say, names it.
+    let rows = me.scopes().list(ListScopes::new().kind("region")).await.unwrap().items;
+    assert!(get(&rows[0].scope).await.is_ok());
+    // Who may read regions names them by their codes.
+    give(&um, mia, "warden", "global").await;
+    assert!(get("region:east").await.is_ok());
+    me.scopes().create(CreateScope::new("region:west", "West")).await.unwrap();
+}
+
 #[tokio::test]
 async fn rbc_14_a_dry_run_goes_by_where_scopes_lie() {
     let um = cheap::builder().policy(policy()).open().await.unwrap();

@@ -186,3 +186,31 @@ fn ours_reads_nothing_wrong_as_absent() {
     let wrong = ["attributes", "email_verified", "full_name", "password_hash", "status", "suspended_until"];
     assert_eq!(names(&told), wrong);
 }
+
+/// A flag that shuts somebody out, and cannot be read, lets nobody in.
+#[test]
+fn who_may_be_shut_out_does_not_come_over_open() {
+    for (shape, field) in [
+        (ImportShape::Auth0, "blocked"),
+        (ImportShape::Firebase, "disabled"),
+        (ImportShape::Django, "is_active"),
+        (ImportShape::Keycloak, "enabled"),
+    ] {
+        for value in [json!("\0"), json!(0.0), json!("off"), json!({})] {
+            let made = candidate(shape, json!({"email": "a@b.org", field: value}));
+            let told: Vec<String> = made.checks.clone().into_told().into_iter().map(|error| error.field).collect();
+            assert_eq!(told, [field], "{value}");
+        }
+        assert!(candidate(shape, json!({"email": "a@b.org", field: null})).checks.is_empty());
+    }
+}
+
+/// What the source leaves empty of what is mapped, its user does not fill in.
+#[test]
+fn what_a_user_chose_does_not_stand_in_for_what_is_mapped() {
+    for free in [json!({"dept": "A"}), json!({"department": "A"})] {
+        let made = candidate(ImportShape::Auth0, json!({"email": "a@b.org", "dept": null, "user_metadata": free}));
+        assert_eq!(made.user.attributes, BTreeMap::new());
+        assert_eq!(made.ignored.len(), 1);
+    }
+}

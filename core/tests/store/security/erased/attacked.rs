@@ -9,13 +9,14 @@ use std::{
 };
 
 use rolekeep::{
-    ChangeSetId, RequestContext, Time, UserId,
+    ChangeSetId, Policy, Registration, RequestContext, Time, UserId,
     audit::{ListAudit, VerifyAudit},
     internals::{erasure::Erasure, record::Document},
     invitations::{AcceptInvitation, CreateInvitation, NewInvitationRole},
     roles::AssignRole,
     storage::{ChangeSet, MemoryStorage, SqliteOptions, Storage, Write, audit::AuditEntry, sqlite::SqliteStorage},
-    users::{ActivateUser, CreateUser, EraseUser, ExportUser, GetUser, SuspendUser, UpdateUser},
+    users::{ActivateUser, CreateUser, EraseUser, ExportUser, GetUser, RegisterUser, SuspendUser, UpdateUser},
+    verification::ConfirmVerification,
 };
 
 use super::{
@@ -54,6 +55,46 @@ async fn usr_13_the_log_forgets_nobody_else() {
         system.audit().list(ListAudit::new().actor(admin_id.to_string()).target_id(eve.to_string())).await.unwrap();
     assert!(log.items.len() == 1 && log.items.iter().all(|entry| entry.ip.as_deref() == Some("192.0.2.5")), "{log:?}");
     assert!(is_whole(&um).await);
+}
+
+/// Whoever registers with an address that is not its own has nothing of its owner forgotten, and voids no invitation of that one.
+#[tokio::test]
+async fn usr_13_who_only_claims_an_address_takes_nothing_of_its_owner() {
+    let text = r#"
+        [roles.admin]
+        allow = ["admin:all"]
+        [roles.user]
+        default = true
+        allow = [{ permission = ["user:read", "user:erase"], when = "resource.id == principal.id" }]
+    "#;
+    for is_proved in [false, true] {
+        let (mails, storage) = (Mails::default(), Arc::new(MemoryStorage::new()));
+        let config = cheap::config().registration(Registration::Open);
+        let builder = cheap::builder().storage(storage.clone()).config(config).notifier(mails.clone());
+        let um = builder.policy(Policy::from_toml(text).unwrap()).open().await.unwrap();
+        let (admin, _) = signed_in(&um, "admin", &["admin"]).await;
+        admin.invitations().create(CreateInvitation::new("bob@example.org")).await.unwrap();
+        let token = mails.take("invitation", "bob@example.org").await.token.unwrap();
+        let stranger = um.anonymous(RequestContext::from_ip("192.0.2.66"));
+        let made = stranger.users().register(RegisterUser::new("bob@example.org", PASSWORD)).await.unwrap();
+        let eve = made.user.unwrap().id;
+        let login = um.login("bob@example.org", PASSWORD, RequestContext::default()).await.unwrap().done().unwrap();
+        let me = um.authenticate(login.access_token.expose(), RequestContext::default()).await.unwrap();
+        if is_proved {
+            me.verification().send().await.unwrap();
+            let token = mails.take("verification", "bob@example.org").await.token.unwrap();
+            me.verification().confirm(ConfirmVerification::new(token)).await.unwrap();
+        }
+        me.users().erase(EraseUser::new(eve)).await.unwrap();
+        erased(&*storage).await;
+        let log = um.system().audit().list(ListAudit::new().action("invitations.create")).await.unwrap();
+        let is_told = log.items[0].detail.as_deref() == Some("bob@example.org");
+        assert_eq!(is_told, !is_proved);
+        let accept = AcceptInvitation::new(token.expose()).password(PASSWORD);
+        let accepted = um.anonymous(RequestContext::default()).invitations().accept(accept).await;
+        assert_eq!(accepted.is_ok(), !is_proved);
+        assert!(is_whole(&um).await);
+    }
 }
 
 /// An entry that cannot be read any more stays for whoever verifies the log, and keeps nothing else from being erased.

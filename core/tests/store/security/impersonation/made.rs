@@ -6,7 +6,7 @@ use rolekeep::{
     audit::ListAudit,
     factors::AddFactor,
     sessions::{ListSessions, ListSessionsOf, Refresh, RevokeSession},
-    users::{GetUser, SuspendUser},
+    users::{ExportUser, GetUser, SuspendUser},
 };
 use serde_json::{Value, json};
 
@@ -84,6 +84,28 @@ async fn aut_5_the_user_sees_it_and_ends_it() {
     assert!(!stage.is_on(&acting, &made).await);
     assert_eq!(listed().await.len(), 1);
     assert_eq!(me.users().me().await.unwrap().id, stage.mia, "hers goes on");
+}
+
+/// From where somebody acts as her, and in which session of its own, is told by no list and no export of hers.
+#[tokio::test]
+async fn aut_9_the_user_is_not_told_from_where() {
+    let stage = Stage::open().await;
+    let ada = stage.signed_in("ada").await;
+    let me = stage.signed_in("mia").await.with_request(RequestContext::from_ip("192.0.2.7").user_agent("Probe 1"));
+    let made = stage.impersonate(&me).await.unwrap();
+    let of_mia = |session: &rolekeep::sessions::SessionView| session.id == made.session_id;
+    let told = ada.sessions().list(ListSessions::new()).await.unwrap().items.into_iter().find(of_mia).unwrap();
+    assert_eq!((told.ip, told.user_agent), (None, None));
+    let export = ada.users().export(ExportUser::new()).await.unwrap();
+    let text = export.records.to_string();
+    assert!(text.contains(&made.session_id.to_string()) && !text.contains("192.0.2.7"), "{text}");
+    assert!(!text.contains("Probe 1"), "{text}");
+    let mia = stage.mia.to_string();
+    let by_mia: Vec<_> = export.audit.iter().filter(|entry| entry.actor == mia).collect();
+    assert!(!by_mia.is_empty() && by_mia.iter().all(|entry| entry.session_id.is_none()), "{by_mia:?}");
+    // Who looks after sessions sees it.
+    let seen = stage.um.system().sessions().list_of(ListSessionsOf::new(stage.ada)).await.unwrap().items;
+    assert_eq!(seen.into_iter().find(of_mia).unwrap().ip.as_deref(), Some("192.0.2.7"));
 }
 
 /// Ada is told by mail, and not from where nor why.
