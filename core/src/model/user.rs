@@ -64,9 +64,9 @@ pub struct User {
     pub phone: Option<String>,
     /// The date of birth.
     pub birth_date: Option<Date>,
-    /// What it says about itself.
+    /// A short biography.
     pub bio: Option<String>,
-    /// Where it is, in its own words.
+    /// Where the user is, in their own words.
     pub location: Option<String>,
     /// The address of its picture.
     pub avatar_url: Option<String>,

@@ -48,7 +48,7 @@ pub struct PreferencesView {
     pub sms_notifications: bool,
     /// Whether all who may see profiles see this user's: its visibility is `public`.
     pub public_profile: bool,
-    /// Whatever else the application keeps.
+    /// Other data that the application keeps.
     pub data: BTreeMap<String, Json>,
     /// When they were last changed; null where never.
     pub updated_at: Option<Time>,
@@ -99,8 +99,8 @@ pub struct UpdatePreferences {
     pub sms_notifications: Change<bool>,
     /// Whether all who may see profiles see this user's: true sets its visibility to `public`; false sets one that is `public` to `private`.
     pub public_profile: Change<bool>,
-    /// Whatever else the application keeps: each key that is given is set, or removed by null; the others stay. Keys have 1 to 64
-    /// characters, and all together take at most 16 KiB as JSON.
+    /// Other data that the application keeps: each given key is set, or removed by null; the others stay. Keys have 1 to 64 characters,
+    /// and all together take at most 16 KiB as JSON.
     pub data: BTreeMap<String, Json>,
 }
 

@@ -41,7 +41,7 @@ pub struct ValidateAccount {
     pub avatar_url: Option<String>,
     /// The address of a page, likewise.
     pub website: Option<String>,
-    /// What somebody says about itself, in at most 500 characters and several lines.
+    /// A short biography, in at most 500 characters and several lines.
     pub bio: Option<String>,
     /// A place, at most 255 characters.
     pub location: Option<String>,

@@ -51,7 +51,7 @@ pub struct GetProfile {
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct UpdateProfile {
-    /// The version that the change was made on; another one stored gives `CONFLICT`.
+    /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
     pub expected_version: Option<i64>,
     /// The name shown to others, at most 100 characters.
     pub display_name: Patch<String>,
@@ -59,13 +59,13 @@ pub struct UpdateProfile {
     pub phone: Patch<String>,
     /// The date of birth, not in the future.
     pub birth_date: Patch<Date>,
-    /// What the user says about itself, in at most 500 characters and several lines.
+    /// A short biography, in at most 500 characters and several lines.
     pub bio: Patch<String>,
-    /// Where the user is, in its own words, at most 255 characters.
+    /// Where the user is, in their own words, at most 255 characters.
     pub location: Patch<String>,
     /// The address of a picture, by `http` or `https`, at most 500 characters; null removes it. It is never fetched.
     pub avatar_url: Patch<String>,
-    /// The address of the user's page, likewise.
+    /// The address of the user's web page, likewise.
     pub website: Patch<String>,
     /// Which other users see it.
     pub visibility: Change<Visibility>,
@@ -77,7 +77,7 @@ pub struct UpdateProfile {
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct DeleteProfile {
-    /// The version that the change was made on; another one stored gives `CONFLICT`.
+    /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
     pub expected_version: Option<i64>,
 }
 

@@ -22,17 +22,17 @@ pub struct Profile {
     pub user_id: UserId,
     /// How much of it is shown.
     pub detail: ProfileDetail,
-    /// The name the user signs in with, if it has one.
+    /// The name that the user signs in with, if there is one.
     pub username: Option<String>,
     /// The name shown to others.
     pub display_name: Option<String>,
-    /// The address of its picture.
+    /// The address of the user's picture.
     pub avatar_url: Option<String>,
-    /// What it says about itself.
+    /// A short biography.
     pub bio: Option<String>,
-    /// Where it is, in its own words.
+    /// Where the user is, in their own words.
     pub location: Option<String>,
-    /// The address of its page.
+    /// The address of the user's web page.
     pub website: Option<String>,
     /// Since when it has been a user.
     pub created_at: Option<Time>,
@@ -42,7 +42,7 @@ pub struct Profile {
     pub birth_date: Option<Date>,
     /// Which other users see it.
     pub visibility: Option<Visibility>,
-    /// The version of the user's account; give it back as `expected_version` to be told of a lost update.
+    /// The version of the user's account; pass it as `expected_version` to detect lost updates.
     pub version: Option<i64>,
 }
 

@@ -118,7 +118,7 @@ pub struct MoveScope {
 pub struct DeleteScope {
     /// The scope.
     pub scope: String,
-    /// The version that the decision was made on; if it is not the current one, the error is `CONFLICT`.
+    /// The version that the decision is based on; if it is not the current one, the error is `CONFLICT`.
     pub expected_version: Option<i64>,
 }
 

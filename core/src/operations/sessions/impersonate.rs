@@ -44,7 +44,7 @@ const PERMISSION: &str = "user:impersonate";
 /// The answer has an access token of the user and no refresh token. With it one may do what both the caller and the user may. It is
 /// refused for whatever the user does with its own account: passwords, factors, sessions, addresses, keys, identities. It ends with the
 /// caller's session, when either account is not active any more or the caller may not do this any more, and with all sessions of the
-/// user, who sees it among its own and is told by mail. The audit log names both, and the reason.
+/// user, who sees it among its own and is notified by mail. The audit log names both, and the reason.
 /// Permission `user:impersonate`; for a user with more than the default roles `admin:all`. It needs a sign-in or `sessions.step_up`
 /// within the last five minutes.
 /// Errors: `CONFLICT` for a user who is not active, `VALIDATION_ERROR` for oneself, `UNAUTHORIZED` for a caller without a session,

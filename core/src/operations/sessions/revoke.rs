@@ -33,7 +33,7 @@ pub struct Logout {}
 
 /// Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
 ///
-/// The user of a session that somebody else ends is told by mail.
+/// The user of a session that somebody else ends is notified by mail.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RevokeSession {
@@ -49,7 +49,7 @@ pub struct RevokeOtherSessions {}
 /// Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
 /// administrator's with `admin:all`.
 ///
-/// The user is told by mail, with the API keys that go on working.
+/// The user is notified by mail, with the API keys that go on working.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RevokeAllSessions {
@@ -61,9 +61,9 @@ pub struct RevokeAllSessions {
 
 /// Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
 ///
-/// Everybody has to sign in anew. Passwords stay, as do links that were mailed, and API keys unless `revoke_keys` ends them: have
+/// Everybody has to sign in again. Passwords stay, as do links that were mailed, and API keys unless `revoke_keys` ends them: have
 /// passwords changed that may be known. Other instances refuse what has ended within a second.
-/// Only the application itself may, with `system`.
+/// Only the application itself may call it, with `system`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RevokeEveryone {

@@ -17,11 +17,11 @@ use crate::{
     },
 };
 
-/// Proves again who the caller is by a token of another issuer, for operations that ask for a proof of the last five minutes.
+/// Authenticates the caller again by a token of another issuer, for operations that need an authentication within the last five minutes.
 ///
 /// The token says that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr` of
-/// Supabase): ask the issuer for that (`max_age=0`). It is used up. An account that has a second factor is asked for it, too. The
-/// caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+/// Supabase): ask the issuer for that (`max_age=0`). It is used up. An account that has a second factor is asked for it, too. The caller
+/// continues in a new session with the returned tokens; the present session ends at once.
 /// Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a
 /// caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
 /// fetched.

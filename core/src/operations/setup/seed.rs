@@ -31,8 +31,8 @@ use crate::operations::{
 
 /// Creates the given regions, users and drones that do not exist yet, in one commit.
 ///
-/// The seed fixes their ids, so that it may be applied at every start. Only the application itself may, with `system`.
-/// Passwords are given by e-mail address, apart from the users, so that a seed file contains none.
+/// The seed fixes their ids, so that it may be applied at every start. Only the application itself may call it, with `system`. Passwords
+/// are given by e-mail address, apart from the users, so that a seed file contains none.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct Seed {

@@ -35,11 +35,10 @@ use crate::{
 /// Supabase.
 ///
 /// The issuer is one of the setting `trusted_issuers`. Each token signs in once; one that began a session is answered the same again for
-/// as long as a used refresh token is, in case the answer was lost. It counts as a password does: an account that has a second factor owes it
-/// still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address. Where there
-/// is none, one is made if the issuer's setting `register` says so.
-/// What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
-/// (`auth_time`, or `amr` of Supabase).
+/// as long as a used refresh token is, in case the response was lost. It counts as a password does: an account that has a second factor
+/// owes it still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an
+/// address. Where there is none, one is made if the issuer's setting `register` says so. What the user does that asks for a proof of the
+/// last five minutes it may do at once only if the token says that the issuer had one (`auth_time`, or `amr` of Supabase).
 /// Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
 /// log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. Also where an
 /// account would be made, after ten of them from the address within an hour. `UNAVAILABLE` while

@@ -60,12 +60,12 @@ pub struct MailChallenge {
 
 /// Signs in by a code that was mailed.
 ///
-/// It proves the address. Where nobody had proved that before, the account may be one that somebody else registered: its
-/// password, its second factors and its links to other issuers are void, which its user is told, and other sessions end. The same challenge and code answer
-/// the same again for as long as a used refresh token does, in case the answer was lost.
+/// It proves the address. Where nobody had proved that before, the account may be one that somebody else registered: its password, its
+/// second factors and its links to other issuers are void, which its user is told, and other sessions end. The same challenge and code
+/// answer the same again for as long as a used refresh token does, in case the response was lost.
 /// Errors: `UNAUTHORIZED` for a wrong code, with one text for whatever is wrong with it or with the account (reason
-/// `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`): after ten minutes, and after five wrong
-/// codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes by the name, or failed sign-ins from the address.
+/// `invalid_credentials`), and for an expired or used challenge (`invalid_token`): after ten minutes, and after five wrong codes.
+/// `RATE_LIMIT_EXCEEDED` after too many wrong codes by the name, or failed sign-ins from the address.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct SignInByMail {

@@ -304,7 +304,7 @@ pub(super) trait Challenges {
     /// Plans that the oldest challenges of a user go, where there are too many now.
     async fn make_room(&mut self, user: UserId) -> Result<()>;
 
-    /// Takes the step of a challenge, by which so much is proved now, and goes on with the sign-in.
+    /// Takes the step of a challenge, by which so much is proved now, and continues the sign-in.
     async fn take(&mut self, opened: Opened, by: Proofs) -> Result<SignInResult>;
 
     /// The answer of a step that was taken a moment ago, for who did not get it: for as long as its session lasts.

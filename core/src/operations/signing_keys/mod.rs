@@ -35,7 +35,7 @@ use crate::{
 ///
 /// A key of `hs256` is a root key, from which refresh tokens, links and challenges follow as well. Those that the application gives
 /// by the settings `signing_key` and `retired_signing_keys` are not among them.
-/// Only the application itself may, with `system`.
+/// Only the application itself may call it, with `system`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ListSigningKeys {}

@@ -20,8 +20,8 @@ use crate::{
 /// everybody signs in again. If it is the key that signs, the next one does at once. The key is deleted. Other services accept its
 /// tokens until they ask for the key set again.
 ///
-/// Only the application itself may, with `system`. Errors: `RESOURCE_NOT_FOUND` for a key that the store did not make for itself; one of
-/// the settings ends by changing them.
+/// Only the application itself may call it, with `system`. Errors: `RESOURCE_NOT_FOUND` for a key that the store did not make for itself;
+/// one of the settings ends by changing them.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RevokeSigningKey {

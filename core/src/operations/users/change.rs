@@ -49,7 +49,7 @@ use crate::{
 pub struct ChangedUser {
     /// The account.
     pub user: UserView,
-    /// What the user may not use any more, as it moved to another region.
+    /// Assets that the user may no longer use after moving to another region.
     pub dropped: DroppedAssets,
 }
 
@@ -62,7 +62,7 @@ macro_rules! user_change {
         pub struct $name {
             /// The user's id.
             pub id: UserId,
-            /// The version that the change was made on; another one stored gives `CONFLICT`.
+            /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
             pub expected_version: Option<i64>,
             /// The address to sign in with. A new one counts as not proved.
             pub email: Patch<String>,
@@ -80,17 +80,18 @@ macro_rules! user_change {
             pub phone: Patch<String>,
             /// The date of birth.
             pub birth_date: Patch<Date>,
-            /// What it says about itself, in at most 500 characters and several lines.
+            /// A short biography, in at most 500 characters and several lines.
             pub bio: Patch<String>,
-            /// Where it is, in its own words, at most 255 characters.
+            /// Where the user is, in their own words, at most 255 characters.
             pub location: Patch<String>,
-            /// The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+            /// The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched.
             pub avatar_url: Patch<String>,
-            /// The address of its page, likewise.
+            /// The address of the user's web page, likewise.
             pub website: Patch<String>,
-            /// Which other users see its profile.
+            /// Which other users see the user's profile.
             pub visibility: Change<Visibility>,
-            /// Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+            /// Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with
+            /// `create`.
             pub attributes: BTreeMap<String, Json>,
             /// The region, by id or code. Drones of another region are taken from the user, and the answer says which.
             pub region: Patch<String>,
@@ -156,7 +157,7 @@ pub struct ReplaceUser {
     /// The address to sign in with. A new one counts as not proved.
     #[input(positional)]
     pub email: Option<String>,
-    /// The version that the change was made on; another one stored gives `CONFLICT`.
+    /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
     pub expected_version: Option<i64>,
     /// The name to sign in with.
     pub username: Option<String>,
@@ -172,17 +173,17 @@ pub struct ReplaceUser {
     pub phone: Option<String>,
     /// The date of birth.
     pub birth_date: Option<Date>,
-    /// What it says about itself, in at most 500 characters and several lines.
+    /// A short biography, in at most 500 characters and several lines.
     pub bio: Option<String>,
-    /// Where it is, in its own words, at most 255 characters.
+    /// Where the user is, in their own words, at most 255 characters.
     pub location: Option<String>,
-    /// The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+    /// The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched.
     pub avatar_url: Option<String>,
-    /// The address of its page, likewise.
+    /// The address of the user's web page, likewise.
     pub website: Option<String>,
-    /// Which other users see its profile; it stays if not given.
+    /// Which other users see the user's profile; it stays if not given.
     pub visibility: Option<Visibility>,
-    /// Whatever else the application keeps of it; what is not given goes. As with `create`.
+    /// Other data that the application keeps with it; what is not given is removed. As with `create`.
     pub attributes: BTreeMap<String, Json>,
     /// The region, by id or code.
     pub region: Option<String>,

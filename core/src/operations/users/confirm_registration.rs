@@ -36,8 +36,8 @@ use crate::{
 ///
 /// Its address counts as proved. Nobody is signed in: sign in with the password. A username that somebody else has taken meanwhile is
 /// left out, and so are names that decide about rights by now.
-/// Errors: `UNAUTHORIZED` for a token that is not good (any more), because somebody has the address by now, too, and for a wrong
-/// password; `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is good no more.
+/// Errors: `UNAUTHORIZED` for an invalid or expired token, because somebody has the address by now, too, and for a wrong password;
+/// `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is good no more.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ConfirmRegistration {

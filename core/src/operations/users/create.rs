@@ -69,18 +69,19 @@ pub struct CreateUser {
     pub phone: Option<String>,
     /// The date of birth, not in the future.
     pub birth_date: Option<Date>,
-    /// What it says about itself, in at most 500 characters and several lines.
+    /// A short biography, in at most 500 characters and several lines.
     pub bio: Option<String>,
-    /// Where it is, in its own words, at most 255 characters.
+    /// Where the user is, in their own words, at most 255 characters.
     pub location: Option<String>,
-    /// The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+    /// The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched.
     pub avatar_url: Option<String>,
-    /// The address of its page, likewise.
+    /// The address of the user's web page, likewise.
     pub website: Option<String>,
-    /// Which other users see its profile; `public` if not given.
+    /// Which other users see the user's profile; `public` if not given.
     pub visibility: Option<Visibility>,
-    /// Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `user` has the type that it
-    /// says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+    /// Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type `user`
+    /// must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits and
+    /// underscores.
     pub attributes: BTreeMap<String, Json>,
     /// The region it belongs to, by id or code.
     pub region: Option<String>,
@@ -243,7 +244,7 @@ pub(crate) fn check_roles(checks: &mut Checks, rules: &RuleSet, roles: &[String]
     }
 }
 
-/// What somebody says about itself.
+/// A short biography.
 pub(in crate::operations) fn bio(text: &str) -> Result<String, Invalid> {
     text::prose(text, 500)
 }

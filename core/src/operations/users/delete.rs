@@ -36,7 +36,7 @@ use crate::{
 pub struct DeleteUser {
     /// The user's id.
     pub id: UserId,
-    /// The version that the change was made on.
+    /// The version that the change is based on.
     pub expected_version: Option<i64>,
 }
 

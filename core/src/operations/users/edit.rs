@@ -46,9 +46,9 @@ user_change! {
     EditUser {
         /// What its status becomes: any but `deleted`. Who is banned is not made inactive.
         pub status: Option<UserStatus>,
-        /// Why it is suspended or banned, at most 500 characters; goes with `status`.
+        /// Why the user is suspended or banned, at most 500 characters; goes with `status`.
         pub status_reason: Option<String>,
-        /// When a suspension ends by itself, in the future; not given: when it is lifted. Goes with `status`.
+        /// When a suspension ends, in the future; not given: when it is lifted. Goes with `status`.
         pub suspended_until: Option<Time>,
     }
 }

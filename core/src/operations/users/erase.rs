@@ -36,14 +36,14 @@ use crate::{
 /// [`names_after_purge`](crate::Config::names_after_purge).
 ///
 /// Permission `user:erase`, also for oneself; beside it what `users.delete` needs. Who was purged already is erased by the application
-/// itself alone. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes; `CONFLICT` for the last active
-/// administrator.
+/// itself alone. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes;
+/// `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct EraseUser {
     /// The user's id; also that of a deleted one.
     pub id: UserId,
-    /// The version that the decision was made on.
+    /// The version that the decision is based on.
     pub expected_version: Option<i64>,
 }
 

@@ -34,7 +34,8 @@ const MOST_ENTRIES: usize = 1_000;
 /// Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
 ///
 /// Anybody may export what is its own; that of others needs permission `user:export`, also where they are deleted and not purged yet. The
-/// audit log tells of it. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes.
+/// audit log tells of it. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five
+/// minutes.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ExportUser {

@@ -76,7 +76,7 @@ pub(super) use user_list;
 user_list! {
     /// Lists the users that the caller may see, newest first unless said otherwise.
     ///
-    /// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows.
+    /// Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`, others just the rows that it allows.
     ListUsers
 }
 

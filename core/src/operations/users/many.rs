@@ -38,7 +38,7 @@ pub struct SetStatuses {
     pub action: StatusAction,
     /// Why they are suspended or banned, at most 500 characters.
     pub reason: Option<String>,
-    /// When a suspension ends by itself, in the future; not given: when it is lifted.
+    /// When a suspension ends, in the future; not given: when it is lifted.
     pub until: Option<Time>,
     /// Whether all are changed or none. Default: false.
     #[input(default = false)]
@@ -117,7 +117,7 @@ pub struct BulkItem {
     pub reason: Option<Reason>,
     /// What is wrong, in English.
     pub message: Option<String>,
-    /// What the user may not use any more, as it moved to another region.
+    /// Assets that the user may no longer use after moving to another region.
     pub dropped: DroppedAssets,
 }
 

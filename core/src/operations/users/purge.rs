@@ -27,7 +27,7 @@ use crate::{
 pub struct PurgeUser {
     /// The user's id.
     pub id: UserId,
-    /// The version that the decision was made on.
+    /// The version that the decision is based on.
     pub expected_version: Option<i64>,
 }
 

@@ -39,7 +39,7 @@ use crate::{
 pub struct RestoreUser {
     /// The user's id.
     pub id: UserId,
-    /// The version that the change was made on.
+    /// The version that the change is based on.
     pub expected_version: Option<i64>,
     /// Another e-mail address instead of its own, unproved.
     pub email: Option<String>,

@@ -30,8 +30,8 @@ const SECONDS_A_DAY: i64 = 24 * 3600;
 
 /// Counts the users that the caller may list: by status, by whether their address was proved, and new ones by day.
 ///
-/// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows are counted; deleted users
-/// never are. The answer is not kept: it is of now.
+/// Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`; otherwise just the rows that it allows are counted; deleted
+/// users never are. The answer is not kept: it is of now.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct GetUserStatistics {

@@ -35,7 +35,7 @@ use crate::{
 pub struct ActivateUser {
     /// The user's id.
     pub id: UserId,
-    /// The version that the change was made on.
+    /// The version that the change is based on.
     pub expected_version: Option<i64>,
 }
 
@@ -47,7 +47,7 @@ pub struct ActivateUser {
 pub struct DeactivateUser {
     /// The user's id.
     pub id: UserId,
-    /// The version that the change was made on.
+    /// The version that the change is based on.
     pub expected_version: Option<i64>,
 }
 
@@ -61,9 +61,9 @@ pub struct SuspendUser {
     pub id: UserId,
     /// Why, at most 500 characters.
     pub reason: Option<String>,
-    /// When it ends by itself, in the future; not given: when it is lifted.
+    /// When it expires, in the future; not given: when it is lifted.
     pub until: Option<Time>,
-    /// The version that the change was made on.
+    /// The version that the change is based on.
     pub expected_version: Option<i64>,
 }
 
@@ -77,7 +77,7 @@ pub struct BanUser {
     pub id: UserId,
     /// Why, at most 500 characters.
     pub reason: Option<String>,
-    /// The version that the change was made on.
+    /// The version that the change is based on.
     pub expected_version: Option<i64>,
 }
 
@@ -89,7 +89,7 @@ pub struct BanUser {
 pub struct LiftUser {
     /// The user's id.
     pub id: UserId,
-    /// The version that the change was made on.
+    /// The version that the change is based on.
     pub expected_version: Option<i64>,
 }
 

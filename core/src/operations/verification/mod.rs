@@ -28,7 +28,7 @@ use crate::model::{
 
 /// Mails the caller a link that proves its e-mail address: a notice of the kind `verification`.
 ///
-/// The link is good for a day. Nothing is mailed if the address is proved already. Who asks again soon is mailed the same link.
+/// The link is good for a day. Nothing is mailed if the address is proved already. A repeated request soon after is mailed the same link.
 /// Errors: `CONFLICT` for an account without an address, `RATE_LIMIT_EXCEEDED` for asking twice within a minute or six times
 /// within an hour, `UNAVAILABLE` where the store has no notifier.
 #[derive(Clone, Debug, Input, Describe)]
@@ -40,8 +40,7 @@ pub struct SendVerification {}
 /// The token alone proves that somebody reads the address, who need not be the one that made the account. So the caller is signed in
 /// as the user, or gives the account's password. Otherwise nothing changes and the answer has a token for
 /// `passwords.reset`, unless the password was changed since, or the account has none and signs in at another issuer.
-/// Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a wrong password, `RATE_LIMIT_EXCEEDED` after too
-/// many wrong passwords.
+/// Errors: `UNAUTHORIZED` for an invalid or expired token and for a wrong password, `RATE_LIMIT_EXCEEDED` after too many wrong passwords.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ConfirmVerification {
