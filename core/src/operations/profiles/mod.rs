@@ -31,12 +31,12 @@ pub use crate::model::user::Visibility;
 /// What changing one's own profile needs.
 const UPDATE: &str = "user:update_profile";
 
-/// Gets a user's profile, or as much of it as its visibility allows; one's own is shown whole.
+/// Gets a user's profile, as far as its visibility allows; one's own is returned completely.
 ///
-/// That of another needs permission `user:read_profile`, and is shown while its user is active: whole but for the phone number and the
-/// date of birth where it is `public`, as a card (names and picture) to all but followers where it is `followers`, not at all where it is
-/// `private`. Permission `user:read_any_profile` shows everything, whatever the visibility and the status. A profile that the caller may
-/// not see is `RESOURCE_NOT_FOUND`, as one of a user that does not exist.
+/// Another user's profile needs permission `user:read_profile`, and is returned while the user is active: without phone number and date
+/// of birth if it is `public`, as a card (names and picture) to all but followers if it is `followers`, and not at all if it is
+/// `private`. With permission `user:read_any_profile` everything is returned, whatever the visibility and the status. A profile that the
+/// caller may not see is `RESOURCE_NOT_FOUND`, like that of a user who does not exist.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct GetProfile {
@@ -46,7 +46,8 @@ pub struct GetProfile {
 
 /// Changes the given fields of one's own profile; null clears one.
 ///
-/// Permission `user:update_profile` before and after the change; what the policy's conditions read of users is changed by administrators.
+/// Permission `user:update_profile` before and after the change; only administrators may change what the policy's conditions read of
+/// users.
 /// Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
@@ -67,11 +68,11 @@ pub struct UpdateProfile {
     pub avatar_url: Patch<String>,
     /// The address of the user's web page, likewise.
     pub website: Patch<String>,
-    /// Which other users see it.
+    /// Which other users see the profile.
     pub visibility: Change<Visibility>,
 }
 
-/// Clears one's own profile: everything that `profiles.update` changes but the visibility. The account stays.
+/// Clears one's own profile: everything that `profiles.update` changes, except the visibility. The account stays.
 ///
 /// Permission and errors as with `update`.
 #[derive(Clone, Debug, Input, Describe)]

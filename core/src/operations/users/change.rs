@@ -43,7 +43,7 @@ use crate::{
     },
 };
 
-/// An account as it is now, and what the change has taken from its user.
+/// An account as it is now, and the assets that the change removed from its user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct ChangedUser {
@@ -64,7 +64,7 @@ macro_rules! user_change {
             pub id: UserId,
             /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
             pub expected_version: Option<i64>,
-            /// The address to sign in with. A new one counts as not proved.
+            /// The address to sign in with. A new one counts as not verified.
             pub email: Patch<String>,
             /// The name to sign in with.
             pub username: Patch<String>,
@@ -93,7 +93,7 @@ macro_rules! user_change {
             /// Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with
             /// `create`.
             pub attributes: BTreeMap<String, Json>,
-            /// The region, by id or code. Drones of another region are taken from the user, and the answer says which.
+            /// The region, by id or code. Drones of another region are removed from the user, and the result says which.
             pub region: Patch<String>,
             $($more)*
         }
@@ -132,21 +132,21 @@ macro_rules! user_change {
 pub(super) use user_change;
 
 user_change! {
-    /// Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
-    /// another issuer.
+    /// Changes the given fields of a user; null clears one, the e-mail address only if the account stands for an identity at another
+    /// issuer.
     ///
-    /// Permission `user:update` before and after the change; the region and whatever else the policy's
-    /// conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
-    /// `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
-    /// somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
-    /// more than the default roles; it ends all sessions of the user. So does one of compatible letters, which is the same name and another
-    /// mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
-    /// notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
+    /// Permission `user:update` before and after the change; the region, and everything else that the policy's conditions read, also
+    /// needs `user:set_authority`; the account of an administrator needs `admin:all`; removing drones needs `drone:set_authority` if
+    /// conditions read who flies them. Because the owner of an address can choose the password, changing somebody else's address needs a
+    /// sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with more than the default roles; it ends
+    /// all sessions of the user. The same applies to an address that differs only by compatible letters, which is another mailbox, but
+    /// not if only the case of letters changes. Users change their own address with `email.change` if the store has a notifier; otherwise
+    /// they need such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
     UpdateUser {}
 }
 
-/// Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
-/// stands for somebody at another issuer. Who sees the profile stays, unless it is given.
+/// Replaces all of a user's data: a field that is not given becomes null, the e-mail address only if the account stands for an identity
+/// at another issuer. The visibility of the profile stays unless it is given.
 ///
 /// Permission and errors as with `update`.
 #[derive(Clone, Debug, Input, Describe)]
@@ -154,7 +154,7 @@ user_change! {
 pub struct ReplaceUser {
     /// The user's id.
     pub id: UserId,
-    /// The address to sign in with. A new one counts as not proved.
+    /// The address to sign in with. A new one counts as not verified.
     #[input(positional)]
     pub email: Option<String>,
     /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.

@@ -90,8 +90,8 @@ impl From<ListUserOverviews> for ListUsers {
     }
 }
 
-/// An account with what belongs to it, as far as the caller may see that. When its user last signed in, and whom it stands for at other
-/// issuers, `users.get` says.
+/// An account with what belongs to it, as far as the caller may see that. `users.get` also has the time of the last sign-in, and the
+/// identities at other issuers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct UserOverview {
@@ -119,12 +119,13 @@ pub struct UserOverview {
     pub region_id: Option<RegionId>,
     /// That region; also null if the caller may not see it (`region:read`).
     pub region: Option<RegionBrief>,
-    /// The roles it holds, now or later, itself or by its groups, that the caller may see (`role:read`); a user sees all of its own.
+    /// The roles that the user holds, now or later, directly or through groups, as far as the caller may see them (`role:read`); users
+    /// see all of their own.
     pub roles: Vec<HeldRole>,
-    /// The assets assigned to it that the caller may see (`drone:read`, `KIND:read`), by code.
+    /// The assets assigned to the user that the caller may see (`drone:read`, `KIND:read`), by code.
     pub assigned_assets: Vec<AssetBrief>,
-    /// Other users of its region who are operators of assets there, by username: up to 100, as far as the caller may see both the asset and
-    /// the user (`user:read`). Where the regions of all users shown have more than 1,000 operators, not all are looked at.
+    /// Other users of the same region who are operators of assets there, by username: up to 100, as far as the caller may see both the
+    /// asset and the user (`user:read`). If the regions of all users shown have more than 1,000 operators, not all are considered.
     pub operators: Vec<UserBrief>,
     /// The status, which says whether the user may sign in.
     pub status: UserStatus,

@@ -28,8 +28,7 @@ use crate::{
 
 /// Lets an inactive user sign in again.
 ///
-/// Permission `user:set_status`, for an administrator `admin:all`. Suspended and banned users are lifted,
-/// not activated.
+/// Permission `user:set_status`, for an administrator `admin:all`. For suspended and banned users use `lift` instead.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ActivateUser {
@@ -39,7 +38,7 @@ pub struct ActivateUser {
     pub expected_version: Option<i64>,
 }
 
-/// Switches a user off; its sessions end at once.
+/// Deactivates a user; their sessions end at once.
 ///
 /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]
@@ -51,7 +50,7 @@ pub struct DeactivateUser {
     pub expected_version: Option<i64>,
 }
 
-/// Switches a user off for a time, or until it is lifted; its sessions end at once.
+/// Suspends a user, for a limited time or until it is lifted; their sessions end at once.
 ///
 /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]
@@ -67,7 +66,7 @@ pub struct SuspendUser {
     pub expected_version: Option<i64>,
 }
 
-/// Shuts a user out; its sessions end at once.
+/// Bans a user; their sessions and API keys end at once.
 ///
 /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]

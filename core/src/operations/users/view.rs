@@ -20,7 +20,7 @@ use crate::{
     operations::{plan::Plan, reads::Ahead},
 };
 
-/// An account: a person or service that can sign in and hold roles. Its secrets are kept elsewhere.
+/// An account: a person or service that can sign in and hold roles. Secrets are not part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[describe(name = "User")]
 #[non_exhaustive]
@@ -33,7 +33,7 @@ pub struct UserView {
     pub email: Option<String>,
     /// Whether the address is verified.
     pub email_verified: bool,
-    /// Whom it stands for at other issuers.
+    /// The identities at other issuers that the account stands for.
     pub identities: Vec<ExternalIdentity>,
     /// The whole name.
     pub full_name: Option<String>,
