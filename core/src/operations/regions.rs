@@ -55,7 +55,7 @@ pub struct RegionView {
     pub name: String,
     /// What it covers.
     pub area: Option<String>,
-    /// Who commands it.
+    /// The name of its commander.
     pub commander_name: Option<String>,
     /// Whether it is in use.
     pub status: RegionStatus,
@@ -105,7 +105,7 @@ pub struct CreateRegion {
     pub name: String,
     /// What it covers, at most 255 characters.
     pub area: Option<String>,
-    /// Who commands it, at most 255 characters.
+    /// The name of its commander, at most 255 characters.
     pub commander_name: Option<String>,
     /// Whether it is in use; `ACTIVE` if not given.
     pub status: Option<RegionStatus>,
@@ -162,7 +162,7 @@ pub struct UpdateRegion {
     pub name: Change<String>,
     /// What it covers.
     pub area: Patch<String>,
-    /// Who commands it.
+    /// The name of its commander.
     pub commander_name: Patch<String>,
     /// Whether it is in use.
     pub status: Change<RegionStatus>,

@@ -79,12 +79,12 @@ pub struct SeedUser {
     pub region: Option<String>,
     /// Names of its roles, in addition to the default roles, which every account gets.
     pub roles: Vec<String>,
-    /// Whom it stands for at another issuer.
+    /// The identity at another issuer that the user stands for.
     pub identity: Option<ExternalIdentity>,
 }
 
 impl SeedUser {
-    /// Starts a `SeedUser` without an e-mail address, for who signs in at another issuer; the rest has setters.
+    /// Starts a `SeedUser` without an e-mail address, for a user who signs in at another issuer; the rest has setters.
     pub fn external(id: impl Into<UserId>, issuer: impl Into<String>, subject: impl Into<String>) -> Self {
         Self { email: None, ..Self::new(id, "") }.identity(ExternalIdentity::new(issuer, subject))
     }

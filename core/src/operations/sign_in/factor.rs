@@ -15,8 +15,8 @@ use crate::{
 
 /// Proves the second factor, and continues the sign-in that needs it.
 ///
-/// A code counts once. The same challenge and code answer the same again for as long as a used refresh token does, in case the response
-/// was lost.
+/// A code can be used once. The same challenge and code return the same result again for as long as a used refresh token does, in case
+/// the response was lost.
 /// Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for an expired or used challenge (`invalid_token`): after
 /// ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes.
 #[derive(Clone, Debug, Input, Describe)]
