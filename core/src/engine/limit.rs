@@ -1,4 +1,4 @@
-//! Who asks too often is turned away before anything is read or hashed for it. What is too often a [`Limiter`] knows.
+//! Callers who send too many requests are refused before anything is read or hashed for them. A [`Limiter`] decides what is too many.
 
 use std::sync::Arc;
 
