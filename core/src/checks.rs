@@ -115,7 +115,7 @@ mod sealed {
 }
 
 impl UserManagement {
-    /// Checks with a context, or by rights of at least a certain position.
+    /// Checks with a context, or with rights of at least a certain position.
     pub fn checks(&self) -> UserChecks<'_> {
         UserChecks { engine: self.engine(), context: Context::new(), at_least: Position::START }
     }

@@ -31,10 +31,10 @@ pub struct Attempt<'r> {
 
 /// Refuses requests that come too often.
 ///
-/// It is called once for each operation of a caller other than the application itself, however often the operation is
-/// retried; an operation that does the work of many, such as a seed, counts once. It is called after the size of the input was
-/// checked and before the first read, so that nothing is read, hashed or written for a refused request. Checks (`can`,
-/// `check`) are not limited: they cost less than a limit would.
+/// It is called once for each operation of a caller other than the application itself, however often the operation is retried; an
+/// operation that does the work of many, such as a seed, counts once. It is called after the size of the input was checked and before the
+/// first read, so that nothing is read, hashed or written for a refused request. Checks (`can`, `check`) are not limited: they cost less
+/// than a limit would.
 ///
 /// ```
 /// # use std::{sync::atomic::{AtomicU32, Ordering}, time::Duration};
