@@ -1,8 +1,8 @@
-//! The schema of a database: how far it is, and the steps forward and back.
+//! The schema of a database: its state, and the steps forward and back.
 //!
-//! Opening a store migrates it, so most applications need nothing of this. [`Migrations`] is for those that migrate on their own: as
-//! another account than the one that the application has, before a release, or by a tool that runs SQL.
-//! [The guide](crate::guide::deployment#migrations) says how they go together.
+//! Opening a store migrates it, so most applications do not need this. [`Migrations`] is for those that migrate separately: with another
+//! account than the application's, before a release, or with a tool that runs SQL. [The guide](crate::guide::deployment#migrations) has
+//! an example.
 
 use crate::{
     config::Config,

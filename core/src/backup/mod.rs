@@ -1,4 +1,4 @@
-//! Backups: a copy of a whole store as lines of JSON, the same whatever keeps the store, and the way back.
+//! Backups: a copy of a whole store as lines of JSON, in the same format for every storage, and how to restore it.
 //!
 //! ```
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {

@@ -340,8 +340,8 @@ pub struct Config {
     /// cannot change the log unnoticed. Every instance needs it. Without it the store keeps a key in the storage, which only guards
     /// against accidents. Default: none.
     pub audit_key: Option<Secret>,
-    /// The key that signs the heads that `audit.head` returns, for others who verify the log without `audit_key`: a private JWK (RFC
-    /// 7517) of EdDSA or ES256 with its `kid`. They need its public part. Default: none.
+    /// The key that signs the heads that `audit.head` returns, for those who verify the log without `audit_key`: a private JWK of EdDSA
+    /// or ES256 (RFC 7517) with its `kid`. They need its public part. Default: none.
     pub audit_signing_key: Option<Secret>,
     /// Former values of `audit_key`, for the entries they sealed. Before an instance uses a new key, give it to every instance here.
     pub retired_audit_keys: Vec<Secret>,

@@ -81,12 +81,12 @@ pub trait Observer: MaybeSend + MaybeSync + 'static {
     /// Called before anything is read.
     ///
     /// # Errors
-    /// An error refuses the request; it is the answer.
+    /// An error refuses the request, and is returned to the caller.
     fn admit(&self, _request: &Request<'_>) -> Result<()> {
         Ok(())
     }
 
-    /// Called when the answer is known, also if the request was refused.
+    /// Called when the operation has ended, also if the request was refused.
     fn ended(&self, _ended: &Ended<'_>) {}
 }
 

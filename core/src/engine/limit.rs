@@ -61,12 +61,12 @@ pub trait Limiter: MaybeSend + MaybeSync + 'static {
     /// Counts a request, or refuses it. Other requests are not held up meanwhile.
     ///
     /// # Errors
-    /// The error for the client, such as [`Error::rate_limited`]. If the limiter cannot decide, because its storage does not
-    /// answer, it chooses whether to refuse.
+    /// The error for the client, such as [`Error::rate_limited`]. If the limiter cannot decide, because its storage does not respond, it
+    /// chooses whether to refuse.
     async fn admit(&self, attempt: &Attempt<'_>) -> Result<()>;
 
-    /// Called when an admitted request has ended, for requests that are not to count after all. It is not called for a request
-    /// that was cancelled.
+    /// Called when an admitted request has ended, for requests that should not count after all. It is not called for a request that was
+    /// cancelled.
     async fn ended(&self, _attempt: &Attempt<'_>, _error: Option<&Error>) {}
 }
 

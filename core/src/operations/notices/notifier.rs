@@ -60,10 +60,10 @@ pub enum Delivery {
 /// ```
 #[portable_async]
 pub trait Notifier: MaybeSend + MaybeSync + 'static {
-    /// Sends a notice. Not before it is durably on its way is it [`Delivery::Sent`].
+    /// Sends a notice. Return [`Delivery::Sent`] only once it is durably handed over.
     ///
     /// # Errors
-    /// Any; the notice is given again later.
+    /// Any; the notice is passed again later.
     async fn send(&self, notice: &Notice) -> Result<Delivery>;
 }
 

@@ -57,10 +57,10 @@ const TIMEOUT_MILLIS: u64 = 5_000;
 /// ```
 #[portable_async]
 pub trait BreachedPasswords: MaybeSend + MaybeSync + 'static {
-    /// Whether it contains a password, which is given in NFC. It must not be logged or stored.
+    /// Whether it contains a password, which is in NFC. The password must not be logged or stored.
     ///
     /// # Errors
-    /// Any; the password is refused then.
+    /// Any; the password is then refused.
     async fn contain(&self, password: &Secret) -> Result<bool>;
 }
 
