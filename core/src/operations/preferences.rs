@@ -46,7 +46,7 @@ pub struct PreferencesView {
     pub email_notifications: bool,
     /// Whether the user accepts unsolicited text messages.
     pub sms_notifications: bool,
-    /// Whether the user's profile is visible to all who may see profiles: its visibility is `public`.
+    /// Whether the user's profile is visible to all who may see profiles (`visibility` is `public`).
     pub public_profile: bool,
     /// Other data that the application keeps.
     pub data: BTreeMap<String, Json>,

@@ -37,7 +37,7 @@ use crate::{
 };
 
 user_change! {
-    /// Changes the given fields of a user and its status, in one commit; null clears a field, as `update` does.
+    /// Changes the given fields and the status of a user, in one commit; null clears a field, as `update` does.
     ///
     /// Each part needs its own permission, in addition to `user:read`, before and after the change: the fields `user:update` and whatever
     /// else `update` needs; the status `user:set_status`, as for `activate`, `deactivate`, `suspend`, `ban` and `lift`. The user's
