@@ -29,7 +29,7 @@ macro_rules! kinds {
                 problems: Vec<Problem>,
                 /// When it happened, if known.
                 timestamp: Option<Timestamp>,
-                /// The HTTP status that a service answers with.
+                /// The HTTP status for the response of a service.
                 http_status: i32,
                 /// With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`.
                 change_id: Option<Uuid>,

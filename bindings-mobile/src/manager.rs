@@ -93,7 +93,7 @@ impl UserManagement {
     /// Opens a store: in memory, in the SQLite file of the config, or where the persister keeps it.
     ///
     /// The notifier sends mail. Without one, what is done by mail, such as `passwords.forgot`, throws `UNAVAILABLE`
-    /// (`NOT_OFFERED`), and nobody is told of what happens to an account. `breached_passwords` refuses passwords that are
+    /// (`NOT_OFFERED`), and users are not notified of what happens to their accounts. `breached_passwords` refuses passwords that are
     /// known from breaches. With `restore` the store, which has to be empty, begins with what a backup holds.
     ///
     /// Throws `VALIDATION_ERROR` (`CONFIG_INVALID`, `POLICY_INVALID` with every problem of the policy)

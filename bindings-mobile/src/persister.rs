@@ -92,7 +92,7 @@ impl From<PersisterError> for Error {
 /// - `load` returns, consistently, the newest position and every change whose batch has a position after `since`. If a row
 ///   changed several times, the last change counts, so a map from a change's `id` to its position and row is enough.
 ///   Deleted rows must be kept as changes, unless nobody shares the data; a persister that drops them after a long time
-///   answers a `load` from before with all that it has (`is_whole`).
+///   returns everything for a `load` from before (`is_whole`).
 /// - After an exception of `persist` nothing of that batch may be stored later.
 ///
 /// Calls come one after another, from threads of the library. A call is never cancelled. `is_shared` and `forget` have

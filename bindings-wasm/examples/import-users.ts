@@ -1,9 +1,9 @@
 import { createReadStream } from "node:fs";
 
-import { importUsers, open } from "rolekeep";
+import * as rolekeep from "rolekeep";
 
-const um = await open({ preset: "standard" });
-const done = await importUsers(um.system, createReadStream("docs/examples/users.csv"), {
+const um = await rolekeep.open({ preset: "standard" });
+const done = await rolekeep.importUsers(um.system, createReadStream("docs/examples/users.csv"), {
   source: "old-shop",
   format: "csv",
   onProgress: (progress) => console.log(progress.import.counts.read, "records read"),

@@ -9,9 +9,9 @@ import { ValidationError } from "./errors.js";
  *
  * If it throws, rejects, answers anything but a boolean or takes more than 5 seconds, the password is refused with an
  * `UnavailableError` (`breached_passwords_unavailable`), and nothing is written; an application that would rather take a
- * password than wait answers `false` itself. What it throws is told to `console.error`.
+ * password than wait returns `false` itself. What it throws is logged with `console.error`.
  *
- * A service of ranges, such as that of Have I Been Pwned, is told the first five digits of a hash and never learns the
+ * A service of ranges, such as that of Have I Been Pwned, gets the first five digits of a hash and never learns the
  * password:
  *
  * ```ts

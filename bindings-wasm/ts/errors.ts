@@ -31,7 +31,7 @@ export class RolekeepError extends Error {
   readonly report: string | null;
   /** When it happened, if known. */
   readonly timestamp: Date | null;
-  /** The HTTP status that a service answers with. */
+  /** The HTTP status for the response of a service. */
   readonly httpStatus: number;
   /** With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`. */
   readonly changeId: string | null;

@@ -18,7 +18,7 @@ const ACKNOWLEDGE_AFTER_MILLIS = 5_000;
  * the `signal` of the caller's request.
  *
  * Throws a `ConflictError` of the reason `position_gone` where the change feed no longer reaches back to the position, and `position_foreign`
- * where it is none of this store: read anew what you keep, and go on from `now`.
+ * where it is none of this store: read your data again, and continue from `now`.
  *
  * @param from a position of events, `now` or `earliest`; `now` is when the first event is asked for.
  */
@@ -38,7 +38,7 @@ export async function* subscribe(caller: Caller, from = "now"): AsyncGenerator<E
  * An event counts as handled once the next one is asked for, and is acknowledged soon after; what a process had in hand when it ended is read
  * again by the next. A consumer that is new begins with what happens from now on, unless it was claimed before (`consumers.claim`).
  *
- * Throws a `ConflictError` of the reason `lease_lost` if an event took more than 30 seconds and another process reads on meanwhile: begin anew.
+ * Throws a `ConflictError` of the reason `lease_lost` if an event took more than 30 seconds and another process reads on meanwhile: begin again.
  */
 export async function* consume(caller: Caller, name: string): AsyncGenerator<Event, never, undefined> {
   const { lease, position } = await claim(caller, name);

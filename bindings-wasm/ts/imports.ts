@@ -17,7 +17,7 @@ export interface ImportOptions extends BeginImport {
 }
 
 /**
- * Imports users from data of any size, of which no more than a piece is in memory; answers the import as it ended.
+ * Imports users from data of any size, of which no more than a piece is in memory; returns the finished import.
  *
  * An import ends early, with the status `stopped`, when too many of its records have failed. One that an error or the caller's signal
  * breaks off keeps what it made, and can be resumed. Not in web pages.

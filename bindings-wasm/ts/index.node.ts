@@ -21,7 +21,7 @@ export { UserManagement as UserManagementOfPages } from "./store.js";
 /** The settings of a store on a server. Everything has a safe default. */
 export interface ServerOptions extends OpenOptions {
   /**
-   * Sends notices to people. Without one nobody is told of anything, and what is done by mail, such as
+   * Sends notices to people. Without one nobody is notified of anything, and what needs mail, such as
    * `passwords.forgot`, is `UNAVAILABLE`.
    */
   readonly notifier?: Notifier | undefined;

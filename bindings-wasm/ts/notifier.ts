@@ -5,7 +5,7 @@ import type { Notice } from "./generated/types.js";
 /**
  * What became of a notice. Nothing or `sent`: it is durably on its way. `refused`: it never will be, for example because
  * there is no such address; the audit log says so, and the notice is gone. `retryAfter`: not now; it is to be given again
- * after so many seconds, 1 at least and 3,600 at most. Anything else counts as `sent`, and is told to `console.error`.
+ * after so many seconds, 1 at least and 3,600 at most. Anything else counts as `sent`, and is logged with `console.error`.
  */
 export type Delivery = void | undefined | "sent" | "refused" | { readonly retryAfter: number };
 
@@ -15,7 +15,7 @@ export type Delivery = void | undefined | "sent" | "refused" | { readonly retryA
  * A notice is stored together with what it tells of, and is given to the notifier of one process after that, so that no
  * failure of mail reaches who asked. If `send` throws, rejects or takes more than 30 seconds, or its process ends, the
  * notice is given again, with the same id and token, after ten seconds at first and an hour at last, until its token
- * expires, at most for a day. What it throws is told to `console.error`. Up to four are asked at a time. Notices that
+ * expires, at most for a day. What it throws is logged with `console.error`. Up to four are asked at a time. Notices that
  * wait do not keep a process alive.
  *
  * ```ts

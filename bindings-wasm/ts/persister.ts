@@ -46,7 +46,7 @@ export interface Persister {
   /**
    * Returns, consistently, the newest position and every change of a batch after `since` (0: everything). Deleted
    * rows are changes too and must be kept, as another writer may still have them, unless nobody shares the data. A
-   * persister that drops them after a long time answers a `load` from before with all that it has (`isWhole`).
+   * persister that drops them after a long time returns everything for a `load` from before (`isWhole`).
    */
   load(since: number): Loaded | Promise<Loaded>;
   /**

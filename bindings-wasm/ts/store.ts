@@ -34,7 +34,7 @@ export interface PageOptions extends Omit<OpenOptions, "encryptionKey" | "retire
    * ```
    */
   readonly encryptionKey?: EncryptionKey | null | undefined;
-  /** Keys that `encryptionKey` was before. What is still encrypted under them is encrypted anew when the store is opened. */
+  /** Keys that `encryptionKey` was before. What is still encrypted under them is re-encrypted when the store is opened. */
   readonly retiredEncryptionKeys?: readonly EncryptionKey[] | undefined;
 }
 

@@ -29,8 +29,8 @@ const listeners = new Set<Listener>();
 let isMeasured = false;
 
 /**
- * Calls the listener with what the library has to tell, of this level (`warn` if not given) or of more weight; answers a function that ends
- * it. It is called a moment after what it tells of, for all stores of this process, or of this worker. What it throws is ignored.
+ * Calls the listener with the library's log records of this level (`warn` if not given) or above; returns a function that stops it. It is
+ * called a moment after the event, for all stores of this process, or of this worker. What it throws is ignored.
  *
  * `onLog(({ level, message, fields }) => logger[level](fields, message), { level: "debug" })`
  */

@@ -22,10 +22,10 @@ pub use filter::CallerFilter;
 pub use import::Importer;
 pub use pages::All;
 
-/// Runs operations and answers checks for somebody: the application itself, a user, or somebody who is not signed in.
+/// Runs operations and checks for the application itself, a user, or somebody who is not signed in.
 ///
-/// Made by [`UserManagement`](crate::UserManagement). Cheap to clone. Each call uses the rights of that moment, not of the moment
-/// when the caller was made.
+/// Made by [`UserManagement`](crate::UserManagement). Cheap to clone. Each call uses the current rights, not those of the moment when the
+/// caller was made.
 #[derive(Clone)]
 pub struct Caller {
     pub(crate) engine: Arc<Engine>,
@@ -94,11 +94,11 @@ impl Caller {
 
     /// Whether the caller may do this to a resource. Synchronous, without I/O.
     ///
-    /// With `None` the question is about all resources there could be: roles in a scope and conditions that read the
-    /// resource do not allow it, but they may deny it. [`Caller::can_somewhere`] asks whether there is any.
+    /// With `None` the check is about all resources there could be: roles in a scope and conditions that read the resource do not allow
+    /// it, but they may deny it. [`Caller::can_somewhere`] checks whether there could be any.
     ///
-    /// A permission may name fields (`user:update{bio,avatar}`): each is decided alone and all must be allowed. If the
-    /// same permission is checked often, pass a [`PermissionHandle`](crate::PermissionHandle).
+    /// A permission may name fields (`user:update{bio,avatar}`): each is decided separately and all must be allowed. If the same
+    /// permission is checked often, pass a [`PermissionHandle`](crate::PermissionHandle).
     ///
     /// # Errors
     /// [`Reason::UnknownPermission`] with the nearest name; [`Reason::ResourceIncomplete`] and
@@ -144,8 +144,8 @@ impl Caller {
         Ok(answer)
     }
 
-    /// Fails with `FORBIDDEN` unless [`Caller::can`] allows it, and with `UNAUTHORIZED` where nobody is signed in. The error tells the
-    /// client nothing else; [`Error::permission`] has the permission for your log.
+    /// Fails with `FORBIDDEN` unless [`Caller::can`] allows it, and with `UNAUTHORIZED` if nobody is signed in. The error reveals nothing
+    /// else to the client; [`Error::permission`] has the permission for your log.
     ///
     /// # Errors
     /// [`Reason::Denied`], [`Reason::NotSignedIn`], and as [`Caller::can`].
@@ -157,7 +157,7 @@ impl Caller {
         self.required(self.can(permission, resource)?, || Error::denied(permission.text()))
     }
 
-    /// Several checks at one moment, each as [`Caller::can`].
+    /// Several checks as of one moment, each as [`Caller::can`].
     ///
     /// # Errors
     /// The error of the first check that fails.
@@ -190,8 +190,7 @@ impl Caller {
         )
     }
 
-    /// Whether there could be a resource to which the caller may do this: for menus. The answer may be a wrong yes, never a
-    /// wrong no.
+    /// Whether there could be a resource to which the caller may do this: for menus. It may be wrongly true, but never wrongly false.
     ///
     /// # Errors
     /// As [`Caller::can`].
@@ -230,7 +229,7 @@ impl Caller {
         )
     }
 
-    /// Fails with `FORBIDDEN` unless [`Caller::has_role`] is true, and with `UNAUTHORIZED` where nobody is signed in.
+    /// Fails with `FORBIDDEN` unless [`Caller::has_role`] is true, and with `UNAUTHORIZED` if nobody is signed in.
     ///
     /// # Errors
     /// [`Reason::Denied`], [`Reason::NotSignedIn`], and as [`Caller::has_role`].
@@ -246,7 +245,7 @@ impl Caller {
         self.ask(|_| Ok(()), || true, |rules, principal, clock| Ok(rules.holds_admin(principal, clock.now())))
     }
 
-    /// Fails with `FORBIDDEN` unless [`Caller::is_administrator`] is true, and with `UNAUTHORIZED` where nobody is signed in.
+    /// Fails with `FORBIDDEN` unless [`Caller::is_administrator`] is true, and with `UNAUTHORIZED` if nobody is signed in.
     ///
     /// # Errors
     /// [`Reason::Denied`], [`Reason::NotSignedIn`], and as [`Caller::is_administrator`].
@@ -259,8 +258,8 @@ impl Caller {
         !matches!(self.who.kind, WhoKind::Anonymous)
     }
 
-    /// Explains why the caller may or may not do this. The explanation is for operators: it tells more about the policy and
-    /// the resource than the caller may know.
+    /// Explains why the caller may or may not do this. The explanation is for operators: it reveals more about the policy and the
+    /// resource than the caller may know.
     ///
     /// # Errors
     /// As [`Caller::can`].

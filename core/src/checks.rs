@@ -16,7 +16,7 @@ use crate::{
     storage::Position,
 };
 
-/// Checks about users with a context, or by rights of at least a certain position. Made by [`UserManagement::checks`].
+/// Checks about users with a context, or with rights of at least a certain position. Made by [`UserManagement::checks`].
 ///
 /// ```
 /// # use rolekeep::{Policy, UserManagement, rules::Context, users::CreateUser};
@@ -115,15 +115,14 @@ mod sealed {
 }
 
 impl UserManagement {
-    /// Checks with a context, or by rights of at least a certain position.
+    /// Checks with a context, or with rights of at least a certain position.
     pub fn checks(&self) -> UserChecks<'_> {
         UserChecks { engine: self.engine(), context: Context::new(), at_least: Position::START }
     }
 
-    /// How far the commits of the storage are known here: up to the newest ones that this instance has made or read from the
-    /// change feed.
+    /// The position of the newest commits that this instance has made or read from the change feed.
     ///
-    /// To make another process answer by a change that was made here, pass it this position, as text, for
+    /// To make sure that a check in another process sees a change made here, pass it this position, as text, for
     /// [`UserChecks::at_least`].
     pub fn position(&self) -> Position {
         self.engine().newest()
@@ -132,9 +131,9 @@ impl UserManagement {
     /// Whether a user may do this, to a resource or (`None`) to all there could be, as [`Caller::can`](crate::Caller::can).
     /// A user who is not active may do nothing.
     ///
-    /// Answers from memory, and reads the user's rights first if they are not there. If other processes write to the same
-    /// storage, rights may be as old as [`Config::rights_max_age_millis`](crate::Config::rights_max_age_millis);
-    /// [`UserChecks::at_least`] asks for newer ones.
+    /// Decides from memory, and reads the user's rights first if they are not there. If other processes write to the same storage, rights
+    /// may be as old as [`Config::rights_max_age_millis`](crate::Config::rights_max_age_millis); [`UserChecks::at_least`] asks for newer
+    /// ones.
     ///
     /// # Errors
     /// `RESOURCE_NOT_FOUND` if there is no such user, and as [`Caller::can`](crate::Caller::can).
@@ -161,7 +160,7 @@ impl UserManagement {
         self.checks().check_cached(user, permission, resource)
     }
 
-    /// Many checks at one moment, about one user or several; see [`UserChecks::check_many`].
+    /// Many checks as of one moment, about one user or several; see [`UserChecks::check_many`].
     ///
     /// # Errors
     /// As [`UserManagement::check`]: the error of the first check that fails; `UNAVAILABLE` if these users keep changing.
@@ -190,7 +189,7 @@ impl UserChecks<'_> {
         self
     }
 
-    /// Requires that everything committed up to this position counts. Otherwise the error is
+    /// Requires that the check sees everything committed up to this position. Otherwise the error is
     /// [`Reason::RightsStale`](crate::Reason::RightsStale): at once for synchronous checks, for others after waiting
     /// [`Config::rights_max_age_millis`](crate::Config::rights_max_age_millis).
     pub fn at_least(mut self, position: Position) -> Self {
@@ -258,7 +257,7 @@ impl UserChecks<'_> {
         }
     }
 
-    /// Many checks at one moment, about one user or several. The rights of users who are not in memory are read together.
+    /// Many checks as of one moment, about one user or several. The rights of users who are not in memory are read together.
     ///
     /// # Errors
     /// As [`UserManagement::check`]: the error of the first check that fails;

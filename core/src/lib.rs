@@ -21,7 +21,7 @@
 //! # rolekeep::Result::<()>::Ok(()) }).unwrap();
 //! ```
 //!
-//! Applications that have users already need no store: [`Rules`] decides about a [`PrincipalData`] that they describe.
+//! Applications that already have users need no store: [`Rules`] decides about a [`PrincipalData`] that they describe.
 //!
 //! The [guide] has a page for each task, from rules alone to deployment.
 //!
@@ -30,34 +30,42 @@
 //!   ([`system`](UserManagement::system)), a user with an access token ([`authenticate`](UserManagement::authenticate)), a
 //!   user that the application vouches for ([`acting_as`](UserManagement::acting_as), and
 //!   [`acting_as_identity`](UserManagement::acting_as_identity) for accounts kept elsewhere).
-//! - [`Caller`] runs operations, by area: `me.users().create(…)`. Inputs and answers are in the module of the area: [`users`],
-//!   [`sessions`], [`sign_in`], [`factors`], [`passwords`], [`verification`], [`identities`], [`signing_keys`], [`roles`], [`permissions`], [`policy`], [`regions`], [`drones`],
-//!   [`audit`], [`setup`]. It also answers checks about itself, such as [`can`](Caller::can) and
-//!   [`require`](Caller::require), without I/O;
-//!   [`UserManagement::check`] is about any user.
+//! - [`Caller`] runs operations, by area: `me.users().create(…)`. The inputs and results are in the module of the area. It also
+//!   checks what it may do itself, such as [`can`](Caller::can) and [`require`](Caller::require), without I/O;
+//!   [`UserManagement::check`] is about any user. The areas are
+//!   - accounts: [`users`], [`profiles`], [`preferences`], [`groups`], [`invitations`], [`imports`], [`validate`];
+//!   - signing in: [`sign_in`], [`sessions`], [`factors`], [`passwords`], [`verification`], [`email`], [`identities`], [`api_keys`],
+//!     [`signing_keys`], [`limits`];
+//!   - rights: [`roles`], [`permissions`], [`policy`], [`scopes`];
+//!   - things that users work with: [`regions`], [`drones`], [`asset_kinds`], [`assets`];
+//!   - what happened: [`audit`], [`events`], [`consumers`];
+//!   - the first rows of a store: [`setup`].
 //! - [`Policy`] says who may do what: a preset, a file in TOML or JSON, or built in code. [`rules`] is the engine that
 //!   evaluates it.
 //! - [`Error`] has a [`Code`] and a more specific [`Reason`] for programs, and a message for people.
 //! - [`UserManagement::backup`] and [`Builder::restore`] copy a whole store, also from one storage to another ([`backup`]).
-//! - [`migrations`] says how far the schema of a database is, and migrates it apart from opening a store.
-//! - [`Config`] holds all settings. [`storage`] has the backends and the traits for your own, [`observe`], [`limits`] and [`notices`] have
-//!   hooks for metrics, rate limits and mail, [`environment`] is the source of time and randomness.
+//! - [`migrations`] reports the version of a database's schema, and migrates it separately from opening a store.
+//! - [`Config`] holds all settings. [`storage`] has the backends and the traits for your own. [`observe`], [`limits`] and [`notices`] have
+//!   hooks for metrics, rate limits and mail. [`environment`] is the source of time and randomness.
 //!
 //! # Features
 //! | feature | enables |
 //! |---|---|
 //! | `sqlite` (default) | the SQLite storage, with SQLite compiled in; implies `tokio` |
+//! | `reports` (default) | policy errors with source lines, as a compiler prints them |
+//! | `postgres` | the PostgreSQL storage; implies `tokio` |
 //! | `tokio` | running on the current Tokio runtime; without it, pass an [`environment`](Builder::environment) |
-//! | `asymmetric` | tokens signed by ES256 and EdDSA, and tokens of other issuers by public keys |
+//! | `asymmetric` | tokens signed by ES256 and EdDSA, and tokens of other issuers verified by public keys |
 //! | `fetch` | fetching the key sets of other issuers ([`TrustedIssuer::jwks_url`]); implies `asymmetric` |
 //! | `passkeys` | passkeys; implies `asymmetric` |
-//! | `reports` (default) | policy errors with source lines, as a compiler prints them |
-//! | `tracing` | a span for each operation and each call of the storage, and a warning where one is slow |
+//! | `tracing` | a span for each operation and each storage call, and a warning for slow ones |
 //! | `metrics` | metrics through the facade of the crate [`metrics`](https://docs.rs/metrics) |
 //! | `testing` | the conformance suite for storages |
+//! | `unicode-tables` | on wasm32 with a JavaScript host: Unicode and time zones from built-in tables instead of the host's, and usernames beyond ASCII |
+//! | `deferred` | for web pages: loads rarely used code on demand, and leaves out what only servers need |
 //!
-//! Without features the crate builds for wasm32. `bindings` and `describe` are for the packages of other languages; what they
-//! add is not part of the public API.
+//! Without features the crate builds for wasm32. `bindings`, `describe`, `sql` and `telemetry` are for other features and for the packages of other
+//! languages; what they add is not part of the public API.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -130,7 +138,7 @@ pub mod limits {
 pub mod notices {
     pub use crate::operations::notices::{Delivery, Notice, NoticeKind, Notifier};
 }
-/// How well a store works, and a hook that observes every operation, for metrics and logs.
+/// The health of a store, and a hook that observes every operation, for metrics and logs.
 pub mod observe {
     pub use crate::engine::health::{
         CacheHealth, CacheKind, FeedHealth, HashingHealth, Health, HealthStatus, NoticesHealth, StorageHealth,

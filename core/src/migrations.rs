@@ -1,8 +1,8 @@
-//! The schema of a database: how far it is, and the steps forward and back.
+//! The schema of a database: its state, and the steps forward and back.
 //!
-//! Opening a store migrates it, so most applications need nothing of this. [`Migrations`] is for those that migrate on their own: as
-//! another account than the one that the application has, before a release, or by a tool that runs SQL.
-//! [The guide](crate::guide::deployment#migrations) says how they go together.
+//! Opening a store migrates it, so most applications do not need this. [`Migrations`] is for those that migrate separately: with another
+//! account than the application's, before a release, or with a tool that runs SQL. [The guide](crate::guide::deployment#migrations) has
+//! an example.
 
 use crate::{
     config::Config,
@@ -12,9 +12,9 @@ use crate::{
 
 pub use crate::storage::sql::migrations::{Applied, Checksum, Status, Step};
 
-/// The migrations of one database, which need not be open, and may be.
+/// The migrations of one database. Stores may have it open, but need not.
 ///
-/// Any number of processes may use this at once, and open stores meanwhile: each step is applied once.
+/// Any number of processes may use this at once, and may have stores open: each step is applied once.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")]
@@ -77,7 +77,7 @@ impl Migrations {
         Self { database: Database::Sqlite(options), schema: crate::storage::sqlite::migrate::released() }
     }
 
-    /// Those of a schema of a PostgreSQL database. The account needs to own the schema, or to be allowed to make it.
+    /// Those of a schema of a PostgreSQL database. The account needs to own the schema, or be allowed to create it.
     #[cfg(feature = "postgres")]
     pub fn postgres(options: crate::storage::PostgresOptions) -> Self {
         Self { database: Database::Postgres(options), schema: crate::storage::postgres::migrate::released() }
@@ -86,7 +86,7 @@ impl Migrations {
     /// Those of the database that a configuration names by [`Config::sqlite`] or [`Config::postgres`].
     ///
     /// # Errors
-    /// [`Reason::ConfigInvalid`] where it names none, or both, or one that this was built without
+    /// [`Reason::ConfigInvalid`] if it names none, or both, or one that this was built without
     pub fn of(config: &Config) -> Result<Self> {
         config.check()?;
         let refused = |message| Err(Error::new(Reason::ConfigInvalid, message));
@@ -108,25 +108,25 @@ impl Migrations {
         }
     }
 
-    /// How far the schema is. Nothing is changed; a file that does not exist is not made, and counts as one that has no tables yet.
+    /// The state of the schema. Nothing is changed; a file that does not exist is not created, and counts as one without tables.
     ///
     /// # Errors
-    /// Those of opening a store, but for [`Reason::SchemaNewer`] and [`Reason::SchemaForeign`]: of these the answer tells.
+    /// Those of opening a store, except for [`Reason::SchemaNewer`] and [`Reason::SchemaForeign`], which are part of the result.
     pub async fn status(&self) -> Result<Status> {
         of_database!(self, status_of)
     }
 
-    /// What [`apply`](Self::apply) would run now, as SQL for another tool: a transaction with the scripts and the lines that say that
-    /// they have run. Empty where nothing is pending. Whoever has run it opens the store with `migrates(false)`.
+    /// What [`apply`](Self::apply) would run now, as SQL for another tool: a transaction with the scripts and the statements that record
+    /// them. Empty if nothing is pending. After running it, open the store with `migrates(false)`.
     ///
     /// # Errors
-    /// Those of [`status`](Self::status), [`Reason::SchemaNewer`], and [`Reason::SchemaForeign`] where an applied step was another script
-    /// than this library has.
+    /// Those of [`status`](Self::status), [`Reason::SchemaNewer`], and [`Reason::SchemaForeign`] if an applied step was a different
+    /// script than in this library.
     pub async fn plan(&self) -> Result<String> {
         of_database!(self, plan_of)
     }
 
-    /// Applies all steps that are pending, in one transaction, and gives them: none where another process was first.
+    /// Applies all pending steps, in one transaction, and returns them: none if another process was first.
     ///
     /// # Errors
     /// Those of [`plan`](Self::plan). Nothing is changed then.
@@ -134,12 +134,12 @@ impl Migrations {
         of_database!(self, change_at, Deed::Apply)
     }
 
-    /// Takes the newest step back, and gives it; none where none has been applied. Stores that are open, and other processes, refuse
-    /// what they are asked from then on with [`Reason::SchemaForeign`], and a store that is opened with `migrates(true)` applies the
-    /// step again: close them before, and start the version of the library that has the older schema.
+    /// Takes back the newest step, and returns it; none if none has been applied. From then on open stores, also those of other
+    /// processes, fail with [`Reason::SchemaForeign`], and a store that is opened with `migrates(true)` applies the step again: close
+    /// them first, and start the version of the library that has the older schema.
     ///
     /// # Errors
-    /// - [`Reason::DataWouldBeLost`]: the older schema has no place for what is stored; the message says what that is
+    /// - [`Reason::DataWouldBeLost`]: the older schema could not keep some of the stored data; the message says what
     /// - those of [`plan`](Self::plan)
     ///
     /// Nothing is changed then.
@@ -147,18 +147,18 @@ impl Migrations {
         Ok(of_database!(self, change_at, Deed::Undo)?.pop())
     }
 
-    /// Roles of PostgreSQL, as SQL that an administrator runs after each migration, so that the account of the application can neither
-    /// change the tables nor remove what the audit log says. With the schema `accounts`, for instance:
+    /// Roles for PostgreSQL, as SQL that an administrator runs after each migration, so that the account of the application can neither
+    /// alter the tables nor delete entries of the audit log. With the schema `accounts`, for example:
     ///
-    /// - `accounts_owner`, which nobody signs in as, owns the tables.
-    /// - `accounts_app` reads and writes rows. Of the audit log it deletes none.
-    /// - `accounts_upkeep` may that, too: for jobs that let go of what is old.
+    /// - `accounts_owner`, with which nobody can sign in, owns the tables.
+    /// - `accounts_app` reads and writes rows, but cannot delete entries of the audit log.
+    /// - `accounts_upkeep` can delete those, too: for jobs that remove old entries.
     ///
-    /// The roles cannot sign in: grant one to the account that an instance has (`GRANT accounts_app TO web`), and open its store with
+    /// The roles cannot sign in: grant one to the account of an instance (`GRANT accounts_app TO web`), and open its store with
     /// `migrates(false)`.
     ///
     /// # Errors
-    /// [`Reason::NotOffered`] for an SQLite file, and [`Reason::ConfigInvalid`] where the schema's name is not one.
+    /// [`Reason::NotOffered`] for an SQLite file, and [`Reason::ConfigInvalid`] if the schema's name is not valid.
     pub fn grants(&self) -> Result<String> {
         match &self.database {
             #[cfg(feature = "sqlite")]

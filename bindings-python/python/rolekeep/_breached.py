@@ -27,7 +27,7 @@ answers `False` itself. What it raises goes to the logger `rolekeep` as a warnin
 It may be `async`. It never runs on the program's event loop: a plain one runs on threads, an `async` one on an event loop
 that belongs to the store.
 
-A service of ranges, such as that of Have I Been Pwned, is told the first five digits of a hash and never learns the password:
+A service of ranges, such as that of Have I Been Pwned, gets the first five digits of a hash and never learns the password:
 
 ```python
 import hashlib

@@ -35,7 +35,7 @@ def subscribe(caller: Caller, from_: str = "now") -> Generator[Event, None, None
 
     Raises:
         Conflict: Reason `position_gone` where the change feed no longer reaches back to the position,
-            `position_foreign` where it is none of this store: read anew what you keep, and go on from `now`.
+            `position_foreign` where it is none of this store: read your data again, and continue from `now`.
     """
     batch = caller.events.read(from_=from_, limit=BATCH)
     while True:
@@ -69,7 +69,7 @@ def consume(caller: Caller, name: str) -> Generator[Event, None, None]:
 
     Raises:
         Conflict: Reason `lease_lost`, if an event took more than 30 seconds and another process reads on
-            meanwhile: begin anew. Reasons `position_gone` and `position_foreign` as in `subscribe`.
+            meanwhile: begin again. Reasons `position_gone` and `position_foreign` as in `subscribe`.
     """
     lease = _claim(caller, name)
     try:

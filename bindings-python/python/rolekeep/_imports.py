@@ -53,7 +53,7 @@ def import_users(
     resume: UUID | None = None,
     progress: Callable[[ImportProgress], object] | None = None,
 ) -> Import:
-    """Imports users from a source of any size, of which no more than a piece is in memory; answers the import as it ended.
+    """Imports users from a source of any size, of which no more than a piece is in memory; returns the finished import.
 
     An import ends early, with the status `stopped`, when too many of its records have failed. One that an error breaks
     off keeps what it made, and can be resumed.

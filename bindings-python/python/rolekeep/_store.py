@@ -169,7 +169,7 @@ class _AnyStore(_rolekeep.Store, Generic[C]):
 class UserManagement(_AnyStore[Caller]):
     """An open store: users, roles, sessions, and the rules that decide. From `rolekeep.open`.
 
-    Usable from every thread, and in a forked child: SQLite and persisters are opened anew there,
+    Usable from every thread, and in a forked child: SQLite and persisters are reopened there,
     memory goes on with its own copy.
     """
 
@@ -333,7 +333,7 @@ class UserManagement(_AnyStore[Caller]):
 
         Args:
             to: A path, where a file appears once it is whole, for its owner alone; or a file object that takes bytes, which stays open.
-            key: Seals the backup, so that whoever does not have it cannot change the backup unseen. It encrypts nothing.
+            key: Seals the backup, so that nobody without it can change the backup unnoticed. It encrypts nothing.
 
         Raises:
             Unavailable: The storage fails, or the file; what was written until then is refused as a backup.

@@ -47,8 +47,8 @@ class Rolekeep:
         """The caller of a request: the user of the bearer token, or without a token a caller who is not signed in.
 
         Where the socket is that of one of the store's `trusted_proxies`, the address is the one that it forwards. The header
-        `X-Request-ID` is the request's id, which log records, errors and the audit log have, up to 128 characters. Who may not choose
-        it is for a proxy to say, which sets or removes the header.
+        `X-Request-ID` is the request's id, which log records, errors and the audit log have, up to 128 characters. If clients must
+        not choose it, have a proxy set or remove the header.
         """
         if bearer is None:
             return await self.anonymous(request)

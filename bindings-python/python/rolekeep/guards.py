@@ -29,7 +29,7 @@ def require_permission(permission: str) -> Callable[[Callable[P, R]], Callable[P
 
 
 def require_role(role: str, scope: str | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """The same for who holds a role; prefer permissions."""
+    """The same for callers who hold a role; prefer permissions."""
     return _guard(lambda me: me.require_role(role, scope))
 
 

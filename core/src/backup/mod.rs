@@ -1,4 +1,4 @@
-//! Backups: a copy of a whole store as lines of JSON, the same whatever keeps the store, and the way back.
+//! Backups: a copy of a whole store as lines of JSON, in the same format for every storage, and how to restore it.
 //!
 //! ```
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -72,7 +72,7 @@ impl BackupOptions {
         Self::default()
     }
 
-    /// Seals the backup with this key (HMAC-SHA-256), so that whoever does not have it cannot change the backup unseen. It encrypts
+    /// Seals the backup with this key (HMAC-SHA-256), so that nobody without the key can change the backup unnoticed. It encrypts
     /// nothing.
     pub fn key(mut self, key: impl Into<Secret>) -> Self {
         self.key = Some(key.into());
@@ -90,24 +90,25 @@ pub struct RestoreOptions {
 }
 
 impl RestoreOptions {
-    /// Sessions end, API keys go on, and no seal is asked for.
+    /// Sessions end, API keys stay valid, and no seal is required.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes a backup only that was sealed with this key.
+    /// Accepts only a backup that was sealed with this key.
     pub fn key(mut self, key: impl Into<Secret>) -> Self {
         self.key = Some(key.into());
         self
     }
 
-    /// Sets whether sessions go on that were open when the backup was made, those included that were ended since. By default all end.
+    /// Sets whether sessions that were open when the backup was made stay open, including those that were ended since. By default all
+    /// end.
     pub fn keep_sessions(mut self, keeps: bool) -> Self {
         self.keeps_sessions = keeps;
         self
     }
 
-    /// Sets whether API keys end that were good when the backup was made. By default they go on, those included that were revoked
+    /// Sets whether API keys that were valid when the backup was made end. By default they stay valid, including those that were revoked
     /// since.
     pub fn end_api_keys(mut self, ends: bool) -> Self {
         self.ends_api_keys = ends;
@@ -133,7 +134,7 @@ pub struct BackupSummary {
     pub bytes: u64,
     /// The SHA-256 of all lines but the last, hexadecimal.
     pub sha256: String,
-    /// Whether a key sealed it; that it was the right one is known where one was given.
+    /// Whether it was sealed with a key; whether that was the right one was only checked if a key was given.
     pub is_sealed: bool,
 }
 
@@ -145,7 +146,7 @@ pub struct BackupTable {
     pub name: String,
     /// How many rows.
     pub rows: u64,
-    /// The SHA-256 of the rows, hexadecimal: of equal rows it is equal, whatever kept them.
+    /// The SHA-256 of the rows, hexadecimal: the same for the same rows, whatever the storage.
     pub sha256: String,
 }
 
@@ -157,14 +158,14 @@ impl fmt::Debug for BackupSummary {
     }
 }
 
-/// Reads a backup to its end, without a store, and says what is in it.
+/// Reads a backup to its end, without a store, and returns a summary of it.
 ///
 /// # Errors
-/// - [`Reason::BackupInvalid`](crate::Reason::BackupInvalid) for what is no backup, or not as it was written; the error's
+/// - [`Reason::BackupInvalid`](crate::Reason::BackupInvalid) for a file that is not a backup, or was changed; the error's
 ///   [`problems`](crate::Error::problems) has the line
-/// - [`Reason::BackupKeyWrong`](crate::Reason::BackupKeyWrong): a key is given, and it was not sealed with that
+/// - [`Reason::BackupKeyWrong`](crate::Reason::BackupKeyWrong): a key is given, and the backup was not sealed with it
 /// - [`Reason::SchemaNewer`](crate::Reason::SchemaNewer), [`Reason::SchemaForeign`](crate::Reason::SchemaForeign): another version of the
-///   library wrote it, whose tables are others
+///   library wrote it, with another schema
 pub fn verify(backup: impl Read, key: Option<&Secret>) -> Result<BackupSummary> {
     let mut reader = read::Reader::new(backup, key)?;
     while reader.rows()?.is_some() {}

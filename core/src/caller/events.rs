@@ -28,7 +28,7 @@ const CLAIM_MILLIS: u64 = 2_000;
 const ACKNOWLEDGE_AFTER: Duration = Duration::from_secs(5);
 
 impl Caller {
-    /// The events behind a position, and then those that happen, without an end: what the caller may hear of ([`ReadEvents`]).
+    /// The events after a position, and then new ones as they happen, without an end: those that the caller may get ([`ReadEvents`]).
     ///
     /// `from` is a position, `now` or `earliest`.
     ///
@@ -51,11 +51,11 @@ impl Caller {
         Subscription::begin(self.clone(), from.into()).await
     }
 
-    /// The events of a consumer, from where it was left on, each at least once, without an end. While another process reads for it, this one
+    /// The events of a consumer, from where it stopped, each at least once, without an end. While another process reads for it, this one
     /// waits.
     ///
-    /// An event is acknowledged some time after the next one is asked for, so that what a process had in hand when it ended is read again by
-    /// the next. For the application itself; a consumer that is new begins with what happens from now on, unless it was claimed before
+    /// An event is acknowledged some time after the next one is asked for, so that an event that a process was handling when it ended is
+    /// read again by the next. Only for the application itself. A new consumer begins with new events, unless it was claimed before
     /// ([`ClaimConsumer`]).
     ///
     /// ```
@@ -74,7 +74,7 @@ impl Caller {
     /// ```
     ///
     /// # Errors
-    /// Those of [`ClaimConsumer`], but that another process reads for it.
+    /// Those of [`ClaimConsumer`], except that another process reads for it.
     pub async fn consume(&self, name: impl Into<String>) -> Result<Consumption> {
         Consumption::begin(self.clone(), name.into()).await
     }
@@ -104,7 +104,7 @@ impl Subscription {
     /// The next event, once there is one.
     ///
     /// # Errors
-    /// Those of [`ReadEvents`]. No event is lost: the next call goes on where this one was, also where its future was dropped.
+    /// Those of [`ReadEvents`]. No event is lost: the next call continues from there, even if the future was dropped.
     pub async fn next(&mut self) -> Result<Event> {
         loop {
             if let Some(event) = self.next_ready() {
@@ -116,7 +116,7 @@ impl Subscription {
         }
     }
 
-    /// Behind the last event that was given out: where another subscription would go on.
+    /// The position after the last event that was returned, from which another subscription would continue.
     pub fn position(&self) -> &str {
         &self.position
     }
@@ -185,8 +185,8 @@ impl Consumption {
     /// The next event, once there is one; the one before counts as handled.
     ///
     /// # Errors
-    /// Those of [`ReadEvents`]; `CONFLICT`, reason `lease_lost`, if more than 30 seconds went by between two calls and another process reads
-    /// for the consumer now: begin anew.
+    /// Those of [`ReadEvents`]; `CONFLICT`, reason `lease_lost`, if more than 30 seconds passed between two calls and another process now
+    /// reads for the consumer: consume again.
     pub async fn next(&mut self) -> Result<Event> {
         loop {
             // Others' commits alone are no reason: each acknowledgement is one, which wakes all other consumers.
@@ -206,7 +206,7 @@ impl Consumption {
         }
     }
 
-    /// Notes that all events that were given out are handled.
+    /// Records that all events returned so far are handled.
     ///
     /// # Errors
     /// As [`Consumption::next`], and those of the storage.
@@ -214,7 +214,7 @@ impl Consumption {
         if self.is_owed { self.renew().await } else { Ok(()) }
     }
 
-    /// Lets another process read for the consumer at once, which begins behind what was acknowledged.
+    /// Lets another process read for the consumer at once, from after what was acknowledged.
     ///
     /// # Errors
     /// Those of the storage.

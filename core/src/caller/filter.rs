@@ -11,10 +11,10 @@ use crate::{
     storage::sql::{SqlCondition, TableMapping},
 };
 
-/// Which rows a caller may do something to. Made by [`Caller::filter`]; used within seconds, and only while the caller's
-/// rights and the policy would give the same filter still.
+/// Which rows a caller may do something to. Made by [`Caller::filter`]; to be used within seconds, and only while the caller's rights and
+/// the policy would still give the same filter.
 ///
-/// Use it where the query runs and keep the filter, not what it gave: only the filter can tell that it is outdated.
+/// Convert it right before the query, and keep the filter rather than its condition: only the filter can detect that it is outdated.
 #[derive(Clone)]
 pub struct CallerFilter {
     caller: Caller,
@@ -23,8 +23,8 @@ pub struct CallerFilter {
 }
 
 impl Caller {
-    /// The rows to which the caller may do this, for lists: [`CallerFilter::to_sql`] gives the condition for your own
-    /// query. Synchronous, without I/O; valid for a few seconds.
+    /// The rows to which the caller may do this, for lists: [`CallerFilter::to_sql`] returns the condition for your own query.
+    /// Synchronous, without I/O; valid for a few seconds.
     ///
     /// # Errors
     /// As [`Caller::can`]; and [`Reason::InvalidInput`] if a rule reads an attribute that no column holds.

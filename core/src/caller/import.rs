@@ -17,7 +17,7 @@ const LONGEST: usize = 1024 * 1024;
 
 /// An import of users that is fed piece by piece; made by [`Caller::import_users`] and [`Caller::resume_import`].
 ///
-/// What is fed is imported while it comes, and is not held. An importer that is dropped leaves an import that can be resumed.
+/// Data is imported as it is fed, and is not kept in memory. An importer that is dropped leaves an import that can be resumed.
 pub struct Importer {
     caller: Caller,
     import: ImportView,
@@ -52,7 +52,7 @@ impl Caller {
         Ok(Importer::of(self, self.run(begin).await?))
     }
 
-    /// Goes on with an import that was broken off: its source is fed again from its beginning.
+    /// Resumes an import that was interrupted: its source is fed again from the beginning.
     ///
     /// # Errors
     /// Those of [`ResumeImport`].
@@ -66,17 +66,17 @@ impl Importer {
         Self { caller: caller.clone(), import, held: Vec::new(), used: 0, piece: PIECE }
     }
 
-    /// How far it has come.
+    /// The progress so far.
     pub fn import(&self) -> &ImportView {
         &self.import
     }
 
-    /// Feeds the bytes that come next, and answers what became of the records that were imported meanwhile: those of earlier bytes, or
-    /// none yet. Of an import that has stopped nothing more is read.
+    /// Feeds the next bytes, and returns the results of the records that were imported by that: those of earlier bytes, or none yet. An
+    /// import that has stopped reads nothing more.
     ///
     /// # Errors
-    /// Those of [`FeedImport`]. What was imported stays; of an error that passes, such as [`Code::Unavailable`](crate::Code), the same
-    /// importer may go on with the bytes that follow.
+    /// Those of [`FeedImport`]. What was imported stays; after a temporary error, such as [`Code::Unavailable`](crate::Code), the same
+    /// importer may continue with the bytes that follow.
     pub async fn push(&mut self, bytes: &[u8]) -> Result<Vec<ImportItem>> {
         let mut items = Vec::new();
         if !self.is_open() {
@@ -112,10 +112,11 @@ impl Importer {
         Ok(ImportProgress { import: self.import, items })
     }
 
-    /// Feeds all of a reader and ends the import; `progress` hears how far it has come. Nothing more is read once it has stopped.
+    /// Feeds all of a reader and ends the import; `progress` is called after each piece. Nothing more is read once the import has
+    /// stopped.
     ///
     /// # Errors
-    /// Those of [`push`](Self::push) and [`finish`](Self::finish); what the reader says is their source, reason `invalid_input`.
+    /// Those of [`push`](Self::push) and [`finish`](Self::finish); an error of the reader is their source, reason `invalid_input`.
     #[cfg(feature = "tokio")]
     pub async fn read(
         mut self,

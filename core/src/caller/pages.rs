@@ -13,7 +13,7 @@ use crate::{
 
 /// The rows of a list, read page by page as needed. Made by [`Caller::all`].
 ///
-/// A row that is created or deleted in the meantime may or may not be included; every other row is, once.
+/// A row that is created or deleted in the meantime may or may not be included; every other row is included exactly once.
 #[must_use]
 pub struct All<'c, L, T> {
     caller: &'c Caller,

@@ -23,14 +23,13 @@ const INSTEAD: [&[&[&str]]; 2] = [
     &[&["sqlite", "exclusive"], &["postgres", "postgres_schema", "postgres_listener", "postgres_replica"]],
 ];
 
-/// Settings from a file, and from variables such as those of the environment. What the program gives itself goes before both
-/// ([`Layers::config`]).
+/// Settings from a file, and from variables such as those of the environment. What the program sets overrides both ([`Layers::config`]).
 ///
-/// A setting's variable is its name in capitals behind `ROLEKEEP_`, and two underscores lead to a part of it: `ROLEKEEP_SESSION_SECONDS`,
-/// `ROLEKEEP_ROLES__EDITOR`, `ROLEKEEP_TRUSTED_ISSUERS__0__ISSUER`. Numbers, `true` and `false` are written as in JSON, as are lists
-/// and whole objects: `["10.0.0.0/8"]`. With `_FILE` at its end a variable names a file that has the value, without the line's end:
-/// `ROLEKEEP_SIGNING_KEY_FILE=/run/secrets/signing-key`. A variable with this prefix that is no setting is an error, except for those
-/// that Kubernetes makes of a service that is called `rolekeep`.
+/// A setting's variable is `ROLEKEEP_` and its name in upper case; two underscores lead to a part of it: `ROLEKEEP_SESSION_SECONDS`,
+/// `ROLEKEEP_ROLES__EDITOR`, `ROLEKEEP_TRUSTED_ISSUERS__0__ISSUER`. Numbers, `true` and `false` are written as in JSON, as are lists and
+/// whole objects: `["10.0.0.0/8"]`. A variable that ends with `_FILE` names a file with the value, whose final line break is ignored:
+/// `ROLEKEEP_SIGNING_KEY_FILE=/run/secrets/signing-key`. A variable with this prefix that is not a setting is an error, except for those
+/// that Kubernetes sets for a service named `rolekeep`.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Layers {
@@ -71,8 +70,8 @@ impl Layers {
         })
     }
 
-    /// A variable; those without the prefix count for nothing. The file that one names with `_FILE` is read at once; where there is no
-    /// file system its text is given instead.
+    /// Adds a variable; those without the prefix are ignored. A file that one names with `_FILE` is read at once; where there is no file
+    /// system, its text is given instead.
     pub fn variable(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let (name, value) = (name.into(), value.into());
         let is_file = name.starts_with(PREFIX) && name.ends_with(FILE);
@@ -80,7 +79,7 @@ impl Layers {
         self.plain(name, text)
     }
 
-    /// A variable whose value cannot be had, for this reason.
+    /// Adds a variable whose value cannot be read, for this reason.
     pub fn unreadable(self, name: impl Into<String>, why: impl Into<String>) -> Self {
         self.plain(name.into(), Err(why.into()))
     }
@@ -93,7 +92,7 @@ impl Layers {
         self
     }
 
-    /// A file in TOML where its name ends so, else in JSON, with the names of the settings; the variables go before it.
+    /// Adds a file with the names of the settings, in TOML if its name ends in `.toml`, otherwise in JSON; variables override it.
     pub fn file(self, path: impl AsRef<Path>) -> Self {
         let path = path.as_ref();
         self.text_of(&path.display().to_string(), read(path))
@@ -105,8 +104,8 @@ impl Layers {
         self
     }
 
-    /// The settings of the file, then those of the variables, then those that the program gives as JSON: an object with the names of
-    /// the fields. Where several name a policy or a storage, the last one does.
+    /// The settings of the file, then those of the variables, then those that the program gives as JSON: an object with the names of the
+    /// fields. If several name a policy or a storage, the last one counts.
     ///
     /// ```
     /// use rolekeep::Layers;
@@ -122,9 +121,9 @@ impl Layers {
     /// ```
     ///
     /// # Errors
-    /// [`Reason::InvalidJson`](crate::Reason::InvalidJson) for what is given; [`Reason::ConfigInvalid`](crate::Reason::ConfigInvalid) with
-    /// every wrong setting where one has another type than it should or is none. What is wrong with the values of others is told when the
-    /// store is opened, by where they stand, too.
+    /// [`Reason::InvalidJson`](crate::Reason::InvalidJson) for what is given; [`Reason::ConfigInvalid`](crate::Reason::ConfigInvalid)
+    /// with every setting that is unknown or has the wrong type. Invalid values are reported when the store is opened, also with their
+    /// variable or file.
     pub fn config(&self, given: &str) -> Result<Config> {
         let config = self.carried(given)?;
         if config.sources.is_faulty() { config.check().map(|()| config) } else { Ok(config) }
@@ -346,8 +345,8 @@ fn put(settings: &mut Map<String, Json>, path: &[String], value: Json) -> Option
 }
 
 impl Config {
-    /// Reads the settings that the environment gives, as [`Layers`] says: `ROLEKEEP_SESSION_SECONDS=43200`. What is set in the program
-    /// afterwards goes before it; but another policy or storage than the environment's is given to [`Layers::config`].
+    /// Reads the settings that the environment gives, as [`Layers`] says: `ROLEKEEP_SESSION_SECONDS=43200`. What the program sets
+    /// afterwards overrides it; to override the policy or storage of the environment, use [`Layers::config`].
     ///
     /// # Errors
     /// Those of [`Layers::config`].
@@ -356,7 +355,7 @@ impl Config {
         Layers::of_process().config("{}")
     }
 
-    /// The same, where the environment gives nothing by a file in TOML (where its name ends so) or JSON.
+    /// The same, with a file in TOML (if its name ends in `.toml`) or JSON for settings that the environment does not give.
     ///
     /// # Errors
     /// Those of [`Layers::config`].

@@ -38,7 +38,7 @@ pub struct Request<'r> {
     pub operation: &'static str,
     /// The caller.
     pub asker: Asker,
-    /// The user as whom the caller acts (`sessions.impersonate`).
+    /// The user whom the caller acts as (`sessions.impersonate`).
     pub on_behalf_of: Option<UserId>,
     /// The request context.
     pub context: &'r RequestContext,
@@ -56,8 +56,8 @@ pub struct Ended<'r> {
     pub took: Duration,
 }
 
-/// Observes every operation, for metrics and logs, and may refuse requests. It is called on the task of the operation,
-/// so it must not block. It is not told of the end of an operation that is cancelled.
+/// Observes every operation, for metrics and logs, and may refuse requests. It is called on the task of the operation, so it must not
+/// block. It is not called at the end of an operation that was cancelled.
 ///
 /// ```
 /// # use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
@@ -81,12 +81,12 @@ pub trait Observer: MaybeSend + MaybeSync + 'static {
     /// Called before anything is read.
     ///
     /// # Errors
-    /// An error refuses the request; it is the answer.
+    /// An error refuses the request, and is returned to the caller.
     fn admit(&self, _request: &Request<'_>) -> Result<()> {
         Ok(())
     }
 
-    /// Called when the answer is known, also if the request was refused.
+    /// Called when the operation has ended, also if the request was refused.
     fn ended(&self, _ended: &Ended<'_>) {}
 }
 

@@ -1,4 +1,4 @@
-//! Who asks too often is turned away before anything is read or hashed for it. What is too often a [`Limiter`] knows.
+//! Callers who send too many requests are refused before anything is read or hashed for them. A [`Limiter`] decides what is too many.
 
 use std::sync::Arc;
 
@@ -31,10 +31,10 @@ pub struct Attempt<'r> {
 
 /// Refuses requests that come too often.
 ///
-/// It is called once for each operation of a caller other than the application itself, however often the operation is
-/// retried; an operation that does the work of many, such as a seed, counts once. It is called after the size of the input was
-/// checked and before the first read, so that nothing is read, hashed or written for a refused request. Checks (`can`,
-/// `check`) are not limited: they cost less than a limit would.
+/// It is called once for each operation of a caller other than the application itself, however often the operation is retried; an
+/// operation that does the work of many, such as a seed, counts once. It is called after the size of the input was checked and before the
+/// first read, so that nothing is read, hashed or written for a refused request. Checks (`can`, `check`) are not limited: they cost less
+/// than a limit would.
 ///
 /// ```
 /// # use std::{sync::atomic::{AtomicU32, Ordering}, time::Duration};
@@ -61,12 +61,12 @@ pub trait Limiter: MaybeSend + MaybeSync + 'static {
     /// Counts a request, or refuses it. Other requests are not held up meanwhile.
     ///
     /// # Errors
-    /// The error for the client, such as [`Error::rate_limited`]. If the limiter cannot decide, because its storage does not
-    /// answer, it chooses whether to refuse.
+    /// The error for the client, such as [`Error::rate_limited`]. If the limiter cannot decide, because its storage does not respond, it
+    /// chooses whether to refuse.
     async fn admit(&self, attempt: &Attempt<'_>) -> Result<()>;
 
-    /// Called when an admitted request has ended, for requests that are not to count after all. It is not called for a request
-    /// that was cancelled.
+    /// Called when an admitted request has ended, for requests that should not count after all. It is not called for a request that was
+    /// cancelled.
     async fn ended(&self, _attempt: &Attempt<'_>, _error: Option<&Error>) {}
 }
 

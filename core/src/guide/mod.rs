@@ -5,27 +5,27 @@
 //! | [`rules_alone`] | decide who may do what for users that your application already has |
 //! | [`stores`] | keep accounts, sessions and role assignments: in memory, in SQLite, in a database of your own |
 //! | [`own_storage`] | keep rows in a database that the library does not know |
-//! | [`accounts`] | make accounts, change them, shut users out, delete and restore them |
-//! | [`imports`] | take users over from other systems, with their passwords |
+//! | [`accounts`] | create, change, suspend, delete and restore accounts |
+//! | [`imports`] | import users from other systems, with their password hashes |
 //! | [`login`] | sign users in, authenticate requests and end sessions |
-//! | [`second_factors`] | ask for a code of an authenticator app beside the password |
-//! | [`passwordless`] | sign users in by passkeys, or by a code that is mailed |
-//! | [`other_issuers`] | sign users in by OpenID Connect or Supabase, and have others verify your tokens |
-//! | [`api_keys`] | let programs call without anybody there to sign in |
-//! | [`mail`] | replace forgotten passwords, prove addresses, tell users what happens to their accounts |
-//! | [`roles`] | give roles, everywhere, in a scope or for a time |
-//! | [`principals`] | look up what the rules know about a user, and every kind of scope |
-//! | [`checks`] | ask whether somebody may do something, and why |
+//! | [`second_factors`] | ask for a code from an authenticator app in addition to the password |
+//! | [`passwordless`] | sign users in with passkeys, or with a code sent by mail |
+//! | [`other_issuers`] | sign users in with OpenID Connect or Supabase, and let others verify your tokens |
+//! | [`api_keys`] | let programs call without a user who signs in |
+//! | [`mail`] | replace forgotten passwords, verify addresses, invite people, notify users of what happens to their accounts |
+//! | [`roles`] | give roles: everywhere, in a scope, or for a limited time |
+//! | [`principals`] | look up what the rules know about a user, and the kinds of scope |
+//! | [`checks`] | check whether somebody may do something, and why |
 //! | [`filters`] | list only the rows that somebody may see, in your own SQL |
-//! | [`events`] | be told of what was done, and act on it |
-//! | [`audit`] | read who did what, and see that nobody changed the log |
-//! | [`errors`] | answer requests and write logs |
+//! | [`events`] | react to changes |
+//! | [`audit`] | read who did what, and verify that nobody changed the log |
+//! | [`errors`] | turn errors into responses and log entries |
 //! | [`testing`] | test an application and its policy |
-//! | [`deployment`] | run it: processes, files, backups, keys |
-//! | [`operating`] | see whether it is well, set it by the environment, measure and trace it, back it up |
+//! | [`deployment`] | run a service: processes, files, migrations, backups, keys |
+//! | [`operating`] | monitor a running service, configure it by the environment, back it up |
 //!
-//! The packages for Python, npm, Kotlin and Swift have the same operations and questions under the same names, spelt as
-//! each language spells them. A page says where they differ in more than that.
+//! The packages for Python, npm, Kotlin and Swift have the same operations and checks under the same names, in the naming style of
+//! each language. Each page says where they differ in more than that.
 
 #[doc = include_str!("rules_alone.md")]
 pub mod rules_alone {}

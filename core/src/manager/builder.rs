@@ -70,14 +70,14 @@ impl Builder {
         self.kept(Place::Memory)
     }
 
-    /// Keeps everything in an SQLite file, which is made if it is not there; its folder must be. The path is one:
+    /// Keeps everything in an SQLite file, which is created if it does not exist; its folder must exist. It takes a file path only:
     /// `:memory:`, URIs and an empty path are refused when the store is opened.
     #[cfg(feature = "sqlite")]
     pub fn sqlite(self, path: impl Into<std::path::PathBuf>) -> Self {
         self.sqlite_with(crate::storage::SqliteOptions::new(path))
     }
 
-    /// Keeps everything in an SQLite file, opened in a way of the host's choice.
+    /// Keeps everything in an SQLite file, opened with the given options.
     #[cfg(feature = "sqlite")]
     pub fn sqlite_with(self, options: crate::storage::SqliteOptions) -> Self {
         self.kept(Place::Sqlite(options))
@@ -90,18 +90,18 @@ impl Builder {
         self.postgres_with(crate::storage::PostgresOptions::new(url))
     }
 
-    /// Keeps everything in a PostgreSQL database, used in a way of the host's choice.
+    /// Keeps everything in a PostgreSQL database, used with the given options.
     #[cfg(feature = "postgres")]
     pub fn postgres_with(self, options: crate::storage::PostgresOptions) -> Self {
         self.kept(Place::Postgres(options))
     }
 
-    /// Keeps everything where the host says, below the memory storage.
+    /// Keeps everything in memory, and makes it durable with a persister of the application.
     pub fn persister(self, persister: impl Persister) -> Self {
         self.kept(Place::Persister(Arc::new(persister)))
     }
 
-    /// Keeps everything in a storage of the host's own.
+    /// Keeps everything in a storage of the application.
     pub fn storage(self, storage: Arc<dyn Storage>) -> Self {
         self.kept(Place::Storage(storage))
     }
@@ -111,18 +111,18 @@ impl Builder {
         self
     }
 
-    /// Who may do what. A store keeps its policy: the one given here is imported at the first opening. At later
-    /// ones it is compared with the one given before, by permission, role and the rest, and what differs is
-    /// taken; what it left alone keeps the edits made meanwhile by operations.
+    /// Who may do what. A store keeps its policy: the one given here is imported at the first opening. At later openings it is compared
+    /// with the one given before, by permission, role and the rest: what changed in it is applied; everything else keeps the edits that
+    /// operations made in the meantime.
     ///
-    /// Without one, a new store begins with the preset `standard`, and another keeps what it has.
+    /// Without one, a new store gets the preset `standard`, and an existing store keeps its policy.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);
         self
     }
 
-    /// Everything that is plain data: where the store is kept, its policy, and how it behaves. What the configuration
-    /// leaves out may be given by the other methods; what it holds may not be given twice.
+    /// Everything that is plain data: where the store is kept, its policy, and how it behaves. What the configuration leaves out may be
+    /// given with the other methods, but nothing may be given twice.
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
@@ -148,21 +148,21 @@ impl Builder {
         self
     }
 
-    /// Turns away who asks too often, before the limits of the configuration do.
+    /// Refuses callers who send too many requests, before the limits of the configuration do.
     pub fn limiter(mut self, limiter: impl Limiter) -> Self {
         self.hooks.limiter = Some(Arc::new(limiter));
         self
     }
 
-    /// Sends notices by mail; without one, operations that need it are refused with [`Reason::NotOffered`], and nobody is
-    /// told of what happens to an account.
+    /// Sends notices by mail; without one, operations that need it are refused with [`Reason::NotOffered`], and users are not notified of
+    /// what happens to their accounts.
     pub fn notifier(mut self, notifier: impl Notifier) -> Self {
         self.hooks.notifier = Some(Arc::new(notifier));
         self
     }
 
-    /// Refuses passwords that are known from breaches; without one, those that are common and those built from the account's
-    /// names.
+    /// Refuses passwords that are known from breaches; without one, only common ones and those built from the account's names are
+    /// refused.
     pub fn breached_passwords(mut self, list: impl BreachedPasswords) -> Self {
         self.hooks.breached_passwords = Some(Arc::new(list));
         self
@@ -171,24 +171,23 @@ impl Builder {
     /// Opens the store.
     ///
     /// # Errors
-    /// [`Reason::ConfigInvalid`] naming every bad setting, and those that need a notifier where there is none, and where two storages or
-    /// two policies are given;
-    /// [`Reason::PolicyInvalid`] with every problem of the policy, [`Reason::LastAdministrator`] where it would leave
-    /// no administrator, [`Reason::StorageMissing`], [`Reason::StorageReadOnly`], [`Reason::SchemaNewer`].
+    /// [`Reason::ConfigInvalid`] naming every bad setting, including those that need a notifier if there is none, and two storages or
+    /// policies; [`Reason::PolicyInvalid`] with every problem of the policy, [`Reason::LastAdministrator`] if it would leave no
+    /// administrator, [`Reason::StorageMissing`], [`Reason::StorageReadOnly`], [`Reason::SchemaNewer`].
     pub async fn open(self) -> Result<UserManagement> {
         let (place, mut prepared) = self.prepare()?;
         let storage = place.open(&mut prepared).await?;
         prepared.open(storage).await
     }
 
-    /// Restores a backup that [`UserManagement::backup`] has written, of a store of any kind, into the empty store that this one is to be,
-    /// and opens it: all of it, once it is verified to its last line, or nothing. If it is interrupted, the store is as empty as before.
-    /// The backup is read on the thread that polls this. The audit log has an entry `store.restored` of the same commit.
+    /// Restores a backup that [`UserManagement::backup`] wrote, of a store on any storage, into an empty store, and opens it. Everything
+    /// is restored once the backup is verified to its last line, or nothing. If it is interrupted, the store is as empty as before. The
+    /// backup is read on the thread that polls this. The same commit adds an entry `store.restored` to the audit log.
     ///
     /// # Errors
-    /// Those of [`backup::verify`](crate::backup::verify) and of [`Builder::open`]; [`Reason::StoreNotEmpty`]; [`Reason::Corrupt`] where the
-    /// keys of the configuration did not seal the end of the audit log that the backup holds;
-    /// [`Reason::OutcomeUnknown`] where the storage does not say whether it is done: open the store to see.
+    /// Those of [`backup::verify`](crate::backup::verify) and of [`Builder::open`]; [`Reason::StoreNotEmpty`]; [`Reason::Corrupt`] if the
+    /// keys of the configuration did not seal the end of the backup's audit log; [`Reason::OutcomeUnknown`] if the storage does not
+    /// report whether it was done: open the store to see.
     #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
     pub async fn restore(
         self,

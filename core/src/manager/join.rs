@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// A connection of the application's own, in whose transaction a store can take part: `sqlx::PgConnection` or `sqlx::SqliteConnection`.
+/// A connection of the application, in whose transaction a store can take part: `sqlx::PgConnection` or `sqlx::SqliteConnection`.
 pub trait HostConnection: sealed::Joins {}
 
 impl<C: sealed::Joins> HostConnection for C {}
@@ -42,9 +42,9 @@ mod sealed {
     }
 }
 
-/// What was written in a transaction of the application's, until it is known what became of that.
+/// What was written in a transaction of the application, until it is committed or rolled back.
 ///
-/// Dropped, the store finds out by itself, after half a second at most.
+/// If it is dropped, the store finds out by itself, within half a second.
 #[must_use = "the store should hear when the transaction was committed"]
 pub struct Pending {
     um: UserManagement,
@@ -57,25 +57,25 @@ impl std::fmt::Debug for Pending {
 }
 
 impl Pending {
-    /// The transaction was committed: before this returns the store has heard of it, and others are told.
+    /// Reports that the transaction was committed: when this returns the store knows of it, and others are notified.
     ///
     /// # Errors
-    /// `UNAVAILABLE` if the storage does not answer. What was committed is there all the same.
+    /// `UNAVAILABLE` if the storage does not respond. What was committed is there in any case.
     pub async fn committed(self) -> Result<()> {
         self.um.engine().hear_joined().await
     }
 
-    /// The transaction was rolled back. Nothing was heard of it, so there is nothing to be done.
+    /// Reports that the transaction was rolled back. Nobody was notified of it, so there is nothing to do.
     pub fn rolled_back(self) {}
 }
 
 impl UserManagement {
-    /// Has this store take part in a transaction of the application's own, so that its rows and yours are written together or not at all.
+    /// Lets this store take part in a transaction of the application, so that its rows and yours are written together or not at all.
     ///
-    /// The work is given a store that reads and writes on this connection: its callers do what those of any store do, and see what the
-    /// transaction has written so far. Where the work fails, all that it wrote is undone, to a savepoint, and the transaction may go on.
-    /// What it wrote counts when you commit; until then nobody else sees it, nothing is sent by mail, and the store that was joined knows
-    /// nothing of it. Tell it by [`Pending::committed`], so that it goes on with what is so then.
+    /// The closure gets a store that reads and writes on this connection. Its callers work like those of any store, and see what the
+    /// transaction has written so far. If the closure fails, everything that it wrote is undone, to a savepoint, and the transaction can
+    /// continue. What it wrote takes effect when you commit; until then nobody else sees it, no mail is sent, and the joined store does
+    /// not know of it. Call [`Pending::committed`] after the commit, so that the store sees it at once.
     ///
     /// ```
     /// # #[cfg(feature = "sqlite")]
@@ -100,19 +100,19 @@ impl UserManagement {
     /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
     /// ```
     ///
-    /// - The connection must lead to this store's database: it is compared. Of PostgreSQL it must be in a transaction, best one of the
-    ///   isolation that is the default; of SQLite in one begun by `BEGIN IMMEDIATE`, as one that has read before can often not write.
-    ///   An `exclusive` file cannot be joined.
-    /// - In the work only the store that it is given is of use: this one may wait for what the transaction holds.
-    /// - Rows that were written stay locked until you commit, and in SQLite the whole file: write late, and wait for nobody in between.
-    /// - Passwords, codes and links are not tried in it, as to roll it back would undo that they were counted; and what all other commits
-    ///   rely on is not changed in it: the policy, signing keys, everybody's sessions.
-    /// - Each operation is a savepoint, of which PostgreSQL keeps some 60 in a transaction without becoming slow for everybody.
-    /// - Dropped in the middle it leaves a transaction that has to be rolled back.
+    /// - The connection must lead to this store's database, which is checked. In PostgreSQL it must be in a transaction, preferably at
+    ///   the default isolation level; in SQLite in one begun with `BEGIN IMMEDIATE`, because a transaction that has read before often
+    ///   cannot write. An `exclusive` file cannot be joined.
+    /// - In the closure use only the store that it gets: this one may wait for locks of the transaction.
+    /// - Written rows stay locked until you commit, and in SQLite the whole file: write late, and do not wait for anything in between.
+    /// - Operations that check passwords, codes and links are refused in it, because a rollback would undo the count of failed attempts;
+    ///   so are changes of what all other commits rely on: the policy, signing keys, everybody's sessions.
+    /// - Each operation is a savepoint; more than some 60 in a transaction make PostgreSQL slow for everybody.
+    /// - If the future is dropped before it is done, roll the transaction back.
     ///
     /// # Errors
-    /// Those of the work, and before it `UNAVAILABLE` (`not_offered`) for a store that is kept elsewhere, and `VALIDATION_ERROR` for a connection
-    /// that leads to another store or is in no transaction.
+    /// Those of the closure, and before it `UNAVAILABLE` (`not_offered`) for a store that is not in SQLite or PostgreSQL, and
+    /// `VALIDATION_ERROR` for a connection that leads to another store or is in no transaction.
     pub async fn join<C: HostConnection, T: Send, E: From<Error> + Send, F: Future<Output = Result<T, E>> + Send>(
         &self,
         connection: &mut C,

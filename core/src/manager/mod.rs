@@ -51,7 +51,7 @@ pub struct UserManagement {
 }
 
 impl UserManagement {
-    /// Opens a store as a configuration says; [`builder`](Self::builder) takes what is not plain data, too.
+    /// Opens a store with a configuration; [`builder`](Self::builder) also takes what is not plain data.
     ///
     /// # Errors
     /// Those of [`Builder::open`].
@@ -59,17 +59,17 @@ impl UserManagement {
         Self::builder().config(config).open().await
     }
 
-    /// Starts a builder: in memory, with the preset `standard`, unless told otherwise.
+    /// Starts a builder: in memory, with the preset `standard`, unless set otherwise.
     pub fn builder() -> Builder {
         Builder::new()
     }
 
-    /// The host itself: no rule holds it back, every invariant does. Not for requests of others.
+    /// The application itself: rules do not restrict it, invariants do. Do not use it for requests of others.
     pub fn system(&self) -> Caller {
         self.caller(WhoKind::System, RequestContext::default())
     }
 
-    /// Somebody who has not signed in.
+    /// A caller who has not signed in.
     pub fn anonymous(&self, request: RequestContext) -> Caller {
         self.caller(WhoKind::Anonymous, self.engine.kept(request))
     }
@@ -77,7 +77,7 @@ impl UserManagement {
     /// The user whom an access token was made for, or whose API key it is.
     ///
     /// # Errors
-    /// `UNAUTHORIZED`: [`Reason::InvalidToken`], also for an API key that is not good, whatever the reason, [`Reason::TokenExpired`],
+    /// `UNAUTHORIZED`: [`Reason::InvalidToken`], also for an invalid API key, whatever the reason, [`Reason::TokenExpired`],
     /// [`Reason::SessionEnded`].
     pub async fn authenticate(&self, access_token: &str, request: RequestContext) -> Result<Caller> {
         let request = Arc::new(self.engine.kept(request));
@@ -129,10 +129,10 @@ impl UserManagement {
         Ok(caller)
     }
 
-    /// A user for whom the host vouches itself, without a session.
+    /// A user for whom the application vouches, without a session.
     ///
     /// # Errors
-    /// `RESOURCE_NOT_FOUND` for no such user, `UNAUTHORIZED` for one that is not active.
+    /// `RESOURCE_NOT_FOUND` if there is no such user, `UNAUTHORIZED` for one who is not active.
     pub async fn acting_as(&self, user: UserId) -> Result<Caller> {
         let caller = async {
             self.engine.require_open()?;
@@ -143,8 +143,8 @@ impl UserManagement {
         caller.await.map_err(|error| error.at(self.engine.services.now()))
     }
 
-    /// The user who stands for a subject of another issuer, for whom the host vouches: it has verified a token of that
-    /// issuer, or knows the subject from a table of its own. The library verifies nothing of either.
+    /// The user who stands for a subject of another issuer, for whom the application vouches: it has verified a token of that issuer, or
+    /// knows the subject from a table of its own. The library verifies neither.
     ///
     /// Both are compared byte by byte, and are found with one read of the storage; the rest is as with
     /// [`UserManagement::acting_as`].
@@ -163,8 +163,8 @@ impl UserManagement {
     /// ```
     ///
     /// # Errors
-    /// `RESOURCE_NOT_FOUND` where no account stands for it, `UNAUTHORIZED` for one that is not active,
-    /// `VALIDATION_ERROR` for what cannot be an [`ExternalIdentity`].
+    /// `RESOURCE_NOT_FOUND` if no account stands for it, `UNAUTHORIZED` for one that is not active, `VALIDATION_ERROR` for what cannot be
+    /// an [`ExternalIdentity`].
     pub async fn acting_as_identity(&self, issuer: &str, subject: &str) -> Result<Caller> {
         let identity = ExternalIdentity::new(issuer, subject);
         self.standing_for(&identity).await.map_err(|error| error.at(self.engine.services.now()))
@@ -186,32 +186,31 @@ impl UserManagement {
         Ok(caller)
     }
 
-    /// Signs in with an e-mail address or username and the password; short for `anonymous(request).sessions().login(…)`, which takes the
-    /// `device_token` of an earlier sign-in, too: `Login::new(identifier, password).device_token(token)`.
+    /// Signs in with an e-mail address or username and the password; short for `anonymous(request).sessions().login(…)`, which also takes
+    /// the `device_token` of an earlier sign-in: `Login::new(identifier, password).device_token(token)`.
     pub async fn login(&self, identifier: &str, password: &str, request: RequestContext) -> Result<SignInResult> {
         self.anonymous(request).sessions().login(Login::new(identifier, password)).await
     }
 
-    /// The policy of now, compiled. It stays as it is: after an edit of the policy ask for it again.
+    /// The current policy, compiled. It does not change: after an edit of the policy call this again.
     pub fn rules(&self) -> Arc<RuleSet> {
         self.engine.services.rules()
     }
 
-    /// Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms, or some milliseconds where the storage tells
-    /// of it, as PostgreSQL does.
+    /// Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms, or some milliseconds if the storage
+    /// notifies of it, as PostgreSQL does.
     ///
     /// # Errors
-    /// `UNAVAILABLE` if the storage does not answer.
+    /// `UNAVAILABLE` if the storage does not respond.
     pub async fn refresh(&self) -> Result<()> {
         self.engine.require_open()?;
         self.engine.follow().await
     }
 
-    /// How well the store works, with everything that it depends on: for a page that says so, and for whoever restarts it.
+    /// The health of the store and of everything that it depends on, for status pages and orchestrators.
     ///
-    /// It is answered within two seconds, whatever the storage does: that is asked for its position alone, for a second at most, and its
-    /// answer is kept for a second, however often this is called. Nothing in it is secret or names anybody. Of a store that was
-    /// closed it says so.
+    /// It returns within two seconds, whatever the storage does: the storage is only asked for its position, for a second at most, and
+    /// the result is cached for a second. It has no secrets and no names. A closed store is reported as closed.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -228,21 +227,21 @@ impl UserManagement {
         self.engine.health().await
     }
 
-    /// Whether requests should be sent to this instance ([`Health::is_ready`]): not while its storage does not answer, its rights are too
-    /// old to decide by, or it is closing or closed.
+    /// Whether requests should be sent to this instance ([`Health::is_ready`]): not while its storage does not respond, while its rights
+    /// are too old to decide by, or while it is closing or closed.
     pub async fn ready(&self) -> bool {
         self.health().await.is_ready
     }
 
     /// Writes a backup of the whole store, as it is when this is called, for [`Builder::restore`]; whatever is committed meanwhile is not
-    /// in it. Memory is that of some hundred rows. It is written on the thread that polls this. While it is being written, an SQLite file
-    /// that is used exclusively takes no commits, and PostgreSQL keeps every old version of every row: see the
+    /// in it. It needs memory for some hundred rows, and is written on the thread that polls this. Meanwhile, an SQLite file that is
+    /// opened with `exclusive` accepts no commits, and PostgreSQL keeps all old versions of rows: see the
     /// [guide](crate::guide::operating).
     ///
-    /// It holds everything, such as hashes of passwords and keys that sign tokens: keep it as you keep the storage.
+    /// It holds everything, including password hashes and keys that sign tokens: protect it like the storage.
     ///
     /// # Errors
-    /// `UNAVAILABLE` where the storage fails, or the sink; what has been written until then is no backup, and is refused as one.
+    /// `UNAVAILABLE` if the storage or the sink fails; what was written until then is not a valid backup, and is refused as one.
     #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
     pub async fn backup(
         &self,
@@ -254,20 +253,22 @@ impl UserManagement {
         crate::backup::write(&*services.storage, services.now(), &mut sink, options).await
     }
 
-    /// The users whose rights are in memory, and how often they were: for metrics.
+    /// The number of users whose rights are in memory, and how often rights were found there: for metrics.
     pub fn users_in_memory(&self) -> UsersInMemory {
         self.engine.users_in_memory()
     }
 
-    /// Lets go of old lines of the change feed, of sessions that ended long ago and the like, purges users who were deleted long ago
-    /// ([`Config::keep_deleted_users_seconds`]), and encrypts values that are plain or under a retired key. A store does all of it by itself,
-    /// in the background, every thousand commits of anybody; call this to end a change of [`Config::encryption_key`], or where there are few commits.
+    /// Removes old lines of the change feed, sessions that ended long ago and the like, purges users who were deleted long ago
+    /// ([`Config::keep_deleted_users_seconds`]), and encrypts values that are unencrypted or under a retired key. A store does all of
+    /// that by itself, in the background, every thousand commits; call this to complete a change of [`Config::encryption_key`], or where
+    /// there are few commits.
     ///
     /// A call does a part: up to some ten thousand rows, 100 users, and a hundred encrypted rows of each table. Call it until
-    /// [`Tidied::has_more`] is false. Several instances may do so at the same time. It is for the host alone: no caller can ask for it.
+    /// [`Tidied::has_more`] is false. Several instances may do so at the same time. It is only for the application: no caller can ask for
+    /// it.
     ///
-    /// A change of the key is over, and the old one may be taken out of [`Config::retired_encryption_keys`], once every instance has the new key
-    /// as its `encryption_key` and `has_more` was false after that:
+    /// A change of the key is complete, and the old one may be removed from [`Config::retired_encryption_keys`], once every instance has
+    /// the new key as its `encryption_key` and `has_more` was false after that:
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -287,8 +288,8 @@ impl UserManagement {
     /// ```
     ///
     /// # Errors
-    /// `UNAVAILABLE` where the storage fails, or the store was closed; what was done until then stays done.
-    /// [`Reason::EncryptionKeyWrong`](crate::Reason::EncryptionKeyWrong) for what is under a key that is not given.
+    /// `UNAVAILABLE` if the storage fails, or the store was closed; what was done until then stays done.
+    /// [`Reason::EncryptionKeyWrong`](crate::Reason::EncryptionKeyWrong) for values under a key that is not given.
     pub async fn tidy(&self) -> Result<Tidied> {
         self.engine.tidy(LooksForOldKeys::Anew).await
     }
@@ -299,7 +300,7 @@ impl UserManagement {
         self.engine.services.hasher.hashed()
     }
 
-    /// Finishes running commits, refuses further operations, gives back the consumers that this process reads for and lets go of the storage.
+    /// Finishes running commits, refuses further operations, releases the consumers that this process reads for and closes the storage.
     pub async fn close(&self) -> Result<()> {
         self.engine.close().await
     }

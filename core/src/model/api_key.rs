@@ -48,14 +48,15 @@ pub struct ApiKey {
     pub version: i64,
 }
 
-/// Why an API key was ended before its time.
+/// Why an API key was ended before it expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum ApiKeyEnd {
-    /// Its user, or an administrator, ended it; or the application ended those of everybody, at a time that the key does not name.
+    /// It was revoked, by its user or by somebody else who may; or the application revoked all keys, at a time that the key does not
+    /// have.
     Revoked,
-    /// The account came into other hands, or may have: its password was reset or set by somebody else, its address proved first or
-    /// changed back, or its second factors reset.
+    /// The account may have changed hands: its password was reset or set by somebody else, its address was verified for the first time or
+    /// changed back, or its second factors were reset.
     CredentialChanged,
     /// The account was banned.
     UserInactive,

@@ -55,7 +55,7 @@ pub enum FieldCode {
     ContextPassword,
     /// The password is known from a breach, by the application's list.
     BreachedPassword,
-    /// Is not what it must be to prove who somebody is: a wrong password.
+    /// Is not the right credential, such as a wrong password.
     Incorrect,
 }
 

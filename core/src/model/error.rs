@@ -28,7 +28,7 @@ pub enum Code {
     /// The input is not valid; see the fields.
     #[word("VALIDATION_ERROR")]
     Validation,
-    /// Nobody is signed in, or the session has ended.
+    /// The caller is not signed in, or the session has ended.
     #[word("UNAUTHORIZED")]
     Unauthorized,
     /// The caller may not do this.
@@ -55,7 +55,7 @@ pub enum Code {
 }
 
 impl Code {
-    /// The HTTP status that a service answers with.
+    /// The HTTP status for the response of a service.
     pub const fn http_status(&self) -> u16 {
         match self {
             Code::Validation => 400,
@@ -163,8 +163,8 @@ impl Error {
         }))
     }
 
-    /// The same error with its cause, which [`source`](std::error::Error::source) answers: an error of a database, or of a
-    /// host's own storage. The cause is for the host's log; nobody else is told.
+    /// The same error with its cause, which [`source`](std::error::Error::source) returns: an error of a database, or of the
+    /// application's storage. The cause is for the application's log, and is never serialized.
     #[must_use]
     pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.0.source = Some(Cause(Arc::new(source)));
@@ -280,7 +280,7 @@ impl Error {
         error
     }
 
-    /// An error for a write that the storage did not answer, so that its outcome is unknown.
+    /// An error for a write whose outcome is unknown, because the storage did not respond.
     pub fn outcome_unknown(change: ChangeSetId) -> Self {
         let message =
             format!("the storage gave no answer; the change may have been made: ask `audit.outcome` about {change}");
@@ -418,7 +418,7 @@ impl Error {
     }
 
     /// The id of the request that failed ([`RequestContext::request_id`](crate::RequestContext::request_id)), truncated to 128
-    /// characters. None if the request had no id. It is not part of the message; log it beside it.
+    /// characters. None if the request had no id. It is not part of the message; log it together with the message.
     ///
     /// ```
     /// # use rolekeep::{RequestContext, UserManagement, users::ListUsers};
@@ -433,7 +433,7 @@ impl Error {
         self.0.request_id.as_deref()
     }
 
-    /// The HTTP status that a service answers with.
+    /// The HTTP status for the response of a service.
     pub fn http_status(&self) -> u16 {
         self.code().http_status()
     }

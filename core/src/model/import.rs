@@ -43,7 +43,7 @@ pub struct Import {
     pub digest: Secret,
     /// The same of what has been read again, as it goes on.
     pub replayed_digest: Option<Secret>,
-    /// What became of the records so far.
+    /// The results of the records so far.
     pub counts: Document<ImportCounts>,
     /// When it was begun.
     #[record(given)]
@@ -120,13 +120,13 @@ pub struct ImportProblem {
 pub struct ImportOptions {
     /// Where the users come from: their ids there are known by it.
     pub source: String,
-    /// How records follow one another.
+    /// The format of the data.
     pub format: ImportFormat,
     /// Whose names their fields have.
     pub shape: ImportShape,
     /// What becomes of records of accounts that are there.
     pub on_existing: OnExisting,
-    /// What becomes of fields that are wrong.
+    /// What happens to invalid fields.
     pub level: ImportLevel,
     /// Whether accounts are found by their address that the source did not make.
     pub match_email: bool,
@@ -182,30 +182,30 @@ pub struct Splitter {
     pub matched: u8,
 }
 
-/// What became of the records so far.
+/// The results of the records so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Describe)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct ImportCounts {
     /// Records read.
     pub read: i64,
-    /// Accounts made.
+    /// Accounts created.
     pub created: i64,
     /// Accounts changed.
     pub updated: i64,
-    /// Accounts that were there and stayed as they were.
+    /// Existing accounts that stayed as they were.
     pub skipped: i64,
-    /// Accounts that were there and have another address now.
+    /// Existing accounts that now have another address.
     pub differs: i64,
-    /// Accounts that were there and are deleted.
+    /// Existing accounts that are deleted.
     pub gone: i64,
-    /// Records that made no account, for what is wrong with them.
+    /// Records that failed.
     pub failed: i64,
-    /// How many records had a field that nothing was made of, by its name.
+    /// How many records had a field that was ignored, by its name.
     pub ignored: BTreeMap<String, i64>,
 }
 
-/// How records follow one another.
+/// The format of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum ImportFormat {
@@ -213,15 +213,15 @@ pub enum ImportFormat {
     Csv,
     /// A JSON object on each line.
     JsonLines,
-    /// One JSON document: a list of objects, or an object whose member `users` is one.
+    /// One JSON document: a list of objects, or an object whose member `users` is a list.
     Json,
 }
 
-/// Whose names the fields have.
+/// The system whose field names the records have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum ImportShape {
-    /// Ours, as `users.create` has them.
+    /// The names of `users.create`.
     Rolekeep,
     /// Those of an export of Auth0.
     Auth0,
@@ -235,11 +235,11 @@ pub enum ImportShape {
     Keycloak,
 }
 
-/// What becomes of records of accounts that are there already.
+/// What happens to records of existing accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum OnExisting {
-    /// Nothing.
+    /// They are skipped.
     Skip,
     /// Names, the profile and attributes are changed; never address, password, status, roles or groups.
     Update,
@@ -247,27 +247,27 @@ pub enum OnExisting {
     Fail,
 }
 
-/// What becomes of fields that are wrong.
+/// What happens to invalid fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum ImportLevel {
     /// Their record fails.
     Strict,
-    /// Those that no account needs are left out, and told.
+    /// Invalid fields that an account does not need are left out, and reported.
     Lenient,
-    /// As `strict`, but no account is made or changed: what would become of the records is told.
+    /// As `strict`, but no account is created or changed: only the results are reported.
     Check,
 }
 
-/// How an import stands.
+/// The status of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum ImportStatus {
     /// More may be fed.
     Open,
-    /// It has come to its end.
+    /// It has finished.
     Finished,
-    /// It was given up.
+    /// It was cancelled.
     Aborted,
     /// Too many records failed.
     Stopped,

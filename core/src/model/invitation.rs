@@ -79,15 +79,15 @@ pub enum InvitationEnd {
     Replaced,
 }
 
-/// How an invitation stands.
+/// The status of an invitation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum InvitationState {
-    /// It can be accepted, as long as who made it may invite and give its roles.
+    /// It can be accepted, as long as the inviter may invite and give its roles.
     Open,
-    /// An account was made by it, or has its roles.
+    /// It was accepted: an account was created, or got its roles.
     Accepted,
-    /// Who made it, or another one who may invite, ended it.
+    /// The inviter, or another caller who may invite, revoked it.
     Revoked,
     /// The same address was invited again.
     Replaced,

@@ -15,7 +15,7 @@ use super::{
 /// The octets before the `@` (RFC 5321, 4.5.3.1.1).
 const LONGEST_LOCAL_PART: usize = 64;
 
-/// Which usernames there may be.
+/// Which usernames may be chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum UsernameProfile {
@@ -24,8 +24,8 @@ pub enum UsernameProfile {
     Basic,
     /// Dots and hyphens as well, each between two letters or digits.
     Extended,
-    /// Letters, marks and digits of any language as well, of one script, by PRECIS UsernameCaseMapped (RFC 8265, 3.3); and
-    /// nobody takes a name that looks like another's (UTS 39). Not in web pages, where a store does not open with it.
+    /// Letters, marks and digits of any language as well, of one script, by PRECIS UsernameCaseMapped (RFC 8265, 3.3); and nobody can
+    /// take a name that looks like another user's (UTS 39). Not available in web pages, where a store does not open with it.
     Precis,
 }
 

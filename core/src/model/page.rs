@@ -16,14 +16,14 @@ pub const MAX_LIMIT: u32 = 100;
 /// Up to how many rows are counted where nothing else is asked for.
 pub const DEFAULT_TOTAL: u32 = 1_000;
 
-/// One page of a list. Iterating over it yields its rows; [`Caller::all`](crate::Caller::all) goes on to the next pages.
+/// One page of a list. Iterating over it yields its rows; [`Caller::all`](crate::Caller::all) continues with the next pages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Page<T> {
     /// The rows of this page.
     pub items: Vec<T>,
-    /// How many rows the caller may see in all, counted up to `total_up_to`; null if the page was reached by a cursor, or none
-    /// were to be counted.
+    /// How many rows the caller may see in all, counted up to `total_up_to`; null if the page was reached by a cursor, or if nothing was
+    /// counted.
     pub total: Option<i64>,
     /// Whether `total` is all of them; false if there may be more, and if it is null.
     pub total_exact: bool,

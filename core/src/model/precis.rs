@@ -61,8 +61,8 @@ fn unfit() -> Invalid {
 }
 
 /// What a username looks like, by its key: the skeletons (UTS 39, 4) of its small and of its capital letters. Two names look alike that
-/// have one in common: `аnn` and `ann` in small letters, `ΑΒΕ` and `ABE` in capitals. Mixed case is not looked at, since no
-/// form of a name says which letters are shown large.
+/// have one in common: `аnn` and `ann` in lower case, `ΑΒΕ` and `ABE` in capitals. Mixed case is not looked at, since no form of a name
+/// says which letters are shown large.
 pub(crate) fn looks(key: &str) -> Vec<String> {
     // One letter for one: ß is no SS.
     let capital = |letter: char| {
@@ -76,7 +76,7 @@ pub(crate) fn looks(key: &str) -> Vec<String> {
     looks
 }
 
-/// A skeleton without dots on letters that have one anyway: İ in small letters is `i` and such a dot, which no font shows.
+/// A skeleton without dots on letters that have one anyway: İ in lower case is `i` and such a dot, which no font shows.
 fn dotless(skeleton: &str) -> String {
     let mut is_dotted = false;
     let is_shown = |letter: &char| {
@@ -107,7 +107,7 @@ mod tables {
 
     pub(super) const VERSION: (u64, u64, u64) = unicode_security::UNICODE_VERSION;
 
-    /// As PRECIS compares it: narrow, in small letters, in NFC, and read in one direction.
+    /// As PRECIS compares it: narrow, in lower case, in NFC, and read in one direction.
     pub(super) fn mapped(name: &str) -> Result<String, Invalid> {
         UsernameCaseMapped::new().enforce(name).map(Into::into).map_err(|error| match error {
             Error::BadCodepoint(_) | Error::Unexpected(_) => unfit(),

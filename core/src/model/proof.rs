@@ -10,7 +10,7 @@ use super::{
     value::Value,
 };
 
-/// A way to prove who one is.
+/// A way to authenticate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum Proof {
@@ -18,9 +18,9 @@ pub enum Proof {
     Password,
     /// A code of an authenticator app (TOTP, RFC 6238).
     Totp,
-    /// One of the codes that are kept for when the app is lost.
+    /// A recovery code, for when the app is lost.
     RecoveryCode,
-    /// A passkey (Web Authentication, Level 3), which has verified by itself who is there where nothing else was proved.
+    /// A passkey (Web Authentication, Level 3); if it is the only proof, it has verified its user.
     Passkey,
     /// A code or link that was mailed to the account's address.
     Mail,

@@ -4,7 +4,7 @@ use rolekeep_macros::{Describe, Word};
 
 use super::error::Code;
 
-/// What happened, more precisely than the [`Code`] says, and as stable.
+/// What happened, more specific than the [`Code`], and as stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum Reason {
@@ -32,7 +32,7 @@ pub enum Reason {
     ContextIncomplete,
     /// The seed file has errors.
     SeedInvalid,
-    /// The file is no backup, or is not as it was written; the error says in which line.
+    /// The file is not a backup, or was changed; the error has the line.
     BackupInvalid,
     /// The backup was not sealed with this key.
     BackupKeyWrong,
@@ -54,13 +54,13 @@ pub enum Reason {
     AccountInactive,
     /// This needs a signed-in caller.
     NotSignedIn,
-    /// The sign-in is not done: the answer of the last step names the next one.
+    /// The sign-in needs another step, which the result of the last step names.
     StepNeeded,
-    /// This needs a proof of the last five minutes of who the caller is: `sessions.step_up` (RFC 9470).
+    /// This needs an authentication within the last five minutes: `sessions.step_up` (RFC 9470).
     StepUpRequired,
     /// The rules do not allow it.
     Denied,
-    /// Requests from this address are not answered.
+    /// Requests from this address are refused.
     AddressDenied,
     /// It does not exist, or the caller may not see it.
     NotFound,
@@ -82,17 +82,17 @@ pub enum Reason {
     StoreNotEmpty,
     /// It would leave no active administrator.
     LastAdministrator,
-    /// It is in use: users hold the role, or roles grant the permission. `force` takes it from them.
+    /// It is in use: users hold the role, or roles grant the permission. `force` removes it from them.
     InUse,
     /// It belongs to the library and cannot be changed.
     BuiltIn,
     /// The account's status does not allow this change.
     WrongStatus,
-    /// The account has to have a second factor, and this is its last one.
+    /// The account must have a second factor, and this is its last one.
     SecondFactorRequired,
     /// It is the account's last way to sign in.
     LastWayIn,
-    /// There are as many of these as there may be.
+    /// The limit on the number of these is reached.
     LimitReached,
     /// Other requests kept writing the same rows; try again.
     Contention,
@@ -104,9 +104,9 @@ pub enum Reason {
     HashingQueueFull,
     /// The keys of a token's issuer could not be fetched; try again.
     IssuerUnavailable,
-    /// The application's list of breached passwords failed, or did not answer in time; try again.
+    /// The application's list of breached passwords failed, or did not respond in time; try again.
     BreachedPasswordsUnavailable,
-    /// The storage does not answer.
+    /// The storage does not respond.
     StorageUnavailable,
     /// The file does not exist, is not a database, or was removed or replaced while it was open.
     StorageMissing,
@@ -114,23 +114,23 @@ pub enum Reason {
     StorageReadOnly,
     /// The disk is full.
     StorageFull,
-    /// The storage does not let the application in, or not do what it needs.
+    /// The storage refuses the application's credentials, or does not permit what it needs.
     StorageDenied,
     /// The storage was written by a newer version of this library.
     SchemaNewer,
-    /// What the storage keeps is encrypted, and not under a key that is given.
+    /// The data is encrypted under a key that is not given.
     EncryptionKeyWrong,
-    /// The storage does not have this library's tables, or has others of the same name.
+    /// The storage does not have this library's tables, or has different ones of the same names.
     SchemaForeign,
-    /// The step of the schema cannot be taken back, as what it made room for would be lost; the message says what.
+    /// The migration cannot be taken back, because stored data would be lost; the message says what.
     DataWouldBeLost,
-    /// It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`.
+    /// It is not known whether the write happened; call `audit.outcome` with the error's `change_id`.
     OutcomeUnknown,
     /// The user's rights are not in memory; `check` reads them.
     NotLoaded,
     /// In a browser: this needs the part of the package that is loaded on demand; call `preload` first.
     DeferredNotLoaded,
-    /// Usernames beyond ASCII are not given yet: what the names that there are look like is still being noted. Try again.
+    /// Usernames beyond ASCII are not accepted yet, because the existing names are still being indexed. Try again.
     NamesNotReady,
     /// The change feed could not be read in time, so the rights in memory may be out of date; or a row filter has expired.
     RightsStale,

@@ -214,7 +214,7 @@ pub fn role(text: &str) -> Result<String, Invalid> {
     Ok(text.to_owned())
 }
 
-/// Parses a permission: `resource:action`, both as the name of a role, but in small letters.
+/// Parses a permission: `resource:action`, both as the name of a role, but in lower case.
 pub fn permission(text: &str) -> Result<String, Invalid> {
     length(text, 3, 129)?;
     let is_part = |part: &str| role(part).is_ok_and(|part| !part.bytes().any(|byte| byte.is_ascii_uppercase()));

@@ -45,11 +45,11 @@ pub struct User {
     /// The account's id.
     #[record(given)]
     pub id: UserId,
-    /// The name it signs in with, if it has one; unique, whatever the case.
+    /// The name that the user signs in with, if there is one; unique, whatever the case.
     pub username: Option<String>,
-    /// The address it signs in with, if it has one; unique, whatever the case.
+    /// The address that the user signs in with, if there is one; unique, whatever the case.
     pub email: Option<String>,
-    /// Whether the address was proved.
+    /// Whether the address is verified.
     #[record(given)]
     pub email_verified: bool,
     /// The whole name.
@@ -64,25 +64,25 @@ pub struct User {
     pub phone: Option<String>,
     /// The date of birth.
     pub birth_date: Option<Date>,
-    /// What it says about itself.
+    /// A short biography.
     pub bio: Option<String>,
-    /// Where it is, in its own words.
+    /// Where the user is, in their own words.
     pub location: Option<String>,
-    /// The address of its picture.
+    /// The address of the user's picture.
     pub avatar_url: Option<String>,
-    /// The address of its page.
+    /// The address of the user's web page.
     pub website: Option<String>,
-    /// Which other users see its profile.
+    /// Which other users see the user's profile.
     pub visibility: Visibility,
     /// What no column holds; null where there is none.
     pub attributes: Option<Attributes>,
-    /// The region it belongs to.
+    /// The region that the user belongs to.
     pub region_id: Option<RegionId>,
     /// Whether it may sign in.
     pub status: UserStatus,
-    /// Why it is suspended or banned.
+    /// Why the user is suspended or banned.
     pub status_reason: Option<String>,
-    /// When a suspension ends by itself; null: when it is lifted.
+    /// When a suspension ends; null: when it is lifted.
     pub suspended_until: Option<Time>,
     /// When it was created.
     #[record(given)]
@@ -96,18 +96,18 @@ pub struct User {
     /// What it was before it was deleted, and is again if it is restored.
     #[record(kept)]
     pub status_before: Option<UserStatus>,
-    /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+    /// Increases by one with every change; pass it as `expected_version` to detect lost updates.
     pub version: i64,
 }
 
-/// Which other users see a profile, of those who may see profiles at all (`user:read_profile`).
+/// Which other users see a profile, among those who may see profiles at all (`user:read_profile`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum Visibility {
     /// All of them.
     #[default]
     Public,
-    /// Those who follow it; the others see its card: names and picture.
+    /// Followers; others see a card with names and picture.
     Followers,
     /// None.
     Private,
@@ -119,11 +119,11 @@ pub enum Visibility {
 pub enum UserStatus {
     /// May sign in.
     Active,
-    /// Switched off.
+    /// Deactivated.
     Inactive,
-    /// Switched off for a time, or until it is lifted.
+    /// Suspended, for a limited time or until it is lifted.
     Suspended,
-    /// Shut out.
+    /// Banned.
     Banned,
     /// Deleted; it can be restored until it is purged.
     Deleted,

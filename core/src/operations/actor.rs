@@ -92,8 +92,8 @@ pub struct Impersonator {
     pub target_version: i64,
 }
 
-/// What you know about a request. Sessions and the audit log record the address and the user agent, truncated to 64 and
-/// 512 characters and without control characters. By the address requests are refused and tries to sign in are counted
+/// What you know about a request. Sessions and the audit log record the address and the user agent, truncated to 64 and 512 characters
+/// and without control characters. Requests are refused, and attempts to sign in are counted, by this address
 /// ([`Config::allowed_networks`](crate::Config::allowed_networks), [`Config::sign_in_tries`](crate::Config::sign_in_tries)).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -171,9 +171,9 @@ impl RequestContext {
     /// [`Reason::IdempotencyKeyReused`]. If both run at once, one is done and the other fails in the same way. A request that
     /// failed is not done, and may be repeated.
     ///
-    /// Answers are not kept, nor are the tokens in them. Secrets of an input, such as passwords, are not compared. Operations
-    /// that only read run again. Callers who are not signed in cannot use keys ([`Reason::IdempotencyKeyInvalid`]); all
-    /// requests of the application itself share one set of keys.
+    /// Results are not kept, nor are the tokens in them. Secrets of an input, such as passwords, are not compared. Operations that only
+    /// read run again. Callers who are not signed in cannot use keys ([`Reason::IdempotencyKeyInvalid`]); all requests of the application
+    /// itself share one set of keys.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
         self

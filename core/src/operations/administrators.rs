@@ -126,7 +126,7 @@ async fn rely_on_groups_of(plan: &mut Plan<'_>, user: UserId, held: &[Held]) -> 
 
 /// Refuses the plan if it would leave no active administrator: `lost` is what is held no more.
 ///
-/// Two plans that each take one of the last two meet at the guard: one of them is planned anew.
+/// Two plans that each take one of the last two meet at the guard: one of them is planned again.
 pub async fn require_one_left(plan: &mut Plan<'_>, lost: &[Held]) -> Result<()> {
     if !lost.iter().any(|held| is_administrative(plan, held)) {
         return Ok(());

@@ -43,7 +43,7 @@ pub struct AssetKindView {
     pub kind: String,
     /// The models that its assets may be.
     pub models: Vec<String>,
-    /// What the status of its assets may be; the first is that of a new one.
+    /// The statuses that its assets may have; a new asset has the first.
     pub statuses: Vec<String>,
     /// When it was declared.
     pub created_at: Time,
@@ -60,9 +60,9 @@ pub struct AssetKindView {
 #[non_exhaustive]
 pub struct ListAssetKinds {}
 
-/// Declares a kind of assets, or replaces the words of one.
+/// Declares a kind of assets, or replaces the models and statuses of one.
 ///
-/// It brings the permissions `KIND:create`, `read`, `list`, `update`, `delete`, `assign` and `set_authority`, which roles with a pattern
+/// It adds the permissions `KIND:create`, `read`, `list`, `update`, `delete`, `assign` and `set_authority`, which roles with a pattern
 /// that matches them grant at once. Permission `asset_kind:put`, and for now `admin:all`. Errors: `CONFLICT` if an asset has a model or a
 /// status that the kind would not have any more, and if `expected_version` is stale; `VALIDATION_ERROR` for a name that a type of the
 /// library has, and beyond 64 kinds.
@@ -73,7 +73,7 @@ pub struct PutAssetKind {
     pub kind: String,
     /// The models that its assets may be, 1 to 256, of 1 to 64 characters each.
     pub models: Vec<String>,
-    /// What the status of its assets may be, likewise; the first is that of a new one.
+    /// The statuses that its assets may have, likewise; a new asset has the first.
     pub statuses: Vec<String>,
     /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
     pub expected_version: Option<i64>,

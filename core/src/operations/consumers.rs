@@ -56,22 +56,22 @@ pub struct ClaimConsumer {
     pub lease: Option<LeaseId>,
 }
 
-/// Notes how far a consumer has come, and renews its lease.
+/// Records how far a consumer has read, and renews its lease.
 ///
-/// For the application itself. Errors: `CONFLICT`, reason `lease_lost`, where another process has the lease meanwhile, or nobody asked for;
-/// nothing is noted then.
+/// For the application itself. Errors: `CONFLICT`, reason `lease_lost`, if another process has taken over the lease, or there is none;
+/// nothing is recorded then.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct Acknowledge {
     /// The consumer's name.
     pub name: String,
-    /// The lease that `claim` gave.
+    /// The lease that `claim` returned.
     pub lease: LeaseId,
     /// The position of the last event that was handled, or of a batch.
     pub position: String,
 }
 
-/// Gives the lease on a consumer back, so that another process need not wait for its end. Of a lease that was lost nothing is changed.
+/// Releases the lease on a consumer, so that another process need not wait until it expires. Releasing a lost lease changes nothing.
 ///
 /// For the application itself.
 #[derive(Clone, Debug, Input, Describe)]
@@ -79,11 +79,11 @@ pub struct Acknowledge {
 pub struct ReleaseConsumer {
     /// The consumer's name.
     pub name: String,
-    /// The lease that `claim` gave.
+    /// The lease that `claim` returned.
     pub lease: LeaseId,
 }
 
-/// Deletes a consumer, whoever reads for it; the change feed is kept for it no longer.
+/// Deletes a consumer, even while a process reads for it; the change feed is no longer kept for it.
 ///
 /// For the application itself.
 #[derive(Clone, Debug, Input, Describe)]
@@ -115,11 +115,11 @@ pub struct ListConsumers {
 pub struct ConsumerLease {
     /// The consumer's name.
     pub name: String,
-    /// What `acknowledge` and `release` want to be told.
+    /// The id of the lease, for `acknowledge` and `release`.
     pub lease: LeaseId,
-    /// What was acknowledged: where to read on.
+    /// What was acknowledged: where to continue reading.
     pub position: String,
-    /// When the lease ends by itself.
+    /// When the lease expires.
     pub leased_until: Time,
 }
 

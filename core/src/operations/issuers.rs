@@ -1,9 +1,9 @@
 //! Other issuers, whose tokens are believed, and their keys as fetched last.
 //!
-//! Keys are used for ten minutes and then fetched anew, or for up to an hour where that fails: a server that is down for a moment keeps
+//! Keys are used for ten minutes and then fetched again, or for up to an hour where that fails: a server that is down for a moment keeps
 //! nobody out. A token that names a key that is not among them has them fetched once more, at most once a minute, so that nobody who
-//! makes up names makes us ask again and again. One fetch of an issuer's is under way at a time; who needs its keys meanwhile waits
-//! for that one. It runs to its end if whoever began it goes away.
+//! makes up names makes us ask again and again. One fetch of an issuer's is under way at a time; who needs its keys meanwhile waits for
+//! that one. It runs to its end if whoever began it goes away.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -31,7 +31,7 @@ use crate::{
     },
 };
 
-/// For so long keys are used before they are fetched anew.
+/// For so long keys are used before they are fetched again.
 const FRESH: Duration = Duration::from_secs(600);
 /// For so long they are used at most, where fetching fails.
 const STALE: Duration = Duration::from_secs(3600);

@@ -268,18 +268,18 @@ macro_rules! operation_list {
                 fn get(GetImport) -> ImportView;
                 fn failures(ListImportFailures) -> Page<ImportItem>;
             }
-            /// Whether forms are filled in well, before anything is done with them.
+            /// Checks of forms before they are submitted.
             validate: Validate {
                 fn account(ValidateAccount) -> FormValidation;
                 fn preferences(ValidatePreferences) -> FormValidation;
             }
-            /// What users show of themselves, and to whom.
+            /// Profiles of users, and who sees them.
             profiles: Profiles {
                 fn get(GetProfile) -> Profile;
                 fn update(UpdateProfile) -> Profile;
                 fn delete(DeleteProfile);
             }
-            /// What the caller likes.
+            /// The caller's preferences.
             preferences: Preferences {
                 fn get() -> PreferencesView = GetPreferences;
                 fn update(UpdatePreferences) -> PreferencesView;
@@ -328,7 +328,7 @@ macro_rules! operation_list {
                 fn recovery_codes() -> RecoveryCodes = MakeRecoveryCodes;
                 fn reset_of(ResetFactorsOf);
             }
-            /// API keys: what programs of a user call by.
+            /// API keys, which a user's programs call with.
             api_keys: ApiKeys {
                 fn create(CreateApiKey) -> NewApiKey;
                 fn create_for(CreateApiKeyFor) -> NewApiKey;
@@ -347,7 +347,7 @@ macro_rules! operation_list {
                 fn costs() -> Vec<PasswordCost> = ListPasswordCosts;
                 fn retire(RetirePasswords) -> RetiredPasswords;
             }
-            /// Proving that an account's e-mail address is its user's.
+            /// Verifying that an account's e-mail address belongs to its user.
             verification: Verification {
                 fn send() = SendVerification;
                 fn confirm(ConfirmVerification) -> Confirmation;
@@ -365,7 +365,7 @@ macro_rules! operation_list {
                 fn link(LinkIdentity) -> IdentityView;
                 fn unlink(UnlinkIdentity);
             }
-            /// Invitations: accounts and roles for who has an e-mail address.
+            /// Invitations: accounts and roles for the owner of an e-mail address.
             invitations: Invitations {
                 fn create(CreateInvitation) -> InvitationView;
                 fn list(ListInvitations) -> Page<InvitationView>;
@@ -457,7 +457,7 @@ macro_rules! operation_list {
                 fn unassign(UnassignDrone) -> DroneView;
                 fn reassign(ReassignDrone) -> DroneView;
             }
-            /// Kinds of assets that the policy declares beside drones, with the words of each.
+            /// Kinds of assets that the policy declares in addition to drones, with the models and statuses of each.
             asset_kinds: AssetKinds {
                 fn list() -> Vec<AssetKindView> = ListAssetKinds;
                 fn put(PutAssetKind) -> AssetKindView;
@@ -482,11 +482,11 @@ macro_rules! operation_list {
                 fn export(ExportAudit) -> Page<AuditLine>;
                 fn outcome(GetOutcome) -> ChangeOutcome;
             }
-            /// What happened, as it happens or behind a position.
+            /// Events: what happened after a position.
             events: Events {
                 fn read(ReadEvents) -> EventBatch;
             }
-            /// Readers of events that are kept by name, so that one process at a time reads on where the last one stopped.
+            /// Named readers of events: one process at a time reads, and continues where the last one stopped.
             consumers: Consumers {
                 fn claim(ClaimConsumer) -> ConsumerLease;
                 fn acknowledge(Acknowledge) -> ConsumerLease;

@@ -31,28 +31,28 @@ const LONGEST_KEY: usize = 64;
 /// The most that the free data take, as JSON, in bytes.
 const MOST_DATA: usize = 16 * 1024;
 
-/// What a user likes.
+/// A user's preferences.
 #[derive(Clone, Debug, PartialEq, Serialize, Describe)]
 #[describe(name = "UserPreferences")]
 #[non_exhaustive]
 pub struct PreferencesView {
-    /// How applications are to look.
+    /// The theme of applications.
     pub theme: Theme,
     /// The language, as BCP 47 writes it.
     pub language: Option<String>,
     /// The time zone, by its name in the IANA database.
     pub time_zone: Option<String>,
-    /// Whether mail is welcome that nobody asked for. Notices of what happens to the account are sent all the same.
+    /// Whether the user accepts unsolicited mail. Notices about the account are sent in any case.
     pub email_notifications: bool,
-    /// Whether text messages are.
+    /// Whether the user accepts unsolicited text messages.
     pub sms_notifications: bool,
-    /// Whether all who may see profiles see this user's: its visibility is `public`.
+    /// Whether the user's profile is visible to all who may see profiles (`visibility` is `public`).
     pub public_profile: bool,
-    /// Whatever else the application keeps.
+    /// Other data that the application keeps.
     pub data: BTreeMap<String, Json>,
-    /// When they were last changed; null where never.
+    /// When they were last changed; null: never.
     pub updated_at: Option<Time>,
-    /// Increases by one with every change; 0 where there was none.
+    /// Increases by one with every change; 0 before the first.
     pub version: i64,
 }
 
@@ -72,35 +72,36 @@ impl PreferencesView {
     }
 }
 
-/// Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language and no
-/// time zone, mail welcome and text messages not. Whether the profile is public is what the user's visibility says.
+/// Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language, no time zone,
+/// mail accepted, text messages not. Whether the profile is public follows from the user's visibility.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct GetPreferences {}
 
 /// Changes the given preferences of the caller; null clears one.
 ///
-/// To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does, which may do so without
-/// moving the version of the preferences. Errors: `CONFLICT` if `expected_version` is stale.
+/// Making the profile public, or private again, needs permission `user:update_profile`, as with `profiles.update`, which does not
+/// increase the version of the preferences. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct UpdatePreferences {
     /// The version that the change is based on, 0 before the first; if it is not the current one, the error is `CONFLICT`.
     pub expected_version: Option<i64>,
-    /// How applications are to look.
+    /// The theme of applications.
     pub theme: Change<Theme>,
     /// The tag of a language (BCP 47), at most 35 characters, such as `de-CH`.
     pub language: Patch<String>,
     /// The name of a time zone in the IANA database, such as `Europe/Berlin`.
     pub time_zone: Patch<String>,
-    /// Whether mail is welcome that nobody asked for.
+    /// Whether the user accepts unsolicited mail.
     pub email_notifications: Change<bool>,
-    /// Whether text messages are.
+    /// Whether the user accepts unsolicited text messages.
     pub sms_notifications: Change<bool>,
-    /// Whether all who may see profiles see this user's: true sets its visibility to `public`; false sets one that is `public` to `private`.
+    /// Whether the profile is visible to all who may see profiles: true sets the visibility to `public`; false sets `public` to
+    /// `private`.
     pub public_profile: Change<bool>,
-    /// Whatever else the application keeps: each key that is given is set, or removed by null; the others stay. Keys have 1 to 64
-    /// characters, and all together take at most 16 KiB as JSON.
+    /// Other data that the application keeps: each given key is set, or removed by null; the others stay. Keys have 1 to 64 characters,
+    /// and all together take at most 16 KiB as JSON.
     pub data: BTreeMap<String, Json>,
 }
 

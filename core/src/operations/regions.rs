@@ -55,11 +55,11 @@ pub struct RegionView {
     pub name: String,
     /// What it covers.
     pub area: Option<String>,
-    /// Who commands it.
+    /// The name of its commander.
     pub commander_name: Option<String>,
     /// Whether it is in use.
     pub status: RegionStatus,
-    /// Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+    /// Other data that the application keeps with it. Times are RFC 3339, durations microseconds.
     pub attributes: BTreeMap<String, Json>,
     /// How many of its users the caller may list.
     pub user_count: i64,
@@ -105,12 +105,13 @@ pub struct CreateRegion {
     pub name: String,
     /// What it covers, at most 255 characters.
     pub area: Option<String>,
-    /// Who commands it, at most 255 characters.
+    /// The name of its commander, at most 255 characters.
     pub commander_name: Option<String>,
     /// Whether it is in use; `ACTIVE` if not given.
     pub status: Option<RegionStatus>,
-    /// Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `region` has the type that it
-    /// says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+    /// Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type `region`
+    /// must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits and
+    /// underscores.
     pub attributes: BTreeMap<String, Json>,
 }
 
@@ -161,11 +162,11 @@ pub struct UpdateRegion {
     pub name: Change<String>,
     /// What it covers.
     pub area: Patch<String>,
-    /// Who commands it.
+    /// The name of its commander.
     pub commander_name: Patch<String>,
     /// Whether it is in use.
     pub status: Change<RegionStatus>,
-    /// Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+    /// Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with `create`.
     pub attributes: BTreeMap<String, Json>,
 }
 

@@ -1,9 +1,9 @@
 //! Backends, and the traits to write your own.
 //!
-//! [`SqliteStorage`] and [`MemoryStorage`] come with the library. To keep data elsewhere, implement [`Persister`] (two methods;
-//! rows stay in memory) or [`Storage`] (a full backend; [the guide](crate::guide::own_storage) has a page on it). A backend knows tables, rows and versions, but not what they
-//! mean. One rule serves lost updates, races for a unique name and the last administrator alike: a write or a check expects
-//! a version of its row.
+//! [`SqliteStorage`] and [`MemoryStorage`] come with the library. To keep data elsewhere, implement [`Persister`] (two methods; rows stay
+//! in memory) or [`Storage`] (a full backend; [the guide](crate::guide::own_storage) has a page on it). A backend knows tables, rows and
+//! versions, but not what they mean. One rule prevents lost updates, races for a unique name and the loss of the last administrator: a
+//! write or a check expects a version of its row.
 
 mod batch;
 mod change_set;
@@ -186,9 +186,8 @@ pub fn table(name: &str) -> Option<&'static Table> {
 pub trait Storage: MaybeSend + MaybeSync + 'static {
     /// Commits a change set atomically, with its sealed audit entries and its entry in the change feed.
     ///
-    /// Checks come first, then writes, each in order; the first that fails is the error. A change set that was
-    /// committed before is not written again: the answer is where that stands, so that a lost answer can also be
-    /// recovered by committing again.
+    /// Checks come first, then writes, each in order; the first that fails is the error. A change set that was committed before is not
+    /// written again: its existing position is returned, so that a lost response can also be recovered by committing again.
     ///
     /// The future may be dropped at any await point; the storage is then as before or as after the commit.
     async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError>;
@@ -199,21 +198,21 @@ pub trait Storage: MaybeSend + MaybeSync + 'static {
     /// Reads the rows of one table that pass a predicate, sorted and limited to a window, or counts them by groups.
     async fn query(&self, query: &Query) -> Result<Rows>;
 
-    /// Reads rows of several tables: for each part those that there are. A storage whose calls take long, as they do over a network, answers
-    /// in one, of one moment; others read one part after the other, in their order.
+    /// Reads rows of several tables: for each part those that exist. A storage with slow calls, such as over a network, should read them
+    /// in one round trip, as one snapshot; others read one part after the other, in order.
     async fn read_batch(&self, batch: &[BatchRead]) -> Result<Vec<Vec<Row>>> {
         batch::one_by_one(self, batch).await
     }
 
-    /// How far the storage has come, by any process.
+    /// The newest position of the storage, by any process.
     async fn position(&self) -> Result<Position>;
 
-    /// The rows that commits after `since` touched, for at most [`FEED_PAGE`] commits of each lane: while there are more
-    /// ([`Changes::has_more`]), call it again with [`Changes::position`]. If entries after `since` were pruned, or the storage has
-    /// lost commits that `since` counts, the answer says so ([`Changes::gap`]) and continues with what there is.
+    /// The rows that commits after `since` wrote or deleted, for at most [`FEED_PAGE`] commits of each lane: while there are more
+    /// ([`Changes::has_more`]), call it again with [`Changes::position`]. If entries after `since` were pruned, or the storage has lost
+    /// commits that `since` counts, the result says so ([`Changes::gap`]) and continues with what there is.
     async fn changes(&self, since: &Position) -> Result<Changes>;
 
-    /// Whether a commit took place, if its answer was lost.
+    /// Whether a commit took place, if its response was lost.
     ///
     /// # Errors
     /// [`Reason::OutcomeUnknown`](crate::Reason::OutcomeUnknown) if its entry may have been pruned.
@@ -223,42 +222,41 @@ pub trait Storage: MaybeSend + MaybeSync + 'static {
     /// newest one of a lane. Rows, [`Storage::position`] and the numbers of later commits stay as they are.
     async fn prune(&self, retention: &Retention) -> Result<Pruned>;
 
-    /// Takes what was deleted or overwritten out of what it keeps it in, such as a write-ahead log and unused parts of files; copies and
-    /// backups are not its affair. Whether it did: while somebody reads, it may not be possible.
+    /// Removes deleted and overwritten data from where it may remain, such as a write-ahead log and unused parts of files, but not from
+    /// copies and backups. Returns whether it did: while somebody reads, it may not be possible.
     async fn scrub(&self) -> Result<bool>;
 
     /// Whether another process may write to it, so that the change feed has to be read.
     fn is_shared(&self) -> bool;
 
-    /// Whether [`Self::news`] tells at once when somebody else has committed, as far as is known now. While it does, operations rely on what
-    /// was heard within the setting `rights_max_age_millis`, instead of each asking for [`Self::changes`]. What is told may be lost: the
-    /// feed is read now and then all the same.
+    /// Whether [`Self::news`] currently notifies at once when somebody else has committed. While it does, operations rely on what was
+    /// heard within the setting `rights_max_age_millis`, instead of each calling [`Self::changes`]. Notifications may be lost: the feed
+    /// is read from time to time in any case.
     fn hears(&self) -> bool {
         false
     }
 
-    /// Completes when somebody else may have committed, since this was last awaited or from now on. One at a time awaits it, and does
-    /// not while the storage hears nothing.
+    /// Completes when somebody else may have committed, since this was last awaited or from now on. Only one task awaits it at a time,
+    /// and none while [`Self::hears`] is false.
     fn news(&self) -> Task {
         Box::pin(std::future::pending())
     }
 
-    /// What it knows of itself without asking anybody, for [`UserManagement::health`](crate::UserManagement::health): nothing, unless
-    /// it says more.
+    /// What it knows about itself without I/O, for [`UserManagement::health`](crate::UserManagement::health): nothing by default.
     fn condition(&self) -> StorageCondition {
         StorageCondition::default()
     }
 
-    /// All rows as they are now, for as long as it takes to read them.
+    /// A snapshot of all rows, for as long as it takes to read them.
     #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
     async fn snapshot<'s>(&'s self) -> Result<Box<dyn Snapshot + 's>> {
         Err(snapshot::not_offered())
     }
 
-    /// Begins to write all rows at once.
+    /// Begins to write all rows, in one commit.
     ///
     /// # Errors
-    /// [`Reason::StoreNotEmpty`](crate::Reason::StoreNotEmpty) where there are any.
+    /// [`Reason::StoreNotEmpty`](crate::Reason::StoreNotEmpty) if there are any.
     #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
     async fn load<'s>(&'s self) -> Result<Box<dyn Load + 's>> {
         Err(snapshot::not_offered())

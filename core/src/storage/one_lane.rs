@@ -14,8 +14,9 @@ use crate::{
     },
 };
 
-/// The rows of a storage whose commits follow one another, at one moment or in a transaction that nobody writes beside. From how they
-/// are found follows what a commit writes, and what the change feed tells: [`Storage`](super::Storage) is then a few lines.
+/// The rows of a storage with serialized commits, as a snapshot or in a transaction without concurrent writers. Implement how rows are
+/// found, and this trait derives what a commit writes and what the change feed returns: an implementation of [`Storage`](super::Storage)
+/// is then a few lines.
 ///
 /// The feed is the rows of the table [`lines`](Self::lines), one for each commit, in the order of their keys: a number from 1 to
 /// [`i64::MAX`].
@@ -135,12 +136,12 @@ pub trait OneLane {
     }
 }
 
-/// What [`OneLane::plan`] leaves to do.
+/// What remains to be done after [`OneLane::plan`].
 #[derive(Clone, Debug)]
 pub enum Planned {
-    /// Nothing: it was committed before.
+    /// Nothing: it was already committed.
     Done(Committed),
-    /// To write these rows, all or none.
+    /// Write these rows, all or none.
     Pending {
         /// What it will come to.
         committed: Committed,

@@ -69,7 +69,7 @@ fn function(name: &str, answer: &str, about: &str, body: &str, config: &[FieldSh
     let notifier = object(
         "notifier",
         "Notifier",
-        "Sends notices to people; see `Notifier`. Without one nobody is told of anything, and what is done by mail, such \
+        "Sends notices to people; see `Notifier`. Without one nobody is notified of anything, and what needs mail, such \
          as `passwords.forgot`, answers `UNAVAILABLE`.",
     );
     let breached = object(

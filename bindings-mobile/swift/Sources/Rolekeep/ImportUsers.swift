@@ -6,7 +6,7 @@ private let piece = 128 * 1024
 private let longest = 1024 * 1024
 
 extension Caller {
-    /// Imports users from bytes of any number, of which no more than a piece is in memory; answers the import as it ended:
+    /// Imports users from bytes of any number, of which no more than a piece is in memory; returns the finished import:
     /// `try await me.importUsers(FileHandle(forReadingFrom: url).bytes, options: BeginImport(source: "old-shop", format: .csv))`.
     ///
     /// An import ends early, with the status `stopped`, when too many of its records have failed. One that an error or the

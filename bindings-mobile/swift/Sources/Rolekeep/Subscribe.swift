@@ -16,7 +16,7 @@ extension Caller {
     /// the loop, to break off.
     ///
     /// Throws a conflict of the reason `positionGone` where the change feed no longer reaches back to the position, and `positionForeign`
-    /// where it is none of this store: read anew what you keep, and go on from `now`.
+    /// where it is none of this store: read your data again, and continue from `now`.
     ///
     /// - Parameter from: A position of events, `now` or `earliest`; `now` is when the first event is asked for.
     public func subscribe(from: String = "now") -> AsyncThrowingStream<Event, Error> {

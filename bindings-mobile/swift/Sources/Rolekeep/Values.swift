@@ -14,7 +14,7 @@ extension RolekeepError: CustomStringConvertible, CustomDebugStringConvertible {
     public var problems: [Problem] { facts.problems }
     /// When it happened, where known.
     public var timestamp: Timestamp? { facts.timestamp }
-    /// The HTTP status that a service answers with.
+    /// The HTTP status for the response of a service.
     public var httpStatus: Int32 { facts.httpStatus }
     /// With the reason `outcome_unknown` or `already_done`: by this `audit.outcome` tells what became of the change.
     public var changeId: Uuid? { facts.changeId }

@@ -18,16 +18,16 @@ pub enum EventType {
     /// An account was created.
     #[word("user.created")]
     UserCreated,
-    /// Data of an account was changed; `changed` names what.
+    /// Data of an account was changed; `changed` has the names of the fields.
     #[word("user.updated")]
     UserUpdated,
-    /// The address of an account was proved.
+    /// The address of an account was verified.
     #[word("user.verified")]
     UserVerified,
-    /// An account that was switched off is active again.
+    /// An inactive account was activated.
     #[word("user.activated")]
     UserActivated,
-    /// An account was switched off.
+    /// An account was deactivated.
     #[word("user.deactivated")]
     UserDeactivated,
     /// An account was suspended.
@@ -48,13 +48,13 @@ pub enum EventType {
     /// An account was removed for good.
     #[word("user.purged")]
     UserPurged,
-    /// The audit log begins to forget the person whose account was removed.
+    /// The erasure of a user from the audit log began.
     #[word("user.erased")]
     UserErased,
-    /// A profile was changed; `changed` names what.
+    /// A profile was changed; `changed` has the names of the fields.
     #[word("profile.updated")]
     ProfileUpdated,
-    /// It was changed who sees a profile.
+    /// The visibility of a profile was changed.
     #[word("profile.visibility_changed")]
     ProfileVisibilityChanged,
     /// A credential of an account was set, changed or removed; `what` says which: `password`, `totp`, `passkey`, `api_key` or
@@ -64,21 +64,21 @@ pub enum EventType {
     /// A session began.
     #[word("session.started")]
     SessionStarted,
-    /// A session ended, before its time or as its account was removed.
+    /// A session ended, before it expired or because its account was removed.
     #[word("session.ended")]
     SessionEnded,
     /// A refresh token was used a second time, so that its session was ended (RFC 9700, 4.14.2).
     #[word("session.reuse_detected")]
     SessionReuseDetected,
-    /// Somebody failed to sign in to an account: by a wrong proof, or as it may not sign in. `by` says with what: `password`,
-    /// `totp` (or a recovery code), `passkey` or `mail`. Of passwords and codes told once a minute at most for whoever fails in a row; the audit
-    /// log has each, and why.
+    /// A sign-in to an account failed, because of wrong credentials or because the account may not sign in. `by` says with what:
+    /// `password`, `totp` (or a recovery code), `passkey` or `mail`. Repeated failures with passwords and codes cause at most one event a
+    /// minute; the audit log has each of them, and why.
     #[word("login.failed")]
     LoginFailed,
-    /// A user was given a role, or what it holds of it was changed.
+    /// A role was assigned to a user, or the assignment was changed.
     #[word("role.assigned")]
     RoleAssigned,
-    /// A role was taken from a user.
+    /// A role was removed from a user.
     #[word("role.unassigned")]
     RoleUnassigned,
     /// A role was added to the policy.
@@ -93,7 +93,7 @@ pub enum EventType {
     /// A permission was declared.
     #[word("permission.created")]
     PermissionCreated,
-    /// What a permission is for was changed.
+    /// The description of a permission was changed.
     #[word("permission.updated")]
     PermissionUpdated,
     /// A permission was removed.
@@ -102,7 +102,7 @@ pub enum EventType {
     /// A kind of assets was declared.
     #[word("asset_kind.created")]
     AssetKindCreated,
-    /// The words of a kind of assets were changed.
+    /// The models or statuses of a kind of assets were changed.
     #[word("asset_kind.updated")]
     AssetKindUpdated,
     /// A kind of assets was removed.
@@ -126,10 +126,10 @@ pub enum EventType {
     /// A user is no longer a member of a group.
     #[word("group.member_removed")]
     GroupMemberRemoved,
-    /// The members of a group were given a role, or what they hold of it was changed.
+    /// A role was assigned to a group, or the assignment was changed.
     #[word("group.role_assigned")]
     GroupRoleAssigned,
-    /// A role was taken from the members of a group.
+    /// A role was removed from a group.
     #[word("group.role_unassigned")]
     GroupRoleUnassigned,
     /// A region was created.
@@ -144,7 +144,7 @@ pub enum EventType {
     /// A scope of a nested kind was created.
     #[word("scope.created")]
     ScopeCreated,
-    /// A scope was renamed, or lies elsewhere.
+    /// A scope was renamed or moved.
     #[word("scope.updated")]
     ScopeUpdated,
     /// A scope was deleted.
@@ -162,7 +162,7 @@ pub enum EventType {
     /// A drone was assigned to a user.
     #[word("drone.assigned")]
     DroneAssigned,
-    /// A drone was taken from a user.
+    /// A drone was removed from a user.
     #[word("drone.unassigned")]
     DroneUnassigned,
     /// An asset was created.
@@ -177,13 +177,13 @@ pub enum EventType {
     /// An asset was assigned to a user.
     #[word("asset.assigned")]
     AssetAssigned,
-    /// An asset was taken from a user.
+    /// An asset was removed from a user.
     #[word("asset.unassigned")]
     AssetUnassigned,
     /// Somebody was invited.
     #[word("invitation.created")]
     InvitationCreated,
-    /// An invitation was accepted or ended before its time.
+    /// An invitation was accepted, or ended before it expired.
     #[word("invitation.ended")]
     InvitationEnded,
 }

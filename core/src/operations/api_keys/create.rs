@@ -35,39 +35,39 @@ const LONGEST_SECONDS: i64 = 365 * 24 * 3600;
 const MOST_PATTERNS: usize = 100;
 const MOST_NETWORKS: usize = 20;
 
-/// Makes an API key of the caller: what a program of its user gives instead of an access token.
+/// Creates an API key of the caller, which the user's programs use instead of an access token.
 ///
-/// The answer has the key, which is not shown again. With it a program may do what its user may at that moment and one of its
-/// `patterns` matches; it never administers and gives nobody anything. It does not touch the account itself: neither passwords,
-/// factors, sessions, addresses nor keys. Roles that need a second factor count if this session has proved one.
-/// It needs a sign-in or `sessions.step_up` within the last five minutes. The user is told by mail.
-/// Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 keys that are alive,
-/// `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an API key.
+/// The result has the key, which is not shown again. A program with the key may do what the user may at that moment and one of the
+/// `patterns` matches. A key is never an administrator, cannot give roles, and cannot change the account itself: passwords, factors,
+/// sessions, addresses and keys. Roles that need a second factor count if this session has proved one. It needs a sign-in or
+/// `sessions.step_up` within the last five minutes. The user is notified by mail.
+/// Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 valid keys, `UNAUTHORIZED` for a caller
+/// without a session, `FORBIDDEN` for an API key.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct CreateApiKey {
-    /// What the user calls it, at most 100 characters.
+    /// The user's name for it, at most 100 characters.
     pub name: String,
     /// The permissions that it reaches, `document:read` or `document:*` or `*:read`, at most 100. Not given: whatever its user
     /// may.
     pub patterns: Option<Vec<String>>,
     /// After how many seconds it ends, at most 365 days. Default: 90 days.
     pub expires_in_seconds: Option<i64>,
-    /// From where it may be used, addresses and networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`), at most 20. Not given:
-    /// from everywhere. Behind proxies it takes the setting `trusted_proxies`.
+    /// From where it may be used, addresses and networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`), at most 20. Not given: from
+    /// everywhere. Behind proxies this needs the setting `trusted_proxies`.
     pub networks: Option<Vec<String>>,
 }
 
-/// Makes an API key of a user, as `api_keys.create`.
+/// Creates an API key of a user, as `api_keys.create` does.
 ///
-/// Only the application itself may, with `system`: for accounts that no person signs in to. Roles that need a second factor
-/// count, as where the application acts as the user.
+/// Only the application itself may call it, with `system`: for accounts that no person signs in to. Roles that require a second factor
+/// count, as if the application acts as the user.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct CreateApiKeyFor {
     /// The user's id.
     pub user_id: UserId,
-    /// What it is called, at most 100 characters.
+    /// A name for it, at most 100 characters.
     pub name: String,
     /// The permissions that it reaches, `document:read` or `document:*` or `*:read`, at most 100. Not given: whatever its user
     /// may.
@@ -78,13 +78,13 @@ pub struct CreateApiKeyFor {
     pub networks: Option<Vec<String>>,
 }
 
-/// An API key that was made.
+/// An API key that was created.
 #[derive(Clone, Debug, Serialize, Describe)]
 #[non_exhaustive]
 pub struct NewApiKey {
     /// The key itself, to be kept where it is used. It is not shown again.
     pub key: Secret,
-    /// What is known of it later.
+    /// The key without its secret.
     pub api_key: ApiKeyView,
 }
 

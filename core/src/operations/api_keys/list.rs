@@ -33,7 +33,7 @@ pub struct ApiKeyView {
     pub id: ApiKeyId,
     /// The id of its user.
     pub user_id: UserId,
-    /// What its user calls it.
+    /// The user's name for it.
     pub name: String,
     /// The 26 characters that the key begins with, by which it is recognised where it was found. No secret.
     pub starts_with: String,
@@ -41,17 +41,17 @@ pub struct ApiKeyView {
     pub patterns: Option<Vec<String>>,
     /// The networks that it may be used from; none: from everywhere.
     pub networks: Option<Vec<String>>,
-    /// Whether roles count by it that need a second factor.
+    /// Whether roles that require a second factor count for it.
     pub has_second_factor: bool,
     /// When it was made.
     pub created_at: Time,
-    /// When it ends by itself.
+    /// When it expires.
     pub expires_at: Time,
     /// When it was used last, to the minute; none: never.
     pub last_used_at: Option<Time>,
-    /// When it was ended before its time; none also where it ended with the keys of everybody.
+    /// When it was ended before it expired; none also if it ended with the keys of everybody.
     pub ended_at: Option<Time>,
-    /// Why it was ended before its time.
+    /// Why it was ended before it expired.
     pub end_reason: Option<ApiKeyEnd>,
 }
 
@@ -59,7 +59,7 @@ pub struct ApiKeyView {
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ListApiKeys {
-    /// Whether to list those as well that have ended, for 90 days from then. Default: false.
+    /// Whether to include keys that ended within the last 90 days. Default: false.
     pub include_ended: Option<bool>,
     /// The page's number, from 1.
     pub page: Option<u32>,
@@ -79,7 +79,7 @@ pub struct ListApiKeys {
 pub struct ListApiKeysOf {
     /// The user's id.
     pub user_id: UserId,
-    /// Whether to list those as well that have ended, for 90 days from then. Default: false.
+    /// Whether to include keys that ended within the last 90 days. Default: false.
     pub include_ended: Option<bool>,
     /// The page's number, from 1.
     pub page: Option<u32>,

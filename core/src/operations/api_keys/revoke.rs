@@ -19,8 +19,8 @@ use crate::{
 
 /// Ends an API key: the caller's own, or another user's with `api_key:revoke`, an administrator's with `admin:all`.
 ///
-/// It is refused from then on, on other instances within a second. One that has ended already stays as it is. The user of a key that
-/// somebody else ends is told by mail.
+/// It is refused from then on, on other instances within a second. A key that has already ended stays as it is. If somebody else ends a
+/// key, its user is notified by mail.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RevokeApiKey {

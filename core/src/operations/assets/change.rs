@@ -28,9 +28,9 @@ use crate::{
 
 /// Changes the given fields of an asset; null clears one. The operator is changed by `assign` and `unassign`, the kind never.
 ///
-/// Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and
-/// whatever else its conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
-/// regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
+/// Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and whatever else its
+/// conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other regions, whom the
+/// result names. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct UpdateAsset {
@@ -48,7 +48,7 @@ pub struct UpdateAsset {
     pub status: Change<String>,
     /// The region, by id or code.
     pub region: Patch<String>,
-    /// Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+    /// Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with `create`.
     pub attributes: BTreeMap<String, Json>,
 }
 
@@ -64,13 +64,13 @@ pub struct DeleteAsset {
     pub asset: String,
 }
 
-/// An asset as it is now, and from whom the change has taken it.
+/// An asset as it is now, and the users from whom the change has removed it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct ChangedAsset {
     /// The asset.
     pub asset: AssetView,
-    /// Users who may not use it any more, as it moved to another region.
+    /// Users who may no longer use it, because it moved to another region.
     pub dropped: DroppedUsers,
 }
 

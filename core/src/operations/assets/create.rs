@@ -37,8 +37,9 @@ pub struct CreateAsset {
     pub region: Option<String>,
     /// The operator's user id.
     pub operator_id: Option<UserId>,
-    /// Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type that is its kind has the type that it
-    /// says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+    /// Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type that is
+    /// its kind must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits
+    /// and underscores.
     pub attributes: BTreeMap<String, Json>,
 }
 

@@ -35,9 +35,9 @@ pub struct AssetView {
     pub kind: String,
     /// A code chosen by the application, such as `truck-7`.
     pub code: String,
-    /// Its model, in the words of its kind.
+    /// Its model, one of its kind's.
     pub model: String,
-    /// Its status, in the words of its kind.
+    /// Its status, one of its kind's.
     pub status: String,
     /// The region it belongs to.
     pub region_id: Option<RegionId>,
@@ -45,7 +45,7 @@ pub struct AssetView {
     pub operator: Option<UserBrief>,
     /// The users who may use it and whom the caller may see, by username.
     pub assigned_users: Vec<UserBrief>,
-    /// Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+    /// Other data that the application keeps with it. Times are RFC 3339, durations microseconds.
     pub attributes: BTreeMap<String, Json>,
     /// When it was created.
     pub created_at: Time,

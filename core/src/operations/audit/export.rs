@@ -17,7 +17,7 @@ use crate::{
     storage::{Direction, Order},
 };
 
-/// An entry of the audit log with all that is hashed of it.
+/// An entry of the audit log with everything that is hashed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct AuditLine {
@@ -30,7 +30,7 @@ pub struct AuditLine {
     pub line: String,
 }
 
-/// Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that a program of its own verifies
+/// Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that an independent program can verify
 /// (`examples/audit-verifier`).
 ///
 /// Permission `audit:read` on the whole log.

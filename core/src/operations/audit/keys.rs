@@ -35,7 +35,7 @@ pub(crate) async fn open(
     Ok(keys)
 }
 
-/// Seals the ends of chains anew that are not sealed as those of today are.
+/// Seals the ends of chains again that are not sealed as those of today are.
 async fn adopt(keys: &AuditKeys, storage: &dyn Storage, env: &Env) -> Result<()> {
     let heads: Vec<AuditHead> = Reads::stored(storage).all(Predicate::Always).await?;
     for head in heads {

@@ -66,15 +66,15 @@ pub struct AuditView {
     pub actor: String,
     /// The user as whom the actor acted (`sessions.impersonate`).
     pub on_behalf_of: Option<UserId>,
-    /// The session that the actor came by; null where it had none.
+    /// The actor's session; null if there was none.
     pub session_id: Option<SessionId>,
     /// The type of the target: `user`, `drone`, …
     pub target_type: Option<String>,
     /// The target's id.
     pub target_id: Option<String>,
-    /// The changed fields before; of what was deleted, all that had a value.
+    /// The changed fields before the change; for a deletion, all that had a value.
     pub before: Option<Json>,
-    /// The changed fields after; of what was made, all that have a value.
+    /// The changed fields after the change; for a creation, all that have a value.
     pub after: Option<Json>,
     /// Why it failed, or other details.
     pub detail: Option<String>,
@@ -84,7 +84,7 @@ pub struct AuditView {
     pub user_agent: Option<String>,
     /// The id of the request in the application's own log.
     pub request_id: Option<String>,
-    /// Whether something that it said was erased, with the person of whom it was (`users.erase`).
+    /// Whether part of it was erased together with a person's data (`users.erase`).
     pub is_erased: bool,
     /// The entry's hash; the next entry contains it.
     pub hash: String,
@@ -122,14 +122,14 @@ pub struct ListAudit {
 pub struct ChangeOutcome {
     /// Whether it took place. If not, it may still be on its way to the storage: ask again after a while.
     pub took_place: bool,
-    /// The position that has reached its commit, for `at_least`.
+    /// A position that includes its commit, for `at_least`.
     pub position: Option<String>,
 }
 
-/// Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
+/// Gets the outcome of a change that failed with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
 ///
-/// Anybody who knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
-/// so old that the change feed no longer has it.
+/// Anybody who knows the id may call it: the id cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change so old
+/// that the change feed no longer has it.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct GetOutcome {

@@ -29,14 +29,14 @@ use crate::{
 /// Entries that are verified with one query.
 const CHUNK: u64 = 1000;
 
-/// Where the audit log ends now, to be kept away from the store.
+/// Where the audit log ends now, to be kept apart from the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct AuditHeads {
-    /// The ends of all chains as one text, sealed: give it to `audit.verify` as `expected`, now or in years. It tells nothing of what is
-    /// in the log.
+    /// The ends of all chains as one text, sealed: pass it to `audit.verify` as `expected`, now or in years. It reveals nothing of the
+    /// log's contents.
     pub head: String,
-    /// The same for others, who do not have `audit_key`, where there is an `audit_signing_key`: a JWS (RFC 7515) whose payload names the end
+    /// The same for others, who do not have `audit_key`, if there is an `audit_signing_key`: a JWS (RFC 7515) whose payload names the end
     /// of each chain (`heads`: `lane`, `seq`, `hash`) and the time (`iat`, in seconds since 1970).
     pub signed: Option<String>,
     /// How many entries there are.
@@ -55,14 +55,14 @@ pub struct AuditReport {
     pub verified: i64,
     /// The first bad entry.
     pub fault: Option<ChainFault>,
-    /// Who keeps the key that the log is sealed with. With `store`, whoever has the storage can write another log that is whole.
+    /// Who keeps the key that the log is sealed with. With `store`, whoever controls the storage can write another log that passes.
     pub sealed_by: AuditKeeper,
 }
 
-/// Gets where the audit log ends now.
+/// Gets the end of the audit log.
 ///
-/// A log that was set back to what it was some time ago is whole by itself, and so is one without any entry: only a later head shows
-/// that. Keep heads where whoever may have the storage has no access. Permission `audit:read` on the whole log.
+/// A log that was rolled back to an earlier state is consistent in itself, and so is one without any entry: only a later head reveals
+/// that. Keep heads where those who control the storage have no access. Permission `audit:read` on the whole log.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct GetAuditHeads {}
@@ -74,10 +74,10 @@ pub struct GetAuditHeads {}
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct VerifyAudit {
-    /// What `audit.head` answered at some time: the log must have been so then.
+    /// A head that `audit.head` returned earlier: the log must have that state in its history.
     pub expected: Option<String>,
-    /// Where `audit_key` was given to a store that already had entries: the place of the first one that it sealed. Without it, it must
-    /// have sealed each.
+    /// If `audit_key` was given to a store that already had entries: the number of the first entry that it sealed. Without this, the key
+    /// must have sealed every entry.
     pub sealed_from: Option<i64>,
 }
 

@@ -29,9 +29,9 @@ use crate::{
 
 /// Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
 ///
-/// Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and
-/// whatever else its conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
-/// regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
+/// Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and whatever else its
+/// conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other regions, whom the
+/// result names. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct UpdateDrone {
@@ -47,7 +47,7 @@ pub struct UpdateDrone {
     pub status: Change<DroneStatus>,
     /// The region, by id or code.
     pub region: Patch<String>,
-    /// Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+    /// Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with `create`.
     pub attributes: BTreeMap<String, Json>,
 }
 
@@ -61,13 +61,13 @@ pub struct DeleteDrone {
     pub drone: String,
 }
 
-/// A drone as it is now, and from whom the change has taken it.
+/// A drone as it is now, and the users from whom the change has removed it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct ChangedDrone {
     /// The drone.
     pub drone: DroneView,
-    /// Users who may not fly it any more, as it moved to another region.
+    /// Users who may no longer fly it, because it moved to another region.
     pub dropped: DroppedUsers,
 }
 

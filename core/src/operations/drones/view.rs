@@ -43,7 +43,7 @@ pub struct DroneView {
     pub operator: Option<UserBrief>,
     /// The users who may fly it and whom the caller may see, by username.
     pub assigned_users: Vec<UserBrief>,
-    /// Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+    /// Other data that the application keeps with it. Times are RFC 3339, durations microseconds.
     pub attributes: BTreeMap<String, Json>,
     /// When it was created.
     pub created_at: Time,

@@ -25,10 +25,10 @@ use crate::{
 /// `email_changed`; or the second factor that somebody else added, by that of `factor_added`, or the identity that somebody else
 /// linked, by that of `identity_linked`.
 ///
-/// For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors and
-/// recovery codes that came since are removed (of a user with more than the default roles by an administrator alone,
-/// where the address is the same), identities that were linked since are unlinked, and a link to choose a new password is mailed.
-/// Errors: `UNAUTHORIZED` for a token that is not good (any more): seven days have passed, or an earlier change was undone.
+/// For a user who did not do that: the account gets its old address back, all its sessions end, its password is void, second factors and
+/// recovery codes that came since are removed (of a user with more than the default roles by an administrator alone, where the address is
+/// the same), identities that were linked since are unlinked, and a link to choose a new password is mailed.
+/// Errors: `UNAUTHORIZED` for an invalid or expired token: seven days have passed, or an earlier change was undone.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RevertEmail {

@@ -35,7 +35,7 @@ use readers::Hearing;
 /// So many events are read at a time, unless one commit has more.
 const MOST: u32 = 1_000;
 
-/// Something that happened, after it was committed. It has ids, states and times; read what it is about for anything else.
+/// Something that happened, after it was committed. It has ids, states and times; read the object that it is about for anything else.
 #[derive(Clone, Debug, PartialEq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct Event {
@@ -45,13 +45,13 @@ pub struct Event {
     pub event_type: EventType,
     /// When the change was planned, by the clock of the instance that did it.
     pub at: Time,
-    /// Where to go on behind it: for `from`, and for `consumers.acknowledge`.
+    /// The position after it, for `from` and for `consumers.acknowledge`.
     pub position: String,
     /// What it happened to.
     pub aggregate: Aggregate,
     /// The operation that did it: `users.update`.
     pub cause: String,
-    /// Who asked for it: a user's id, or `system`. For the application itself alone.
+    /// Who asked for it: a user's id, or `system`. Only for the application itself.
     pub actor: Option<String>,
     /// The fields that were changed, without their values.
     pub changed: Vec<String>,
@@ -65,38 +65,38 @@ pub struct Event {
 pub struct Aggregate {
     /// `user`, `drone`, `role_assignment`.
     pub kind: String,
-    /// Its id; what ties two things has both, with `/` between them.
+    /// Its id; a row that links two objects has both ids, with `/` between them.
     pub id: String,
-    /// Its version after the change. Of what ties two things it begins anew when it is made again.
+    /// Its version after the change. For a row that links two objects it begins again when the row is created again.
     pub version: i64,
 }
 
-/// Events behind a position.
+/// Events after a position.
 #[derive(Clone, Debug, PartialEq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct EventBatch {
-    /// Those that the caller may hear of. Those of one thing are in their order.
+    /// The events that the caller may get. Those of one object are in order.
     pub events: Vec<Event>,
-    /// Behind all of them, and behind what the caller may not hear of: where to go on.
+    /// The position after all of them, and after those that the caller may not get: where to continue.
     pub position: String,
-    /// Whether there may be more already.
+    /// Whether there may already be more.
     pub has_more: bool,
 }
 
-/// Reads what happened behind a position of the change feed, and answers at once. To be told as it happens, use `subscribe`.
+/// Reads the events after a position of the change feed, without waiting for new ones. To get events as they happen, use `subscribe`.
 ///
-/// The application itself and administrators hear of everything; a user of what it may read now, and of its own sessions and credentials.
-/// That something is gone is told to whoever may read all of its kind. Nobody needs a permission to ask.
+/// The application itself and administrators get all events. Users get those about objects that they may read now, about their own
+/// sessions and credentials, and about deleted objects if they may read all of that kind. No permission is needed.
 ///
-/// Errors: `UNAUTHORIZED` for who is not signed in; `CONFLICT`, reason `position_gone`, where the feed no longer reaches back to the position,
-/// and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an earlier state.
-/// In both cases read anew what you keep, and go on from `now`.
+/// Errors: `UNAUTHORIZED` for a caller who is not signed in; `CONFLICT`, reason `position_gone`, if the feed no longer reaches back to
+/// the position, and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an
+/// earlier state. In both cases read your data again, and continue from `now`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ReadEvents {
-    /// A position of events, `now` or `earliest`; `now` if not given, which answers nothing but the position.
+    /// A position of events, `now` or `earliest`; `now` if not given, which returns only the position.
     pub from: Option<String>,
-    /// How many events at most, 1 to 1,000; 100 if not given. All that happened in one commit comes together, whatever that is.
+    /// How many events at most, 1 to 1,000; 100 if not given. All events of one commit are returned together, even if that exceeds it.
     pub limit: Option<u32>,
 }
 

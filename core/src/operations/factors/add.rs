@@ -35,7 +35,7 @@ use crate::{
 
 /// Begins to add an authenticator app to the caller's account.
 ///
-/// Show the QR code, or the key, then give a code of the app to `factors.add` within ten minutes. It needs a sign-in or
+/// Show the QR code, or the key, then pass a code of the app to `factors.add` within ten minutes. It needs a sign-in or
 /// `sessions.step_up` within the last five minutes.
 /// Errors: `CONFLICT` for an account that has three, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
 /// configuration has no second factors.
@@ -43,12 +43,12 @@ use crate::{
 #[non_exhaustive]
 pub struct StartFactor {}
 
-/// Adds an authenticator app to the caller's account, by a code that it shows.
+/// Adds an authenticator app to the caller's account, with a code that it shows.
 ///
-/// From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on in a new one, by the tokens of the
-/// answer. With an account's first second factor come ten recovery codes.
-/// Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more), `CONFLICT` for an
-/// account that has three by now.
+/// From then on every sign-in needs a code of it, too. All sessions end; the caller continues in a new one with the returned tokens. An
+/// account's first second factor comes with ten recovery codes.
+/// Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for an invalid or expired challenge, `CONFLICT` for an account that has
+/// three by now.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct AddFactor {
@@ -68,8 +68,7 @@ pub struct AddedFactor {
     pub factor: FactorView,
     /// The tokens of the caller's new session.
     pub tokens: Tokens,
-    /// With the first second factor of an account: codes that stand in for it, each once, to be kept where it is not. They
-    /// are not shown again.
+    /// With the first second factor of an account: recovery codes, each valid once, to be kept apart from it. They are not shown again.
     pub recovery_codes: Vec<Secret>,
 }
 

@@ -21,7 +21,7 @@ use crate::{
 /// So many of those that an account had are listed.
 const MOST_FORMER: u64 = 100;
 
-/// Lists the caller's own second factors, and those that it had.
+/// Lists the caller's own second factors, present and former ones.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ListFactors {}
@@ -36,8 +36,8 @@ pub struct FactorList {
     pub former: Vec<FormerFactorView>,
     /// How many recovery codes were not used yet.
     pub recovery_codes_left: i64,
-    /// Whether the account has to have one: by the setting `second_factor`, or by a role of its user's. The last one cannot be removed
-    /// then.
+    /// Whether the account is required to have one, by the setting `second_factor` or by a role of the user. Then the last one cannot be
+    /// removed.
     pub are_required: bool,
 }
 
@@ -56,13 +56,12 @@ pub struct FactorView {
     pub added_at: Time,
     /// When it was used last.
     pub last_used_at: Time,
-    /// Whether it counts no more: a hundred codes in a row were wrong, or there is a copy of the passkey. Sign in by another one or
-    /// by a recovery code, remove it and add it anew.
+    /// Whether it is suspended, after a hundred wrong codes in a row or because the passkey was copied. Sign in with another one or with
+    /// a recovery code, remove it and add it again.
     pub is_suspended: bool,
     /// A passkey's credential id, base64url: what a browser names it by.
     pub credential_id: Option<String>,
-    /// Whether a passkey was on several devices, or in an account that is, when it was last used: then the loss of one loses
-    /// nothing.
+    /// Whether a passkey was backed up, or synchronized between devices, when it was last used: then losing a device does not lose it.
     pub is_backed_up: Option<bool>,
 }
 

@@ -24,7 +24,7 @@ const COUNT: usize = 10;
 /// How many letters each has: 140 bits, so that a fast hash will do (V6.5.2).
 const LETTERS: usize = letters::UNGUESSABLE;
 
-/// Makes new recovery codes for the caller's account; those before are void.
+/// Generates new recovery codes for the caller's account; earlier ones become void.
 ///
 /// It needs a sign-in or `sessions.step_up` within the last five minutes.
 /// Errors: `CONFLICT` for an account without a second factor.
@@ -32,11 +32,11 @@ const LETTERS: usize = letters::UNGUESSABLE;
 #[non_exhaustive]
 pub struct MakeRecoveryCodes {}
 
-/// Codes that stand in for a second factor that is lost.
+/// Codes that replace a lost second factor.
 #[derive(Clone, Debug, Serialize, Describe)]
 #[non_exhaustive]
 pub struct RecoveryCodes {
-    /// Ten codes, each good once, to be kept where the second factor is not. They are not shown again.
+    /// Ten codes, each valid once, to be kept apart from the second factor. They are not shown again.
     pub codes: Vec<Secret>,
 }
 

@@ -32,10 +32,10 @@ use crate::{
 
 /// Removes a second factor of the caller's account; with the last one, its recovery codes.
 ///
-/// All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
-/// last five minutes.
-/// Errors: `CONFLICT` for the last one of an account that has to have one, and for a passkey without which nothing signs in to the
-/// account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
+/// All sessions end; the caller continues in a new one with the returned tokens. It needs a sign-in or `sessions.step_up` within the last
+/// five minutes.
+/// Errors: `CONFLICT` for the last one of an account that is required to have one, and for a passkey without which nobody could sign in
+/// to the account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RemoveFactor {
@@ -43,9 +43,9 @@ pub struct RemoveFactor {
     pub id: FactorId,
 }
 
-/// Removes all second factors and recovery codes of a user who has lost them, after who asks has made sure who that is.
+/// Removes all second factors and recovery codes of a user who has lost them. Verify the user's identity first.
 ///
-/// All sessions of the user end. The next sign-in asks for the password alone, and for a new second factor where one is required.
+/// All sessions of the user end. The next sign-in needs only the password, and a new second factor if one is required.
 /// Permission `user:reset_factors`; for a user who holds more than the default roles `admin:all`: whoever knows the password may do
 /// what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
 #[derive(Clone, Debug, Input, Describe)]

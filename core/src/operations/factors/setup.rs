@@ -16,19 +16,19 @@ use crate::{
     operations::{plan::Plan, services::Services},
 };
 
-/// What an authenticator app is set up by. Nothing changes before a code of it is given back.
+/// The data to set up an authenticator app. Nothing changes before a code of it is passed back.
 #[derive(Clone, Debug, Serialize, Describe)]
 #[non_exhaustive]
 pub struct FactorSetup {
-    /// What is given back together with a code of the app; good once.
+    /// To be passed back together with a code of the app; valid once.
     pub challenge: Secret,
     /// The key to type into an app that cannot scan: base32.
     pub secret: Secret,
     /// The same as an `otpauth:` URI, which opens an app on the same device.
     pub uri: Secret,
-    /// The URI as a QR code: an SVG document of its own, black on white, which is shown and kept nowhere.
+    /// The URI as a QR code: a complete SVG document, black on white, to be shown but not stored.
     pub qr_svg: Secret,
-    /// Until when the challenge is good.
+    /// When the challenge expires.
     pub expires_at: Time,
 }
 

@@ -52,7 +52,7 @@ pub(super) trait AssetRecord: ResourceRecord + PartialEq {
     fn id(&self) -> Uuid;
     /// Its code.
     fn code(&self) -> &str;
-    /// The region it belongs to.
+    /// The region that the user belongs to.
     fn region(&self) -> Option<RegionId>;
     /// The user who uses it.
     fn operator(&self) -> Option<UserId>;

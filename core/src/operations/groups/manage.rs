@@ -89,7 +89,7 @@ pub struct UpdateGroup {
     pub description: Patch<String>,
 }
 
-/// Deletes a group: its members hold its roles no more, and roles held on it end.
+/// Deletes a group: its members no longer hold its roles, and roles held on it end.
 ///
 /// Permission `group:delete`; of a group that has roles also `role:assign`, and for now `admin:all`, as it takes them from its members.
 /// Errors: `CONFLICT` if `expected_version` is stale, and if no active administrator would be left.
@@ -98,7 +98,7 @@ pub struct UpdateGroup {
 pub struct DeleteGroup {
     /// The group's id.
     pub id: GroupId,
-    /// The version that the decision was made on; if it is not the current one, the error is `CONFLICT`.
+    /// The version that the decision is based on; if it is not the current one, the error is `CONFLICT`.
     pub expected_version: Option<i64>,
 }
 

@@ -69,13 +69,13 @@ pub struct ListGroupMembers {
 pub struct GroupMemberView {
     /// The user.
     pub user: UserBrief,
-    /// Who added it: a user's id, or `system`.
+    /// Who added the member: a user's id, or `system`.
     pub added_by: String,
-    /// Since when it is a member.
+    /// When the member was added.
     pub added_at: Time,
 }
 
-/// Adds users to a group, in one commit: all, or none. Who is a member already stays one.
+/// Adds users to a group, in one commit: all, or none. Existing members stay members.
 ///
 /// Permissions `role:assign`, and for now `admin:all`, as it gives them the group's roles; `group:read` and, of each user, `user:read`.
 /// Errors: `VALIDATION_ERROR` naming each user that does not exist (`user_ids[3]`), `CONFLICT` if the group would have more than 10,000
@@ -85,11 +85,11 @@ pub struct GroupMemberView {
 pub struct AddGroupMembers {
     /// The group's id.
     pub group_id: GroupId,
-    /// Who is to be a member; at most 1,000.
+    /// The users to add; at most 1,000.
     pub user_ids: Vec<UserId>,
 }
 
-/// Takes users out of a group, in one commit. Who is no member stays none.
+/// Removes users from a group, in one commit. Users who are not members are ignored.
 ///
 /// Permissions as for `add_members`. Errors: `VALIDATION_ERROR` naming each user that does not exist, `CONFLICT` if no active administrator
 /// would be left.
@@ -98,7 +98,7 @@ pub struct AddGroupMembers {
 pub struct RemoveGroupMembers {
     /// The group's id.
     pub group_id: GroupId,
-    /// Who is to be a member no more; at most 1,000.
+    /// The users to remove; at most 1,000.
     pub user_ids: Vec<UserId>,
 }
 

@@ -51,7 +51,7 @@ pub struct AssignGroupRole {
     pub reason: Option<String>,
 }
 
-/// Takes a role from a group, and so from its members.
+/// Removes a role from a group, and so from its members.
 ///
 /// Permissions as for `assign_role`. Errors: `RESOURCE_NOT_FOUND` if the group does not hold it there, `CONFLICT` if no active administrator
 /// would be left.

@@ -33,10 +33,10 @@ const FAILED: &str = "identities.link_failed";
 /// An account stands for so many at most.
 const MOST_IDENTITIES: usize = 20;
 
-/// Begins to link the caller's account to somebody whom one of the `trusted_issuers` knows.
+/// Begins to link the caller's account to an identity at one of the `trusted_issuers`.
 ///
-/// Have the user sign in there, asking for the `nonce` of the answer, then give the token to `identities.link` within ten minutes. It
-/// needs a sign-in or `sessions.step_up` within the last five minutes. Nothing is stored by it.
+/// Have the user sign in there, with the returned `nonce` in the request, then pass the token to `identities.link` within ten minutes. It
+/// needs a sign-in or `sessions.step_up` within the last five minutes. It stores nothing.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct StartIdentity {}
@@ -44,10 +44,10 @@ pub struct StartIdentity {}
 /// Links the caller's account to the subject of a token of another issuer, which signs in to it from then on (`sign_in.external`).
 ///
 /// The token has the `nonce` of `identities.link_start`, or says that its subject signed in after that (`auth_time`, or `amr` of
-/// Supabase): so somebody else's token links nothing. It is used up. The user is told, with a link that undoes it.
-/// It needs a sign-in or `sessions.step_up` within the last five minutes still.
-/// Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more and for a caller
-/// without a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
+/// Supabase): so somebody else's token cannot be linked. The token is used up. The user is notified, with a link that undoes it. It also
+/// needs a sign-in or `sessions.step_up` within the last five minutes.
+/// Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for an expired or used challenge and for a caller without
+/// a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
 /// `RATE_LIMIT_EXCEEDED` after too many tokens that were not accepted, `UNAVAILABLE` while the issuer's keys cannot be fetched.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
@@ -58,16 +58,16 @@ pub struct LinkIdentity {
     pub token: Secret,
 }
 
-/// What a token is asked for with.
+/// The data to request a token with.
 #[derive(Clone, Debug, Serialize, Describe)]
 #[non_exhaustive]
 pub struct IdentityChallenge {
-    /// What is given back together with the token; good once.
+    /// To be passed back together with the token; valid once.
     pub challenge: Secret,
-    /// The `nonce` of the request to the issuer (OpenID Connect Core 1.0, 3.1.2.1). An issuer that has none is asked to sign the user
-    /// in anew.
+    /// The `nonce` of the request to the issuer (OpenID Connect Core 1.0, 3.1.2.1). With an issuer that supports none, have the user sign
+    /// in there again.
     pub nonce: String,
-    /// Until when the challenge is good.
+    /// When the challenge expires.
     pub expires_at: Time,
 }
 

@@ -22,17 +22,17 @@ use crate::model::{
 #[non_exhaustive]
 pub struct ListIdentities {}
 
-/// An identity at another issuer that an account is linked to: its subject signs in to the account.
+/// An identity at another issuer that an account is linked to: its subject can sign in to the account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct IdentityView {
     /// Its id, for `identities.unlink`.
     pub id: IdentityId,
-    /// Who knows the subject: the `iss` of its tokens.
+    /// The issuer, the `iss` of its tokens.
     pub issuer: String,
-    /// Whom the issuer knows: the `sub` of its tokens.
+    /// The subject, the `sub` of its tokens.
     pub subject: String,
-    /// Since when.
+    /// When it was linked.
     pub linked_at: Time,
 }
 

@@ -22,11 +22,11 @@ use crate::{
     },
 };
 
-/// Ends that the caller's account stands for somebody at another issuer, which signs in to it no more.
+/// Unlinks the caller's account from an identity at another issuer, which then can no longer sign in to it.
 ///
-/// Sessions that were begun by a token of another issuer end, the caller's own as well if it is one. It needs a sign-in or
+/// Sessions that were begun with a token of another issuer end, including the caller's own if it is one. It needs a sign-in or
 /// `sessions.step_up` within the last five minutes.
-/// Errors: `CONFLICT` where nothing else signs in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
+/// Errors: `CONFLICT` if there is no other way to sign in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct UnlinkIdentity {

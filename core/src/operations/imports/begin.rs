@@ -27,51 +27,54 @@ use crate::{
 /// So many names of a source are mapped at most.
 const MOST_MAPPED: usize = 100;
 
-/// Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
+/// Begins an import of users, which `imports.feed` feeds and `imports.finish` ends. Each language has a helper that does all three.
 ///
 /// Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
-/// passwords, roles, groups and addresses that count as proved need `admin:all`, groups also `role:assign` and `group:read`. An import that is not fed for seven days ends, and what is known of it goes.
+/// passwords, roles, groups and addresses that count as verified need `admin:all`, groups also `role:assign` and `group:read`. An import
+/// that is not fed for seven days ends, and is deleted.
 /// Errors: `VALIDATION_ERROR` with all wrong fields.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct BeginImport {
-    /// Where the users come from: 1 to 64 letters, digits, `-`, `_` and `.`, whatever the case. A user's id there, or its address where it
-    /// has none, is remembered with it, so that the same record never makes two accounts.
+    /// Where the users come from: 1 to 64 letters, digits, `-`, `_` and `.`, whatever the case. The user's id there, or else the address,
+    /// is stored with it, so that the same record never creates two accounts.
     pub source: String,
-    /// How records follow one another.
+    /// The format of the data.
     pub format: ImportFormat,
-    /// Whose names the fields have. Default: `rolekeep`, those of `users.create`, of which an unknown one is an error; in the others it is
-    /// counted.
+    /// The system whose field names the records have. Default: `rolekeep`, the names of `users.create`, where an unknown field is an
+    /// error; in other shapes unknown fields are only counted.
     #[input(default = ImportShape::Rolekeep)]
     pub shape: ImportShape,
-    /// What becomes of records of accounts that are there. Default: `skip`.
+    /// What happens to records of existing accounts. Default: `skip`.
     #[input(default = OnExisting::Skip)]
     pub on_existing: OnExisting,
-    /// What becomes of fields that are wrong. Default: `strict`.
+    /// What happens to invalid fields. Default: `strict`.
     #[input(default = ImportLevel::Strict)]
     pub level: ImportLevel,
-    /// Whether a record stands for the account with its address which the source did not make, where the address is proved here and there.
-    /// Default: false: it fails.
+    /// Whether a record is matched with an account of the same address that did not come from this source, if the address is verified
+    /// here and there. Default: false: the record fails.
     #[input(default = false)]
     pub match_email: bool,
-    /// Whether all records make an account or none, at the end: up to 10,000 records and 8 MiB. Default: false.
+    /// Whether all records are imported or none, at the end: up to 10,000 records and 8 MiB. Default: false.
     #[input(default = false)]
     pub atomic: bool,
-    /// Whether addresses count as proved that the source says are.
+    /// Whether addresses count as verified if the source says so.
     #[input(default = false)]
     pub trust_verified_emails: bool,
-    /// Whether accounts are made without a password where its hash is of an unknown form. Default: false: they fail.
+    /// Whether accounts whose password hash has an unknown format are created without a password. Default: false: they fail.
     #[input(default = false)]
     pub without_unknown_hashes: bool,
-    /// Our roles, by those of the source; they are held everywhere. Others are counted. Default roles come with every account.
+    /// A map from roles of the source to roles of the policy, to be held everywhere. Other roles are only counted. Every account also
+    /// gets the default roles.
     pub roles: BTreeMap<String, String>,
-    /// The names of our groups, by those of the source: the accounts that are made become members. Others are counted. In our own shape a
-    /// record names its groups in the field `groups`; in those of other systems whatever may be a role may be a group as well.
+    /// A map from groups of the source to names of groups here, of which created accounts become members. Others are only counted. In our
+    /// own shape a record names its groups in the field `groups`; in those of other systems whatever may be a role may be a group as
+    /// well.
     pub groups: BTreeMap<String, String>,
-    /// Our attributes, by fields of the source. What the source keeps of its own accord becomes an attribute of the same name, but for those
-    /// that the policy declares; other fields are counted.
+    /// A map from fields of the source to attributes. Custom data of the source becomes attributes of the same names, except those that
+    /// the policy declares; other fields are only counted.
     pub attributes: BTreeMap<String, String>,
-    /// What the hashes of a Firebase project are made with.
+    /// The hash parameters of a Firebase project.
     pub firebase: Option<FirebaseHashing>,
 }
 
@@ -89,10 +92,10 @@ pub struct FirebaseHashing {
     pub memory_cost: u32,
 }
 
-/// Goes on with an import that was broken off.
+/// Continues an import that was interrupted.
 ///
-/// Its source is fed again from its beginning: what was read before is compared with what is fed, and not read again. Errors:
-/// `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is not open any more.
+/// Feed its source again from the beginning: what was read before is compared, not imported again. Errors: `RESOURCE_NOT_FOUND` for an
+/// import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is no longer open.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ResumeImport {

@@ -52,34 +52,34 @@ const MOST_FAILURES: i64 = 10_000;
 /// As some editors begin a file in UTF-8.
 const MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// Feeds an import with the bytes of its source from `position` on.
+/// Feeds an import with bytes of its source, from `position` on.
 ///
-/// Up to 500 records are imported in one commit, and the answer says by `import.position` which byte is fed next: a record of which the end is
-/// missing is fed again. What fails is told, and kept for `imports.failures`; when 10,000 records have failed, the import stops.
-/// Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR` for what is no base64, for
-/// UTF-16, and for the header of a CSV that names an unknown column; `CONFLICT` for other bytes than those that are due, for a source
-/// that is not the one which was begun with, and for an import that is over.
+/// Up to 500 records are imported in one commit, and `import.position` of the result is the next byte to feed: an incomplete record is
+/// fed again. Failures are returned, and kept for `imports.failures`; when 10,000 records have failed, the import stops.
+/// Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR` for invalid base64, for UTF-16,
+/// and for the header of a CSV that names an unknown column; `CONFLICT` for bytes of the wrong position, for a different source, and for
+/// an import that has ended.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct FeedImport {
     /// The import.
     pub id: ImportId,
-    /// Which byte of the source `data` begins with.
+    /// The position of `data` in the source, in bytes.
     pub at: i64,
-    /// The bytes, in base64; at most 1 MiB of them.
+    /// The bytes, in base64; at most 1 MiB before encoding.
     pub data: String,
-    /// Whether the source ends with them.
+    /// Whether these are the last bytes of the source.
     #[input(default = false)]
     pub is_last: bool,
 }
 
-/// How far an import has come, and what became of the records that were fed.
+/// The progress of an import, and the results of the records that were fed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct ImportProgress {
     /// The import.
     pub import: ImportView,
-    /// What became of the records, in their order.
+    /// The results of the records, in order.
     pub items: Vec<ImportItem>,
 }
 

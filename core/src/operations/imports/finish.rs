@@ -23,10 +23,11 @@ use crate::{
     operations::{Access, Operation, plan::Plan, services::Services},
 };
 
-/// Ends an import all of whose pieces were fed, the last one with `is_last`. One that is to be whole makes its accounts now.
+/// Ends an import whose pieces have all been fed, the last one with `is_last`. An `atomic` import creates its accounts now.
 ///
-/// Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT` where not all has been fed; of one that is to
-/// be whole that of the first record that cannot be imported, and nothing is written: it can be given up, or finished when what is in its way is gone.
+/// Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT` if not everything has been fed. An
+/// `atomic` import fails with the error of the first record that cannot be imported, and nothing is written: cancel it, or finish it once
+/// the cause is removed.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct FinishImport {
@@ -34,9 +35,9 @@ pub struct FinishImport {
     pub id: ImportId,
 }
 
-/// Gives an import up. Accounts that it made stay.
+/// Cancels an import. Accounts that it created stay.
 ///
-/// Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that is over.
+/// Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that has ended.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct AbortImport {

@@ -19,52 +19,52 @@ use crate::{
     storage::{Direction, Order, Query},
 };
 
-/// How far an import has come.
+/// The progress of an import.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[describe(name = "Import")]
 #[non_exhaustive]
 pub struct ImportView {
-    /// The import's id, by which it goes on.
+    /// The import's id, by which it is resumed.
     pub id: ImportId,
     /// Where the users come from.
     pub source: String,
-    /// How records follow one another.
+    /// The format of the data.
     pub format: ImportFormat,
-    /// Whose names the fields have.
+    /// The system whose field names the records have.
     pub shape: ImportShape,
-    /// How it stands.
+    /// Its status.
     pub status: ImportStatus,
-    /// The byte of the source that is fed next. Of one that was resumed, what was read before comes again first.
+    /// The next byte of the source to feed. After a resume, what was read before is fed again first.
     pub position: i64,
     /// Who feeds it; none: the application itself.
     pub started_by: Option<UserId>,
-    /// What became of the records so far.
+    /// The results of the records so far.
     pub counts: ImportCounts,
-    /// When it was begun.
+    /// When it began.
     pub created_at: Time,
     /// When it was last fed.
     pub updated_at: Time,
-    /// When it ends by itself, and what is known of it goes.
+    /// When it expires, and is deleted.
     pub expires_at: Time,
 }
 
-/// What became of a record.
+/// The result of a record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct ImportItem {
-    /// Which record it was, from 1; the header of a CSV is none.
+    /// The record's number, from 1; the header of a CSV does not count.
     pub number: i64,
-    /// Who it was at the source.
+    /// The user's id at the source.
     pub foreign_id: Option<String>,
-    /// What became of it.
+    /// What happened to it.
     pub outcome: ImportOutcome,
     /// The account.
     pub user_id: Option<UserId>,
-    /// The code of the error where it failed.
+    /// The code of the error, if it failed.
     pub code: Option<Code>,
     /// What is wrong, in English.
     pub message: Option<String>,
-    /// The fields that are wrong; of an account that was made, those that were left out.
+    /// The invalid fields; if the account was created, those that were left out.
     pub errors: Vec<FieldError>,
 }
 
@@ -103,7 +103,7 @@ impl From<ImportFailure> for ImportItem {
     }
 }
 
-/// Gets how far an import has come.
+/// Gets the progress of an import.
 ///
 /// Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began, unless the caller has `admin:all`.
 #[derive(Clone, Debug, Input, Describe)]
@@ -113,8 +113,8 @@ pub struct GetImport {
     pub id: ImportId,
 }
 
-/// Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
-/// has another address now, or is deleted.
+/// Lists the records of an import that neither created nor changed an account and were not skipped, in order: those that failed, and
+/// those whose account now has another address or is deleted.
 ///
 /// Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`.
 #[derive(Clone, Debug, Input, Describe)]

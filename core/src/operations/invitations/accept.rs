@@ -37,15 +37,17 @@ use crate::{
     },
 };
 
-/// Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, the roles and the membership in groups.
+/// Accepts an invitation, with the token that was mailed: creates an account with the address, which counts as verified, the roles and
+/// the memberships in groups.
 ///
-/// Nobody is signed in: sign in with the new password. An account that has the address already and never proved it may be somebody
-/// else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
-/// account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles and is in the groups.
-/// Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
-/// has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username; `CONFLICT` if a group has 10,000
-/// members or the user is in 200 groups;
-/// `RATE_LIMIT_EXCEEDED` after too many taken names and passwords known from breaches. The token stays good after all but the first.
+/// Nobody is signed in: sign in with the new password. An account that already has the address but never verified it may have been
+/// registered by somebody else: it gets this password and these names, and what was set before becomes void, as after `passwords.reset`.
+/// If an account has verified the address, or signs in at another issuer, its owner has to be signed in to it and gives only the token:
+/// the account then gets the roles and joins the groups.
+/// Errors: `UNAUTHORIZED` for an invalid or expired token, also if the inviter may no longer invite (reason `invalid_token`), and if the
+/// owner has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username;
+/// `CONFLICT` if a group has 10,000 members or the user is in 200 groups; `RATE_LIMIT_EXCEEDED` after too many taken names and passwords
+/// known from breaches. The token stays valid after all but the first.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct AcceptInvitation {
@@ -54,7 +56,7 @@ pub struct AcceptInvitation {
     /// The name to sign in with beside the address: 3 to 50 letters, digits and underscores, by the setting `username_profile`
     /// dots and hyphens too, or letters of any language; unique, whatever the case.
     pub username: Option<String>,
-    /// The password, at least 15 characters unless the configuration says otherwise; needed where one is not signed in.
+    /// The password, at least 15 characters unless the configuration says otherwise; required unless the caller is signed in.
     pub password: Option<Secret>,
     /// The whole name, at most 255 characters.
     pub full_name: Option<String>,
@@ -66,13 +68,13 @@ pub struct AcceptInvitation {
     pub last_name: Option<String>,
 }
 
-/// The answer to who accepts an invitation.
+/// The result of accepting an invitation.
 #[derive(Clone, Debug, Serialize, Describe)]
 #[non_exhaustive]
 pub struct AcceptedInvitation {
     /// The account.
     pub user: UserView,
-    /// What the next sign-in on this device gives, as the `device_token` of an earlier sign-in.
+    /// The `device_token` for the next sign-in on this device.
     pub device_token: Secret,
 }
 

@@ -32,24 +32,25 @@ const SECONDS: i64 = 72 * 3600;
 /// So many roles come with one at most.
 const MOST_ROLES: usize = 20;
 
-/// Invites somebody to have an account, the roles and the membership in groups that are named: mails a link to the address, a notice of the kind
-/// `invitation`.
+/// Invites somebody to an account with the given roles and groups: mails a link to the address, a notice of the kind `invitation`.
 ///
-/// The link is good for 72 hours and once, by `invitations.accept`, as long as whoever invites is active, may invite and may give the
-/// roles and add members to the groups. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
+/// The link is valid for 72 hours and once, for `invitations.accept`, as long as the inviter is active, may invite, and may give the
+/// roles and add members to the groups. It replaces an open invitation to the same address. The result is the same whether or not an
+/// account has the address.
 /// Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now, and so does naming
 /// groups, beside `role:assign` and `group:read`.
 /// Errors: `VALIDATION_ERROR` with all wrong fields; `RATE_LIMIT_EXCEEDED` for an address that was invited within the last minute, or
-/// five times within an hour, by whomever, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
-/// `UNAVAILABLE` where the store has no notifier.
+/// five times within an hour, by anybody, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
+/// `UNAVAILABLE` if the store has no notifier.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct CreateInvitation {
     /// The address, at most 255 characters.
     pub email: String,
-    /// The roles that it brings beside the default roles, which every new account gets; at most 20.
+    /// The roles to give in addition to the default roles, which every new account gets; at most 20.
     pub roles: Vec<NewInvitationRole>,
-    /// Ids of the groups that it makes a member of, at most 200. Needs what `groups.add_members` needs, then and when it is accepted.
+    /// Ids of the groups that the user becomes a member of, at most 200. Needs what `groups.add_members` needs, now and when it is
+    /// accepted.
     pub groups: Vec<GroupId>,
 }
 
@@ -63,7 +64,8 @@ pub struct NewInvitationRole {
     pub scope: Option<String>,
     /// From when, inclusive; at once if not given.
     pub valid_from: Option<Time>,
-    /// Until when, exclusive, in the future; for ever if not given. What is over when the invitation is accepted is not given.
+    /// Until when, exclusive, in the future; for ever if not given. A role whose time is over when the invitation is accepted is not
+    /// given.
     pub valid_until: Option<Time>,
 }
 
@@ -154,8 +156,8 @@ async fn read_roles(plan: &mut Plan<'_>, checks: &mut Checks, roles: &[NewInvita
     Ok(read)
 }
 
-/// Plans that this is the open invitation to its address, in place of another one. Of two that are made at once one is planned anew,
-/// and sees the other.
+/// Plans that this is the open invitation to its address, in place of another one. Of two that are made at once one is planned again, and
+/// sees the other.
 async fn take_place(plan: &mut Plan<'_>, invitation: &Invitation) -> Result<()> {
     if let Some(before) = open_of(plan, &invitation.email).await? {
         before.end(plan, InvitationEnd::Replaced, None).await?;

@@ -19,7 +19,7 @@ use crate::{
     storage::Query,
 };
 
-/// An invitation, without what was mailed.
+/// An invitation, without its token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[describe(name = "Invitation")]
 #[non_exhaustive]
@@ -28,17 +28,17 @@ pub struct InvitationView {
     pub id: InvitationId,
     /// The address that is invited.
     pub email: String,
-    /// The roles that come with it, beside the default roles.
+    /// The roles that come with it, in addition to the default roles.
     pub roles: Vec<InvitationRole>,
-    /// The groups that it makes a member of.
+    /// The groups that the user becomes a member of.
     pub groups: Vec<GroupId>,
-    /// Who invited; none: the application itself.
+    /// The inviter; none: the application itself.
     pub invited_by: Option<UserId>,
-    /// How it stands.
+    /// Its status.
     pub state: InvitationState,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Time,
-    /// When it ends by itself.
+    /// When it expires.
     pub expires_at: Time,
     /// When it was accepted, revoked or replaced.
     pub ended_at: Option<Time>,
@@ -60,13 +60,13 @@ pub struct InvitationRole {
     pub valid_until: Option<Time>,
 }
 
-/// Lists invitations, newest first, for 90 days from their end.
+/// Lists invitations, newest first, until 90 days after their end.
 ///
-/// Permission `user:invite`: who may invite all users sees all invitations, others those that they made themselves.
+/// Permission `user:invite`: callers who hold it for all users see all invitations, others only their own.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ListInvitations {
-    /// Only those that stand so. Default: all.
+    /// Only those with this status. Default: all.
     pub state: Option<InvitationState>,
     /// The page's number, from 1.
     pub page: Option<u32>,

@@ -13,9 +13,9 @@ use crate::{
     operations::{Access, Operation, plan::Plan, services::Services},
 };
 
-/// Ends an invitation: one that the caller made, or with `user:invite` for all users anybody's.
+/// Ends an invitation: the caller's own, or with `user:invite` for all users anybody's.
 ///
-/// Its link is good no more. One that was accepted, revoked or replaced stays as it is. One that the caller may not see is
+/// Its link is no longer valid. One that was accepted, revoked or replaced stays as it is. One that the caller may not see is
 /// `RESOURCE_NOT_FOUND`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]

@@ -10,24 +10,24 @@ use crate::{
     model::error::Result,
 };
 
-/// What became of a notice.
+/// The result of sending a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Delivery {
-    /// It is on its way.
+    /// It was sent.
     Sent,
-    /// Not now: it is to be given again after this time, an hour at most.
+    /// Not now: call again after this time, an hour at most.
     RetryAfter(Duration),
-    /// It never will be: there is no such address, or the application does not send this kind.
+    /// It will never be sent: the address does not exist, or the application does not send this kind.
     Refused,
 }
 
 /// Sends notices to people: the library has no mail client of its own.
 ///
-/// A notice is stored in the same commit as what it tells of, and is given to the notifier of one instance after it, so that no
-/// failure of mail reaches who asked. If `send` fails, panics or takes more than 30 seconds, or its process ends, the
-/// notice is given again, with the same id and token, after ten seconds at first and an hour at last, until its token
-/// expires, at most for a day. Four are given out at a time.
+/// A notice is stored in the same commit as the change that it is about, and is passed to the notifier of one instance afterwards, so
+/// that a failure of mail never affects the operation. If `send` fails, panics or takes more than 30 seconds, or its process ends, the
+/// notice is passed again, with the same id and token, after ten seconds at first and an hour at last, until its token expires, at most
+/// for a day. At most four are sent at a time.
 ///
 /// ```
 /// # use std::sync::{Arc, Mutex};
@@ -60,10 +60,10 @@ pub enum Delivery {
 /// ```
 #[portable_async]
 pub trait Notifier: MaybeSend + MaybeSync + 'static {
-    /// Sends a notice. Not before it is durably on its way is it [`Delivery::Sent`].
+    /// Sends a notice. Return [`Delivery::Sent`] only once it is durably handed over.
     ///
     /// # Errors
-    /// Any; the notice is given again later.
+    /// Any; the notice is passed again later.
     async fn send(&self, notice: &Notice) -> Result<Delivery>;
 }
 

@@ -24,14 +24,14 @@ const TIMEOUT_MILLIS: u64 = 5_000;
 
 /// A list of passwords that are known from breaches.
 ///
-/// It is asked about each password that somebody chooses or the application sets, once the password fits the rule and
-/// before it is hashed: `users.create`, `users.register`, `passwords.change`, `passwords.reset`, `passwords.set`,
-/// `sign_in.password`, `invitations.accept` and `setup.seed`; not about those that are generated, and never at a sign-in. A password that the
-/// list contains is refused as [`FieldCode::BreachedPassword`](crate::FieldCode::BreachedPassword).
+/// It is called for each password that somebody chooses or the application sets, once the password meets the other rules and before it is
+/// hashed: `users.create`, `users.register`, `passwords.change`, `passwords.reset`, `passwords.set`, `sign_in.password`,
+/// `invitations.accept` and `setup.seed`; not for generated ones, and never at a sign-in. A password that the list contains is refused as
+/// [`FieldCode::BreachedPassword`](crate::FieldCode::BreachedPassword).
 ///
 /// If it fails, panics or takes more than five seconds, the password is refused as `UNAVAILABLE`
-/// ([`Reason::BreachedPasswordsUnavailable`]) and nothing is written. An application that would rather take a password
-/// than wait for its list answers `false` itself.
+/// ([`Reason::BreachedPasswordsUnavailable`]) and nothing is written. An application that would rather accept a password than wait for
+/// its list returns `false` itself.
 ///
 /// ```
 /// # use std::collections::HashSet;
@@ -57,10 +57,10 @@ const TIMEOUT_MILLIS: u64 = 5_000;
 /// ```
 #[portable_async]
 pub trait BreachedPasswords: MaybeSend + MaybeSync + 'static {
-    /// Whether it contains a password, which is given in NFC. It must not be logged or stored.
+    /// Whether it contains a password, which is in NFC. The password must not be logged or stored.
     ///
     /// # Errors
-    /// Any; the password is refused then.
+    /// Any; the password is then refused.
     async fn contain(&self, password: &Secret) -> Result<bool>;
 }
 
@@ -131,8 +131,8 @@ impl AcceptedPassword {
     }
 }
 
-/// A password that somebody chooses. The list is asked about it once and it is hashed once, however often the operation is
-/// planned anew: others may wait for a plan that was made in vain a few times.
+/// A password that somebody chooses. The list is asked about it once and it is hashed once, however often the operation is planned again:
+/// others may wait for a plan that was made in vain a few times.
 pub struct NewPassword {
     secret: Secret,
     accepted: OnceCell<Result<AcceptedPassword, Invalid>>,

@@ -22,7 +22,8 @@ use crate::{
 
 /// Changes the caller's own password.
 ///
-/// All its sessions end; it goes on in a new one, by the tokens of the answer. Its API keys stay, unless `revoke_keys` ends them.
+/// All of the caller's sessions end; the caller continues in a new one with the returned tokens. API keys stay valid, unless
+/// `revoke_keys` ends them.
 /// Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
 /// `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
 /// after ten in a row.

@@ -26,11 +26,11 @@ use crate::{
     },
 };
 
-/// Mails a link by which a forgotten password is replaced: a notice of the kind `password_reset`.
+/// Mails a link to replace a forgotten password: a notice of the kind `password_reset`.
 ///
-/// The answer is the same whether or not there is such an account. The link goes to the account's address, not to what was
-/// typed, and is good for an hour and once. Who asks again soon is mailed the same link. An account without a password
-/// that signs in at another issuer is told so instead.
+/// The result is the same whether or not there is such an account. The link goes to the account's address, not to what was typed, and is
+/// valid for an hour and once. A repeated request soon after is mailed the same link. The owner of an account without a password that
+/// signs in at another issuer is notified of that instead.
 /// Errors: `RATE_LIMIT_EXCEEDED` for the same name twice within a minute or six times within an hour, and for an address
 /// that asks more than ten times within an hour; `UNAVAILABLE` where the store has no notifier.
 #[derive(Clone, Debug, Input, Describe)]
@@ -38,18 +38,17 @@ use crate::{
 pub struct ForgotPassword {
     /// The e-mail address or username, whatever the case.
     pub identifier: String,
-    /// The `device_token` of an earlier sign-in on this device, if there was one: it may ask even if others have asked for the
-    /// account too often.
+    /// The `device_token` of an earlier sign-in on this device, if there was one: then it may ask even if others have asked too often for
+    /// the account.
     pub device_token: Option<Secret>,
 }
 
-/// Sets a new password by the token of a `password_reset`.
+/// Sets a new password, with the token of a `password_reset`.
 ///
-/// All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as
-/// proved. If it never was before, identities that the account stands for at other issuers are unlinked: somebody else may
-/// have registered the address.
-/// Errors: `UNAUTHORIZED` for a token that is not good (any more), `VALIDATION_ERROR` for a password that breaks the rule or
-/// is the present one; the token stays good then.
+/// All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as verified. If it
+/// was not before, identities at other issuers that the account stands for are unlinked: somebody else may have registered the address.
+/// Errors: `UNAUTHORIZED` for an invalid or expired token, `VALIDATION_ERROR` for a password that breaks the rule or is the present one;
+/// the token stays valid then.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ResetPassword {
@@ -59,11 +58,11 @@ pub struct ResetPassword {
     pub new_password: Secret,
 }
 
-/// The answer to a reset.
+/// The result of a reset.
 #[derive(Clone, Debug, Serialize, Describe)]
 #[non_exhaustive]
 pub struct PasswordReset {
-    /// What the next sign-in on this device gives, as the `device_token` of an earlier sign-in.
+    /// The `device_token` for the next sign-in on this device.
     pub device_token: Secret,
 }
 

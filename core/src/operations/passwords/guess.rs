@@ -12,8 +12,8 @@ use crate::{
     },
 };
 
-/// A password that somebody typed to prove who it is: hashed where the limits have room for it, and once, however often the
-/// operation is planned anew.
+/// A password that somebody typed to prove who it is: hashed where the limits have room for it, and once, however often the operation is
+/// planned again.
 pub struct Guess {
     password: Secret,
     /// What came of it, by which stored hash.

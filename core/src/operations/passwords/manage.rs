@@ -26,9 +26,9 @@ const MAX_USERS: usize = 1_000;
 
 /// Gives a user a generated password that must be changed at the next sign-in.
 ///
-/// It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user
-/// end. Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the
-/// password may do what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
+/// It is returned once and can be used to sign in for 72 hours, unless the configuration says otherwise. All sessions of the user end.
+/// Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the password may do what
+/// the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct SetTemporaryPassword {
@@ -42,13 +42,13 @@ pub struct SetTemporaryPassword {
 pub struct TemporaryPassword {
     /// The password: 28 letters and digits in seven groups.
     pub password: Secret,
-    /// From when on it lets nobody in, and proves nothing.
+    /// When it expires.
     pub expires_at: Time,
 }
 
 /// Sets a user's password.
 ///
-/// Only the application itself may, with `system`. All sessions of the user end.
+/// Only the application itself may call it, with `system`. All sessions of the user end.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct SetPassword {
@@ -62,7 +62,7 @@ pub struct SetPassword {
 
 /// Makes passwords expire: the next sign-in with one must choose another.
 ///
-/// Sessions go on. Only the application itself may, with `system`: when passwords may have become known, not by the calendar
+/// Sessions stay valid. Only the application itself may call it, with `system`: when passwords may have become known, not by the calendar
 /// (NIST SP 800-63B-4, 3.1.1.2).
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]

@@ -24,25 +24,25 @@ use crate::{
 /// So many passwords are retired at a time.
 const BATCH: u64 = 500;
 
-/// Tells what the stored passwords' hashes cost, and how many there are of each: how far the move from another system, or to
-/// another cost, has come.
+/// Lists the costs of the stored password hashes, and how many there are of each: the progress of a migration from another system, or to
+/// another cost.
 ///
-/// Only the application itself may, with `system`.
+/// Only the application itself may call it, with `system`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ListPasswordCosts {}
 
-/// Ends the passwords whose hashes have a cost: their users choose new ones by `passwords.forgot`.
+/// Ends the passwords whose hashes have a cost: their users choose new ones with `passwords.forgot`.
 ///
-/// For hashes of another system whose users have not signed in for long: a thief of the storage would guess them more easily than
-/// others, and every sign-in does the work of each cost that is stored. At most 500 at a time; ask again while the answer has some
-/// left. Sessions go on. A user without an e-mail address needs another one to set a password.
-/// Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made now, and for
+/// For hashes of another system whose users have not signed in for a long time: if the storage is stolen they are easier to guess than
+/// others, and every sign-in does the work of each stored cost. At most 500 at a time; call it again while some are left. Sessions stay
+/// valid. For a user without an e-mail address, somebody else has to set a password.
+/// Only the application itself may call it, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made now, and for
 /// one that no stored hash has.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RetirePasswords {
-    /// The cost, as `passwords.costs` tells it.
+    /// The cost, as `passwords.costs` lists it.
     pub cost: String,
 }
 
@@ -58,7 +58,7 @@ pub struct PasswordCost {
     pub is_current: bool,
 }
 
-/// What came of retiring.
+/// The result of retiring passwords.
 #[derive(Clone, Debug, Serialize, Describe)]
 #[non_exhaustive]
 pub struct RetiredPasswords {

@@ -205,7 +205,7 @@ impl<'a> Plan<'a> {
         std::mem::take(&mut self.refused)
     }
 
-    /// Relies on what the policy says, whoever asks: under another one it is planned anew.
+    /// Relies on what the policy says, whoever asks: under another one it is planned again.
     pub fn rely_on_policy(&mut self) {
         self.relies_on_policy = true;
     }
@@ -273,7 +273,7 @@ impl<'a> Plan<'a> {
     /// The commit, with the audit entries of the operation, where it is one, and what else the log is told.
     ///
     /// # Errors
-    /// [`CommitError::Stale`] where a row moved between two reads of it, so that the plan is to be made anew.
+    /// [`CommitError::Stale`] where a row moved between two reads of it, so that the plan is to be made again.
     pub fn into_change_set(
         mut self,
         operation: Option<&str>,

@@ -27,7 +27,7 @@ enum Ending {
     Purge,
 }
 
-/// So much may come to belong to one row at once without planning anew.
+/// So much may come to belong to one row at once without planning again.
 const SHARDS: u8 = 8;
 
 impl Plan<'_> {

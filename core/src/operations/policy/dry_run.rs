@@ -98,17 +98,17 @@ pub struct DecisionChange {
     pub permission: String,
     /// The scope: `global`, `region:ID`, …
     pub scope: String,
-    /// The answer now.
+    /// The decision now.
     pub before: DecisionAnswer,
-    /// The answer after the edit.
+    /// The decision after the edit.
     pub after: DecisionAnswer,
-    /// If the answer now depends on something: the conditions; `deny …` denies where it holds.
+    /// If the decision now depends on something: the conditions; `deny …` denies if it holds.
     pub conditions_before: Vec<String>,
     /// The same after the edit.
     pub conditions_after: Vec<String>,
 }
 
-/// An answer without a particular resource.
+/// A decision without a particular resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum DecisionAnswer {

@@ -14,7 +14,7 @@ use crate::{
     rules::{RuleSet, Scope},
 };
 
-/// So many scopes lie within others at most: all of them are in memory, and made anew with each change.
+/// So many scopes lie within others at most: all of them are in memory, and made again with each change.
 const MOST: usize = 20_000;
 
 /// Which scopes lie within which, at one version. Immutable, as the policy is.

@@ -230,7 +230,7 @@ fn has_same<T: PartialEq>(one: &BTreeMap<String, Arc<T>>, other: &BTreeMap<Strin
     one.len() == other.len() && pairs.all(|((a, x), (b, y))| a == b && (Arc::ptr_eq(x, y) || x == y))
 }
 
-/// How often a policy that changes while it is read is read anew.
+/// How often a policy that changes while it is read is read again.
 const ATTEMPTS: u32 = 50;
 
 /// The permissions that every policy has, and what they are for.

@@ -31,12 +31,12 @@ pub use crate::model::user::Visibility;
 /// What changing one's own profile needs.
 const UPDATE: &str = "user:update_profile";
 
-/// Gets a user's profile, or as much of it as its visibility allows; one's own is shown whole.
+/// Gets a user's profile, as far as its visibility allows; one's own is returned completely.
 ///
-/// That of another needs permission `user:read_profile`, and is shown while its user is active: whole but for the phone number and the
-/// date of birth where it is `public`, as a card (names and picture) to all but followers where it is `followers`, not at all where it is
-/// `private`. Permission `user:read_any_profile` shows everything, whatever the visibility and the status. A profile that the caller may
-/// not see is `RESOURCE_NOT_FOUND`, as one of a user that does not exist.
+/// Another user's profile needs permission `user:read_profile`, and is returned while the user is active: without phone number and date
+/// of birth if it is `public`, as a card (names and picture) to all but followers if it is `followers`, and not at all if it is
+/// `private`. With permission `user:read_any_profile` everything is returned, whatever the visibility and the status. A profile that the
+/// caller may not see is `RESOURCE_NOT_FOUND`, like that of a user who does not exist.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct GetProfile {
@@ -46,12 +46,13 @@ pub struct GetProfile {
 
 /// Changes the given fields of one's own profile; null clears one.
 ///
-/// Permission `user:update_profile` before and after the change; what the policy's conditions read of users is changed by administrators.
+/// Permission `user:update_profile` before and after the change; only administrators may change what the policy's conditions read of
+/// users.
 /// Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct UpdateProfile {
-    /// The version that the change was made on; another one stored gives `CONFLICT`.
+    /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
     pub expected_version: Option<i64>,
     /// The name shown to others, at most 100 characters.
     pub display_name: Patch<String>,
@@ -59,25 +60,25 @@ pub struct UpdateProfile {
     pub phone: Patch<String>,
     /// The date of birth, not in the future.
     pub birth_date: Patch<Date>,
-    /// What the user says about itself, in at most 500 characters and several lines.
+    /// A short biography, in at most 500 characters and several lines.
     pub bio: Patch<String>,
-    /// Where the user is, in its own words, at most 255 characters.
+    /// Where the user is, in their own words, at most 255 characters.
     pub location: Patch<String>,
     /// The address of a picture, by `http` or `https`, at most 500 characters; null removes it. It is never fetched.
     pub avatar_url: Patch<String>,
-    /// The address of the user's page, likewise.
+    /// The address of the user's web page, likewise.
     pub website: Patch<String>,
-    /// Which other users see it.
+    /// Which other users see the profile.
     pub visibility: Change<Visibility>,
 }
 
-/// Clears one's own profile: everything that `profiles.update` changes but the visibility. The account stays.
+/// Clears one's own profile: everything that `profiles.update` changes, except the visibility. The account stays.
 ///
 /// Permission and errors as with `update`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct DeleteProfile {
-    /// The version that the change was made on; another one stored gives `CONFLICT`.
+    /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
     pub expected_version: Option<i64>,
 }
 

@@ -14,35 +14,35 @@ use crate::{
     operations::{plan::Plan, target::TargetRow},
 };
 
-/// What a user shows of itself: null are what it does not say and what the caller does not see, by `detail`.
+/// A user's profile. Fields are null if they are not set, or if the caller may not see them (`detail`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct Profile {
-    /// Whose it is.
+    /// The user's id.
     pub user_id: UserId,
     /// How much of it is shown.
     pub detail: ProfileDetail,
-    /// The name the user signs in with, if it has one.
+    /// The name that the user signs in with, if there is one.
     pub username: Option<String>,
     /// The name shown to others.
     pub display_name: Option<String>,
-    /// The address of its picture.
+    /// The address of the user's picture.
     pub avatar_url: Option<String>,
-    /// What it says about itself.
+    /// A short biography.
     pub bio: Option<String>,
-    /// Where it is, in its own words.
+    /// Where the user is, in their own words.
     pub location: Option<String>,
-    /// The address of its page.
+    /// The address of the user's web page.
     pub website: Option<String>,
-    /// Since when it has been a user.
+    /// When the account was created.
     pub created_at: Option<Time>,
     /// The phone number in E.164.
     pub phone: Option<String>,
     /// The date of birth.
     pub birth_date: Option<Date>,
-    /// Which other users see it.
+    /// Which other users see the profile.
     pub visibility: Option<Visibility>,
-    /// The version of the user's account; give it back as `expected_version` to be told of a lost update.
+    /// The version of the user's account; pass it as `expected_version` to detect lost updates.
     pub version: Option<i64>,
 }
 
@@ -52,9 +52,9 @@ pub struct Profile {
 pub enum ProfileDetail {
     /// Names and picture.
     Card,
-    /// What is for others: all but the phone number, the date of birth, the visibility and the version.
+    /// What others see: all but the phone number, the date of birth, the visibility and the version.
     Public,
-    /// Everything, to oneself and to who may see any profile.
+    /// Everything: for the user, and for callers who may see any profile.
     Whole,
 }
 

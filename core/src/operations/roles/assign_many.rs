@@ -26,11 +26,11 @@ const MOST: usize = 1_000;
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct AssignRoles {
-    /// Who is to hold which role; at most 1,000.
+    /// The roles to assign; at most 1,000.
     pub assignments: Vec<NewRoleAssignment>,
 }
 
-/// A role that a user is to hold.
+/// A role to assign to a user.
 #[derive(Clone, Debug, PartialEq, Eq, Input, Describe)]
 #[non_exhaustive]
 pub struct NewRoleAssignment {

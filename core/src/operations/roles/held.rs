@@ -25,11 +25,11 @@ use crate::{
     },
 };
 
-/// A role that a user holds, in a scope, for a time: given to the user itself, or to a group of its.
+/// A role that a user holds, in a scope and for a time, directly or through a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct HeldRole {
-    /// Who holds it.
+    /// The user who holds it.
     pub user_id: UserId,
     /// The role's name in the policy.
     pub role: String,
@@ -43,9 +43,9 @@ pub struct HeldRole {
     pub assigned_by: String,
     /// When it was assigned.
     pub assigned_at: Time,
-    /// Why it was assigned; of a role of a group told to who may read the group (`group:read`).
+    /// Why it was assigned; for a role of a group only shown to callers who may read the group (`group:read`).
     pub reason: Option<String>,
-    /// The group by which the user holds it; null: the user holds it itself.
+    /// The group through which the user holds it; null: the user holds it directly.
     pub via: Option<GroupBrief>,
     /// The version of the row by which it is held.
     pub version: i64,
@@ -61,7 +61,7 @@ pub struct GroupBrief {
     pub name: Option<String>,
 }
 
-/// Lists the roles that the caller holds, those of its groups among them.
+/// Lists the roles that the caller holds, directly and through groups.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct MyRoles {}

@@ -71,9 +71,9 @@ pub struct RoleView {
     pub description: Option<String>,
     /// Whether every new account gets it.
     pub is_default: bool,
-    /// Whether it allows something to those alone who have proved a second factor, as it says itself or by a role that it inherits.
+    /// Whether it allows something only to users who have proved a second factor, by its own setting or through a role that it inherits.
     pub needs_second_factor: bool,
-    /// Whether it grants `admin:all`, itself or by a role that it inherits.
+    /// Whether it grants `admin:all`, itself or through a role that it inherits.
     pub is_administrator: bool,
     /// The roles that it inherits directly.
     pub inherits: Vec<String>,
@@ -87,7 +87,7 @@ pub struct RoleView {
     pub version: i64,
 }
 
-/// A role, and the permissions that it results in.
+/// A role, and the permissions that result from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct RoleDetails {
@@ -97,15 +97,15 @@ pub struct RoleDetails {
     pub description: Option<String>,
     /// Whether every new account gets it.
     pub is_default: bool,
-    /// Whether it allows something to those alone who have proved a second factor, as it says itself or by a role that it inherits.
+    /// Whether it allows something only to users who have proved a second factor, by its own setting or through a role that it inherits.
     pub needs_second_factor: bool,
-    /// Whether it grants `admin:all`, itself or by a role that it inherits.
+    /// Whether it grants `admin:all`, itself or through a role that it inherits.
     pub is_administrator: bool,
     /// The roles that it inherits directly.
     pub inherits: Vec<String>,
     /// Its own grants.
     pub grants: Vec<RoleGrant>,
-    /// Every permission that it allows unconditionally, itself or by a role that it inherits.
+    /// Every permission that it allows unconditionally, itself or through a role that it inherits.
     pub permissions: Vec<String>,
     /// Those that it allows under conditions, or for some fields only.
     pub conditional_permissions: Vec<String>,
@@ -121,7 +121,7 @@ pub struct RoleDetails {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct DeletedRole {
-    /// How many users held it, themselves or by their groups.
+    /// How many users held it, directly or through groups.
     pub users: i64,
     /// How many groups held it.
     pub groups: i64,
@@ -168,7 +168,7 @@ pub struct CreateRole {
     pub description: Option<String>,
     /// Whether every new account gets it; no if not given.
     pub is_default: Option<bool>,
-    /// Whether it allows something to those alone who have proved a second factor; no if not given.
+    /// Whether it allows something only to users who have proved a second factor; no if not given.
     pub needs_second_factor: Option<bool>,
     /// The roles that it inherits.
     pub inherits: Vec<String>,
@@ -191,8 +191,8 @@ pub struct UpdateRole {
     pub description: Patch<String>,
     /// Whether every new account gets it.
     pub is_default: Change<bool>,
-    /// Whether it allows something to those alone who have proved a second factor. A role that inherits one that needs it needs it,
-    /// too, whatever is said here.
+    /// Whether it allows something only to users who have proved a second factor. A role that inherits one with this requirement has it,
+    /// too, whatever this says.
     pub needs_second_factor: Change<bool>,
     /// The roles that it inherits.
     pub inherits: Change<Vec<String>>,

@@ -82,10 +82,10 @@ pub struct UnassignRole {
     pub scope: Option<String>,
 }
 
-/// Lists the roles that were given to users themselves: to one user, of one role, or all.
+/// Lists the roles that were assigned to users directly: those of one user, of one role, or all.
 ///
-/// Permission `role:read`. What users hold by their groups `users.overview` shows, `groups.roles` what was given to a group;
-/// `users.list` with a `role` finds who holds it either way.
+/// Permission `role:read`. For roles that users hold through groups use `users.overview`, for those of a group `groups.roles`;
+/// `users.list` with a `role` finds the users who hold it either way.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ListAssignments {

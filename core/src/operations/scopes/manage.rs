@@ -33,8 +33,7 @@ use crate::{
 /// The longest name, in characters.
 const MAX_NAME: usize = 100;
 
-/// Creates the row of a scope whose kind lies within another, or another within it: what a role allows or denies in a country reaches what
-/// lies in its regions.
+/// Creates the row of a scope of a nested kind, which says what it lies within: roles held in a country then apply in its regions.
 ///
 /// Permission `scope:create`; with a parent also `role:assign`, and for now `admin:all`, as it changes who may do what. Errors:
 /// `DUPLICATE_RESOURCE` if the scope has a row, `CONFLICT` if 20,000 scopes lie within others.
@@ -93,8 +92,8 @@ pub struct UpdateScope {
     pub name: Change<String>,
 }
 
-/// Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope say
-/// nothing of it, and those held in the new one do.
+/// Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope no
+/// longer apply to it, and those held in the new one do.
 ///
 /// Permission `scope:update`, before and after, and `role:assign`, for now also `admin:all`, as it changes who may do what. Errors: `CONFLICT` if
 /// `expected_version` is stale, or if 20,000 scopes lie within others.
@@ -111,14 +110,14 @@ pub struct MoveScope {
 
 /// Deletes the row of a scope: roles held in it end, unless it is a region, which is still there.
 ///
-/// Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for the
-/// former `role:assign`. Errors: `CONFLICT` if `expected_version` is stale, and if other scopes lie within it, with their count.
+/// Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for
+/// the former `role:assign`. Errors: `CONFLICT` if `expected_version` is stale, and if other scopes lie within it.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct DeleteScope {
     /// The scope.
     pub scope: String,
-    /// The version that the decision was made on; if it is not the current one, the error is `CONFLICT`.
+    /// The version that the decision is based on; if it is not the current one, the error is `CONFLICT`.
     pub expected_version: Option<i64>,
 }
 

@@ -39,22 +39,22 @@ pub(crate) const MOST_SECONDS: i64 = 3600;
 /// By this permission one does.
 const PERMISSION: &str = "user:impersonate";
 
-/// Lets the caller act as another user for at most an hour, to see what that sees.
+/// Lets the caller act as another user for at most an hour, to see what that user sees.
 ///
-/// The answer has an access token of the user and no refresh token. With it one may do what both the caller and the user may. It is
-/// refused for whatever the user does with its own account: passwords, factors, sessions, addresses, keys, identities. It ends with the
-/// caller's session, when either account is not active any more or the caller may not do this any more, and with all sessions of the
-/// user, who sees it among its own and is told by mail. The audit log names both, and the reason.
+/// The result has an access token of the user and no refresh token. With it, the caller may do what both the caller and the user may,
+/// except operations on the user's own account: passwords, factors, sessions, addresses, keys, identities. It ends with the caller's
+/// session, when either account is no longer active, when the caller loses the permission, and when all sessions of the user are ended.
+/// The user sees it among their sessions and is notified by mail. The audit log names both users, and the reason.
 /// Permission `user:impersonate`; for a user with more than the default roles `admin:all`. It needs a sign-in or `sessions.step_up`
 /// within the last five minutes.
 /// Errors: `CONFLICT` for a user who is not active, `VALIDATION_ERROR` for oneself, `UNAUTHORIZED` for a caller without a session,
-/// `FORBIDDEN` for an API key and for whoever acts as another user already.
+/// `FORBIDDEN` for an API key and for a caller who already acts as another user.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct Impersonate {
     /// The user's id.
     pub user_id: UserId,
-    /// Why, for the audit log: 1 to 500 characters. The user is not told.
+    /// Why, for the audit log: 1 to 500 characters. The user does not see it.
     pub reason: String,
 }
 
@@ -64,9 +64,9 @@ pub struct Impersonate {
 pub struct Impersonation {
     /// The bearer token (JWT) for requests as the user. Its claim `act` names who acts (RFC 8693, 4.1).
     pub access_token: Secret,
-    /// When it ends at the latest. There is none in its place: ask again.
+    /// When it expires. It cannot be refreshed: call `impersonate` again.
     pub expires_at: Time,
-    /// The session, which `sessions.logout` and `sessions.revoke` end before.
+    /// The session, which `sessions.logout` and `sessions.revoke` can end before.
     pub session_id: SessionId,
     /// The user.
     pub user: UserView,

@@ -15,10 +15,10 @@ use crate::{
     operations::{Access, Operation, plan::Plan, services::Services},
 };
 
-/// Says whether an access token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+/// Says whether an access token would be accepted now, and whose it is; if not, why (RFC 7662).
 ///
-/// For gateways, and for services that have no store. Whoever has a token may ask about it. A refresh token is none, so that
-/// nobody learns whether one was used without using it.
+/// For gateways, and for services that have no store. Anybody who has a token may inspect it. Refresh tokens are not accepted, so that
+/// nobody can find out whether one was used without using it.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct InspectToken {
@@ -26,7 +26,7 @@ pub struct InspectToken {
     pub token: Secret,
 }
 
-/// What an access token is good for.
+/// The state of an access token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct TokenInspection {
@@ -36,7 +36,7 @@ pub struct TokenInspection {
     pub user_id: Option<UserId>,
     /// The session that it belongs to.
     pub session_id: Option<SessionId>,
-    /// Who acts as the user by it, where that is somebody else (`sessions.impersonate`).
+    /// The user who acts as this user with it (`sessions.impersonate`).
     pub impersonated_by: Option<UserId>,
     /// When it expires.
     pub expires_at: Option<Time>,
@@ -50,7 +50,7 @@ pub struct TokenInspection {
 pub enum TokenProblem {
     /// It was not issued here, not for this audience, or is not an access token.
     Invalid,
-    /// Its time is over.
+    /// It has expired.
     Expired,
     /// Its session has ended, or its user may not sign in.
     SessionEnded,

@@ -30,10 +30,10 @@ use crate::{
 
 /// Signs in with an e-mail address or username and the password.
 ///
-/// The answer has the tokens, or names the step that the sign-in owes.
-/// Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
-/// an account that may not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many that failed
-/// from the address or by the name, whether or not there is such an account, and when too many wait.
+/// The result has the tokens, or names the step that the sign-in still needs.
+/// Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and an account that may
+/// not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many failed sign-ins from the address or with the
+/// name, whether or not there is such an account, and when too many sign-ins are waiting.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct Login {
@@ -45,8 +45,8 @@ pub struct Login {
     pub device_name: Option<String>,
     /// `web`, `ios`, …
     pub platform: Option<String>,
-    /// The `device_token` of an earlier sign-in on this device, if there was one. It lets nobody in; it says that strangers who
-    /// guess at the account do not use up this device's tries. One that is not good (any more) is as good as none.
+    /// The `device_token` of an earlier sign-in on this device, if there was one. It does not sign in by itself; it keeps strangers who
+    /// guess at the account from using up this device's attempts. An invalid one is ignored.
     pub device_token: Option<Secret>,
 }
 

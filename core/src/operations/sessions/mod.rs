@@ -165,7 +165,7 @@ fn end_at(plan: &mut Plan<'_>, session: Session, at: Time, why: SessionEnd) {
     plan.follow(Some(&session), ended);
 }
 
-/// The tokens of a session that was begun or goes on.
+/// The tokens of a session that was begun or refreshed.
 #[derive(Clone, Debug, Serialize, Describe)]
 #[non_exhaustive]
 pub struct Tokens {

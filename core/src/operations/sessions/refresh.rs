@@ -21,8 +21,8 @@ use crate::{
 
 /// Exchanges a refresh token for the next pair of tokens.
 ///
-/// A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, for a
-/// lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
+/// A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, in case a response was lost
+/// or a second tab used it. Used later, it ends the session, as it may have been stolen.
 /// Errors: `UNAUTHORIZED`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]

@@ -33,7 +33,7 @@ pub struct Logout {}
 
 /// Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
 ///
-/// The user of a session that somebody else ends is told by mail.
+/// If somebody else ends a session, its user is notified by mail.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RevokeSession {
@@ -49,25 +49,25 @@ pub struct RevokeOtherSessions {}
 /// Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
 /// administrator's with `admin:all`.
 ///
-/// The user is told by mail, with the API keys that go on working.
+/// The user is notified by mail, with the API keys that stay valid.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RevokeAllSessions {
     /// The user's id; the caller if not given.
     pub user_id: Option<UserId>,
-    /// Whether its API keys end, too; those of another user with `api_key:revoke`. Default: false.
+    /// Whether the user's API keys end, too; for another user that needs `api_key:revoke`. Default: false.
     pub revoke_keys: Option<bool>,
 }
 
-/// Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
+/// Ends all sessions of all users at once, and all sign-ins in progress: for use after a break-in.
 ///
-/// Everybody has to sign in anew. Passwords stay, as do links that were mailed, and API keys unless `revoke_keys` ends them: have
-/// passwords changed that may be known. Other instances refuse what has ended within a second.
-/// Only the application itself may, with `system`.
+/// Everybody has to sign in again. Passwords and links that were mailed stay valid, as do API keys unless `revoke_keys` ends them: have
+/// passwords changed that may have become known. Other instances refuse what has ended within a second.
+/// Only the application itself may call it, with `system`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RevokeEveryone {
-    /// Whether all API keys that were made before end, too. Default: false.
+    /// Whether all existing API keys end, too. Default: false.
     pub revoke_keys: Option<bool>,
 }
 

@@ -32,44 +32,44 @@ use crate::{
 
 const FAILED: &str = "sessions.step_up_failed";
 
-/// Proves again who the caller is, for operations that ask for a proof of the last five minutes.
+/// Authenticates the caller again, for operations that need an authentication within the last five minutes.
 ///
-/// The caller goes on in a new session, by the tokens of the answer; those of the present one end at once. An account that has
-/// a second factor is asked for it, too.
-/// Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
-/// after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
+/// The caller continues in a new session with the returned tokens; the present session ends at once. If the account has a second factor,
+/// it is needed, too.
+/// Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, used or missing, `UNAUTHORIZED` for a caller without a
+/// session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct StepUp {
     /// The password.
     pub password: Secret,
-    /// Where the account has a second factor: the six digits of the authenticator app, or a recovery code.
+    /// If the account has a second factor: the six digits of the authenticator app, or a recovery code.
     pub code: Option<Secret>,
 }
 
-/// Begins to prove again by a passkey who the caller is.
+/// Begins to authenticate the caller again by a passkey.
 ///
-/// Have a browser use one by the `options`, then give its answer to `sessions.step_up_passkey` within ten minutes.
-/// Errors: `CONFLICT` for an account that has no passkey, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
+/// Have a browser use one with the `options`, then pass its response to `sessions.step_up_passkey` within ten minutes.
+/// Errors: `CONFLICT` for an account that has no passkey, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` if the
 /// configuration has no `passkey_domain`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct StartStepUpByPasskey {}
 
-/// Proves again by a passkey who the caller is, for operations that ask for a proof of the last five minutes.
+/// Authenticates the caller again by a passkey, for operations that need an authentication within the last five minutes.
 ///
-/// The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-/// Errors: `VALIDATION_ERROR` for an answer that is not accepted, for a wrong password, and without a password where the passkey does
-/// not verify who is there; `UNAUTHORIZED` for a challenge that is not good any more and for a caller without a session;
-/// `RATE_LIMIT_EXCEEDED` after too many wrong answers or passwords.
+/// The caller continues in a new session with the returned tokens; the present session ends at once.
+/// Errors: `VALIDATION_ERROR` for a response that is not accepted, for a wrong password, and for a missing one if the passkey does not
+/// verify its user; `UNAUTHORIZED` for an expired or used challenge and for a caller without a session; `RATE_LIMIT_EXCEEDED` after too
+/// many wrong responses or passwords.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct StepUpByPasskey {
     /// The challenge of `sessions.step_up_passkey_start`.
     pub challenge: Secret,
-    /// What the browser answered: an `AuthenticationResponseJSON`, as text.
+    /// The browser's response: an `AuthenticationResponseJSON`, as text.
     pub response: Secret,
-    /// The password, for a passkey that does not verify who is there: a security key without a PIN.
+    /// The password, for a passkey that does not verify its user: a security key without a PIN.
     pub password: Option<Secret>,
 }
 

@@ -30,16 +30,16 @@ const SECONDS: i64 = 300;
 /// So many roles are in a token at most: it is sent with each request.
 const MAX_ROLES: usize = 50;
 
-/// Makes a token by which the caller reaches the tables and services of a Supabase project, as one of the users of its own.
+/// Makes a token with which the caller can access the tables and services of a Supabase project, like one of the project's own users.
 ///
-/// It is what Supabase Auth would issue, for five minutes: `sub` is whom the account stands for at that issuer, or else its id here;
-/// `email` is its address if that was proved. What policies may rely on is in `app_metadata`: `roles` that are held everywhere now,
-/// `scoped_roles` with where, and `region_id`. `user_metadata` has `username`, `full_name`, `region_id`, and `role` where there is one alone.
-/// Nothing ends it before its time, neither a logout nor a role that is taken. It is refused here, in place of an access token and of a
-/// token of another issuer.
-/// Errors: `UNAVAILABLE` where the setting `supabase_issuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
-/// API key and for whoever acts as another user, `CONFLICT` for an account with more than 50 roles, and for one that somebody made who is no
-/// administrator, until whom it stands for has signed in by a token of the project.
+/// It is what Supabase Auth would issue, for five minutes: `sub` is the subject that the account stands for at that issuer, or else its
+/// id here; `email` is its address if that is verified. What policies may rely on is in `app_metadata`: `roles` that are held everywhere
+/// now, `scoped_roles` with their scopes, and `region_id`. `user_metadata` has `username`, `full_name`, `region_id`, and `role` if there
+/// is exactly one. It cannot be revoked: neither a logout nor the removal of a role ends it before it expires. This library does not
+/// accept it, neither as an access token nor as a token of another issuer.
+/// Errors: `UNAVAILABLE` if the setting `supabase_issuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
+/// API key and for a caller who acts as another user, `CONFLICT` for an account with more than 50 roles, and for one that was created by
+/// somebody who is not an administrator, until its subject has signed in with a token of the project.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct MakeSupabaseToken {}
@@ -50,7 +50,7 @@ pub struct MakeSupabaseToken {}
 pub struct SupabaseToken {
     /// The bearer token (JWT) for requests to the project, beside its `apikey`.
     pub access_token: Secret,
-    /// When it expires. There is none in its place: ask again.
+    /// When it expires. It cannot be refreshed: call this again.
     pub expires_at: Time,
 }
 

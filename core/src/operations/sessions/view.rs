@@ -39,15 +39,15 @@ pub struct SessionView {
     pub ip: Option<String>,
     /// The user agent of the login, likewise.
     pub user_agent: Option<String>,
-    /// When the login was made.
+    /// When the session began.
     pub created_at: Time,
-    /// When the user last proved who it is; 1970 where it is not known, and where somebody else acts as the user.
+    /// When the user last authenticated; 1970 if that is not known, or if somebody else acts as the user.
     pub authenticated_at: Time,
     /// When it was last used, to the minute.
     pub last_seen_at: Time,
-    /// When it ends at the latest.
+    /// When it expires.
     pub expires_at: Time,
-    /// Who acts as the user by it, where that is somebody else (`sessions.impersonate`).
+    /// The user who acts as this user with it (`sessions.impersonate`).
     pub impersonated_by: Option<UserId>,
     /// Whether it is the caller's current session.
     pub is_current: bool,

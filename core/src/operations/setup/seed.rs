@@ -31,8 +31,8 @@ use crate::operations::{
 
 /// Creates the given regions, users and drones that do not exist yet, in one commit.
 ///
-/// The seed fixes their ids, so that it may be applied at every start. Only the application itself may, with `system`.
-/// Passwords are given by e-mail address, apart from the users, so that a seed file contains none.
+/// The seed fixes their ids, so that it may be applied at every start. Only the application itself may call it, with `system`. Passwords
+/// are given by e-mail address, apart from the users, so that a seed file contains none.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct Seed {
@@ -79,12 +79,12 @@ pub struct SeedUser {
     pub region: Option<String>,
     /// Names of its roles, in addition to the default roles, which every account gets.
     pub roles: Vec<String>,
-    /// Whom it stands for at another issuer.
+    /// The identity at another issuer that the user stands for.
     pub identity: Option<ExternalIdentity>,
 }
 
 impl SeedUser {
-    /// Starts a `SeedUser` without an e-mail address, for who signs in at another issuer; the rest has setters.
+    /// Starts a `SeedUser` without an e-mail address, for a user who signs in at another issuer; the rest has setters.
     pub fn external(id: impl Into<UserId>, issuer: impl Into<String>, subject: impl Into<String>) -> Self {
         Self { email: None, ..Self::new(id, "") }.identity(ExternalIdentity::new(issuer, subject))
     }

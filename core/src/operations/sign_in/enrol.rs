@@ -13,11 +13,11 @@ use crate::{
     },
 };
 
-/// Begins to add the authenticator app that a sign-in owes.
+/// Begins to add the authenticator app that a sign-in needs.
 ///
-/// Show the QR code, or the key, then give a code of the app to `sign_in.enrol`. Asked again with the same challenge it answers
-/// the same.
-/// Errors: `UNAUTHORIZED` for a challenge that is not good any more.
+/// Show the QR code, or the key, then pass a code of the app to `sign_in.enrol`. Called again with the same challenge it returns the
+/// same.
+/// Errors: `UNAUTHORIZED` for an expired or used challenge.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct StartEnrol {
@@ -25,12 +25,12 @@ pub struct StartEnrol {
     pub challenge: Secret,
 }
 
-/// Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with the sign-in.
+/// Adds the authenticator app that a sign-in needs, with a code that it shows, and continues the sign-in.
 ///
-/// With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and code
-/// answer the same again for as long as a used refresh token does, but for the recovery codes: make new ones.
-/// Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where
-/// the configuration has no second factors any more.
+/// An account's first second factor comes with ten recovery codes. All other sessions of the user end. The same challenge and code return
+/// the same result again for as long as a used refresh token does, except the recovery codes: generate new ones.
+/// Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for an expired or used challenge, `UNAVAILABLE` if the configuration no
+/// longer has second factors.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct Enrol {
@@ -42,11 +42,11 @@ pub struct Enrol {
     pub name: Option<String>,
 }
 
-/// Begins to add a passkey as the second factor that a sign-in owes.
+/// Begins to add a passkey as the second factor that a sign-in needs.
 ///
-/// Have a browser make one by the `options`, then give its answer to `sign_in.enrol_passkey`. Asked again with the same challenge
-/// it answers the same.
-/// Errors: `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where the configuration has no `passkey_domain`.
+/// Have a browser create one with the `options`, then pass its response to `sign_in.enrol_passkey`. Called again with the same challenge
+/// it returns the same.
+/// Errors: `UNAUTHORIZED` for an expired or used challenge, `UNAVAILABLE` where the configuration has no `passkey_domain`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct StartEnrolPasskey {
@@ -54,18 +54,18 @@ pub struct StartEnrolPasskey {
     pub challenge: Secret,
 }
 
-/// Adds a passkey as the second factor that a sign-in owes, by what its authenticator answered, and goes on with the sign-in.
+/// Adds a passkey as the second factor that a sign-in needs, with the authenticator's response, and continues the sign-in.
 ///
-/// With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and answer
-/// are answered the same again for as long as a used refresh token is, but for the recovery codes: make new ones.
-/// Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more,
-/// `DUPLICATE_RESOURCE` for a passkey that is known.
+/// An account's first second factor comes with ten recovery codes. All other sessions of the user end. The same challenge and response
+/// return the same result again for as long as a used refresh token does, except the recovery codes: generate new ones.
+/// Errors: `VALIDATION_ERROR` for a response that is not accepted, `UNAUTHORIZED` for an expired or used challenge, `DUPLICATE_RESOURCE`
+/// for a passkey that is known.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct EnrolPasskey {
     /// The challenge of the sign-in.
     pub challenge: Secret,
-    /// What the browser answered: a `RegistrationResponseJSON`, as text.
+    /// The browser's response: a `RegistrationResponseJSON`, as text.
     pub response: Secret,
     /// The user's name for it, at most 100 characters: "Laptop".
     pub name: Option<String>,

@@ -31,19 +31,19 @@ use crate::{
     },
 };
 
-/// Signs in by a token of another issuer, for whose subject an account stands or is made: an ID token of OpenID Connect, or an access token of
-/// Supabase.
+/// Signs in with a token of another issuer, to the account that stands for its subject: an ID token of OpenID Connect, or an access token
+/// of Supabase.
 ///
-/// The issuer is one of the setting `trusted_issuers`. Each token signs in once; one that began a session is answered the same again for
-/// as long as a used refresh token is, in case the answer was lost. It counts as a password does: an account that has a second factor owes it
-/// still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address. Where there
-/// is none, one is made if the issuer's setting `register` says so.
-/// What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
-/// (`auth_time`, or `amr` of Supabase).
-/// Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
-/// log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. Also where an
-/// account would be made, after ten of them from the address within an hour. `UNAVAILABLE` while
-/// the issuer's keys cannot be fetched (reason `issuer_unavailable`).
+/// The issuer is one of the setting `trusted_issuers`. Each token can be used once; one that began a session returns the same result
+/// again for as long as a used refresh token does, in case the response was lost. It counts like a password: an account with a second
+/// factor still needs that. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never
+/// by an address. If there is no account, one is created if the issuer's setting `register` says so. Operations that need an
+/// authentication within the last five minutes accept the sign-in at the issuer only if the token has its time (`auth_time`, or `amr` of
+/// Supabase).
+/// Errors: `UNAUTHORIZED`, with the same text whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
+/// log has the actual reason. `RATE_LIMIT_EXCEEDED` instead after too many failures from the address; a valid token is still accepted.
+/// Also if an account would be created, after ten of them from the address within an hour. `UNAVAILABLE` while the issuer's keys cannot
+/// be fetched (reason `issuer_unavailable`).
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct SignInByToken {
@@ -53,7 +53,7 @@ pub struct SignInByToken {
     pub device_name: Option<String>,
     /// `web`, `ios`, …, at most 50 characters.
     pub platform: Option<String>,
-    /// The `device_token` of an earlier sign-in on this device, if there was one: the user is told of devices that are not known.
+    /// The `device_token` of an earlier sign-in on this device, if there was one: the user is notified of sign-ins on unknown devices.
     pub device_token: Option<Secret>,
 }
 

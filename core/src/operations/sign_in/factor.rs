@@ -13,12 +13,12 @@ use crate::{
     operations::{Access, Operation, factors, plan::Plan, services::Services},
 };
 
-/// Proves the second factor, and goes on with the sign-in that owes it.
+/// Proves the second factor, and continues the sign-in that needs it.
 ///
-/// A code counts once. The same challenge and code answer the same again for as long as a used refresh token does, in case the
-/// answer was lost.
-/// Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for a challenge that is not good any more
-/// (`invalid_token`): after ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes.
+/// A code can be used once. The same challenge and code return the same result again for as long as a used refresh token does, in case
+/// the response was lost.
+/// Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for an expired or used challenge (`invalid_token`): after
+/// ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ProveFactor {

@@ -33,45 +33,46 @@ use crate::{
     },
 };
 
-/// Begins to sign in by mail: mails a code to the account's address, if there is such an account.
+/// Begins a sign-in by mail: mails a code to the account's address, if there is such an account.
 ///
-/// Give the code to `sign_in.mail` within ten minutes, together with the challenge. The answer is the same, and takes as long,
-/// whether or not there is an account; one that has a second factor, or has to have one, is mailed how it signs in instead.
-/// Errors: `RATE_LIMIT_EXCEEDED` for a name for which somebody asked from the same network within the last minute, or five times within
-/// an hour (of all networks together four and twenty times), and for an address of ten requests within an hour; `UNAVAILABLE` where `mail_sign_in` is not set or nothing is mailed.
+/// Pass the code to `sign_in.mail` within ten minutes, together with the challenge. The result and its timing are the same whether or not
+/// there is an account. The owner of an account that has or is required to have a second factor is mailed how to sign in instead.
+/// Errors: `RATE_LIMIT_EXCEEDED` for a name that was requested from the same network within the last minute, or five times within an hour
+/// (from all networks together four and twenty times), and for an address with ten requests within an hour; `UNAVAILABLE` if
+/// `mail_sign_in` is not set or there is no notifier.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct StartSignInByMail {
     /// The e-mail address or username, whatever the case.
     pub identifier: String,
-    /// The `device_token` of an earlier sign-in on this device, if there was one: what others ask for does not count for it.
+    /// The `device_token` of an earlier sign-in on this device, if there was one: then requests of others do not count for it.
     pub device_token: Option<Secret>,
 }
 
-/// What somebody has who asked to sign in by mail.
+/// The challenge of a sign-in by mail.
 #[derive(Clone, Debug, Serialize, Describe)]
 #[non_exhaustive]
 pub struct MailChallenge {
-    /// What is given back together with the code; to be kept on the device that asked, and nowhere else.
+    /// To be passed back together with the code; to be kept only on the device that requested it.
     pub challenge: Secret,
-    /// Until when the two are good.
+    /// When both expire.
     pub expires_at: Time,
 }
 
-/// Signs in by a code that was mailed.
+/// Signs in with a code that was mailed.
 ///
-/// It proves the address. Where nobody had proved that before, the account may be one that somebody else registered: its
-/// password, its second factors and its links to other issuers are void, which its user is told, and other sessions end. The same challenge and code answer
-/// the same again for as long as a used refresh token does, in case the answer was lost.
-/// Errors: `UNAUTHORIZED` for a wrong code, with one text for whatever is wrong with it or with the account (reason
-/// `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`): after ten minutes, and after five wrong
-/// codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes by the name, or failed sign-ins from the address.
+/// It verifies the address. If the address was not verified before, the account may have been registered by somebody else: then its
+/// password, its second factors and its links to other issuers become void, of which the user is notified, and other sessions end. The
+/// same challenge and code return the same result again for as long as a used refresh token does, in case the response was lost.
+/// Errors: `UNAUTHORIZED` for a wrong code, with the same text whatever is wrong with it or with the account (reason
+/// `invalid_credentials`), and for an expired or used challenge (`invalid_token`): after ten minutes, and after five wrong codes.
+/// `RATE_LIMIT_EXCEEDED` after too many wrong codes for the name, or failed sign-ins from the address.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct SignInByMail {
     /// The challenge of `sign_in.mail_start`.
     pub challenge: Secret,
-    /// The eight digits, or the token behind the `#` of the link.
+    /// The eight digits, or the token after the `#` of the link.
     pub code: Secret,
     /// The user's name for the device.
     pub device_name: Option<String>,

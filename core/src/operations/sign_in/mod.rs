@@ -60,24 +60,24 @@ const MOST_WRONG: i64 = 5;
 /// An account has so many challenges at most: who begins another voids the oldest.
 const MOST_CHALLENGES: usize = 100;
 
-/// The answer to a step of a sign-in: the tokens, or what is owed next.
+/// The result of a step of a sign-in: the tokens, or the next step.
 #[derive(Clone, Debug, Serialize, Describe)]
 #[non_exhaustive]
 pub struct SignInResult {
-    /// What is owed next; `done`: the user is signed in.
+    /// The next step; `done`: the user is signed in.
     pub step: SignInStep,
     /// The tokens, once the user is signed in.
     pub tokens: Option<Tokens>,
-    /// What the operation of the next step takes; good once.
+    /// The input for the operation of the next step; valid once.
     pub challenge: Option<Secret>,
-    /// Until when the challenge is good.
+    /// When the challenge expires.
     pub challenge_expires_at: Option<Time>,
-    /// Once the user is signed in: what the next sign-in on this device gives, to keep where the device keeps it (a
-    /// cookie of its own, the keychain), also after a logout. Good for 180 days.
+    /// Once the user is signed in: the `device_token` for the next sign-in on this device. Keep it on the device (in a cookie of its own,
+    /// in the keychain), also after a logout. Valid for 180 days.
     pub device_token: Option<Secret>,
-    /// For the step `factor`: by what the account's user can prove it.
+    /// For the step `factor`: the kinds of factors that the account has.
     pub offers: Vec<Proof>,
-    /// After the step `enrol`: codes that stand in for the second factor, each once, to be kept where it is not. They are not
+    /// After the step `enrol`: recovery codes that replace the second factor, each valid once, to be kept apart from it. They are not
     /// shown again.
     pub recovery_codes: Vec<Secret>,
 }
@@ -86,7 +86,7 @@ impl SignInResult {
     /// The tokens.
     ///
     /// # Errors
-    /// [`Reason::StepNeeded`] if a step is owed.
+    /// [`Reason::StepNeeded`] if another step is needed.
     pub fn done(self) -> Result<Tokens> {
         self.tokens.ok_or_else(step_needed)
     }
@@ -304,7 +304,7 @@ pub(super) trait Challenges {
     /// Plans that the oldest challenges of a user go, where there are too many now.
     async fn make_room(&mut self, user: UserId) -> Result<()>;
 
-    /// Takes the step of a challenge, by which so much is proved now, and goes on with the sign-in.
+    /// Takes the step of a challenge, by which so much is proved now, and continues the sign-in.
     async fn take(&mut self, opened: Opened, by: Proofs) -> Result<SignInResult>;
 
     /// The answer of a step that was taken a moment ago, for who did not get it: for as long as its session lasts.

@@ -28,39 +28,39 @@ use crate::{
 /// What challenges are bound to that are asked for by nobody in particular.
 const BOUND: [&[u8]; 1] = [b"sign_in"];
 
-/// Begins to sign in with a passkey, or to prove the second factor by one.
+/// Begins to sign in with a passkey, or to prove the second factor with one.
 ///
-/// Have a browser use one by the `options`, then give its answer to `sign_in.passkey` within ten minutes. Without a challenge any
-/// passkey of the application will do: it says whose it is, and verifies who is there. Nothing is stored by that, so that a page may ask
-/// for it whenever it is opened, also for the browser's suggestions in a field (`mediation: "conditional"`).
-/// Errors: `UNAUTHORIZED` for a challenge that is not good any more, `CONFLICT` for an account that has no passkey, `UNAVAILABLE` where
-/// the configuration has no `passkey_domain`.
+/// Have a browser use one with the `options`, then pass its response to `sign_in.passkey` within ten minutes. Without a challenge any
+/// passkey of the application is accepted: it identifies its user, and verifies them. Nothing is stored by that, so a page may call it
+/// whenever it is opened, also for the browser's suggestions in a field (`mediation: "conditional"`).
+/// Errors: `UNAUTHORIZED` for an expired or used challenge, `CONFLICT` for an account that has no passkey, `UNAVAILABLE` if the
+/// configuration has no `passkey_domain`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct StartSignInByPasskey {
-    /// The challenge of a sign-in that owes the step `factor`, to prove that by a passkey of the account.
+    /// The challenge of a sign-in that needs the step `factor`, to prove it with a passkey of the account.
     pub challenge: Option<Secret>,
 }
 
-/// Signs in with a passkey, or proves the second factor by one and goes on with the sign-in that owes it.
+/// Signs in with a passkey, or proves the second factor with one and continues the sign-in that needs it.
 ///
-/// A passkey that signs in by itself is two factors: it is had, and it verifies who is there; no other is asked for. The same
-/// challenge and answer are answered the same again for as long as a used refresh token is, in case the answer was lost.
-/// Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the answer, the passkey or the account (reason
-/// `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`); the audit log has the actual reason.
-/// `RATE_LIMIT_EXCEEDED` in the place of `UNAUTHORIZED` after too many wrong answers from the address; a right one is let in.
+/// A passkey that signs in by itself counts as two factors, because the authenticator verifies its user; no other factor is needed. The
+/// same challenge and response return the same result again for as long as a used refresh token does, in case the response was lost.
+/// Errors: `UNAUTHORIZED`, with the same text whatever is wrong with the response, the passkey or the account (reason
+/// `invalid_credentials`), and for an expired or used challenge (`invalid_token`); the audit log has the actual reason.
+/// `RATE_LIMIT_EXCEEDED` instead of `UNAUTHORIZED` after too many wrong responses from the address; a valid one is still accepted.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct SignInByPasskey {
     /// The challenge of `sign_in.passkey_start`.
     pub challenge: Secret,
-    /// What the browser answered: an `AuthenticationResponseJSON`, as text.
+    /// The browser's response: an `AuthenticationResponseJSON`, as text.
     pub response: Secret,
-    /// The user's name for the device; not for a second factor, whose first step has said it.
+    /// The user's name for the device; not for a second factor, for which the first step has given it.
     pub device_name: Option<String>,
     /// `web`, `ios`, …; as the name of the device.
     pub platform: Option<String>,
-    /// The `device_token` of an earlier sign-in on this device, if there was one: the user is told of devices that are not known.
+    /// The `device_token` of an earlier sign-in on this device, if there was one: the user is notified of sign-ins on unknown devices.
     pub device_token: Option<Secret>,
 }
 

@@ -17,12 +17,11 @@ use crate::{
     },
 };
 
-/// Chooses a new password and goes on with the sign-in that owes one.
+/// Chooses a new password and continues the sign-in that needs one.
 ///
-/// A sign-in owes one where the present password was set by somebody else, or has expired. All other sessions of the user end.
-/// The same challenge and password answer the same again for as long as a used refresh token does, in case the answer was
-/// lost. Errors: `UNAUTHORIZED` for a challenge that is not good any more, `VALIDATION_ERROR` for a password that breaks the
-/// rule or is the present one.
+/// That is so if the present password was set by somebody else, or has expired. All other sessions of the user end. The same challenge
+/// and password return the same result again for as long as a used refresh token does, in case the response was lost. Errors:
+/// `UNAUTHORIZED` for an expired or used challenge, `VALIDATION_ERROR` for a password that breaks the rule or is the present one.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ChoosePassword {

@@ -11,10 +11,10 @@ use crate::{
 /// For so long others may keep the set: half of the time for which a key is in it before it signs.
 const MAX_AGE_SECONDS: i64 = super::rotate::LEAD_SECONDS / 2;
 
-/// Gives the public keys by which other services verify access tokens, as a JWK Set (RFC 7517).
+/// Returns the public keys with which other services verify access tokens, as a JWK Set (RFC 7517).
 ///
-/// To be served as `/.well-known/jwks.json`. Keys of `hs256` are no public keys and never in it: with that algorithm the set is
-/// empty. Nothing is read from the storage.
+/// Serve it as `/.well-known/jwks.json`. Keys of `hs256` are secret and never in it: with that algorithm the set is empty. Nothing is
+/// read from the storage.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct GetJwks {}
@@ -25,7 +25,7 @@ pub struct GetJwks {}
 pub struct Jwks {
     /// The set as JSON, to be sent as it is (`application/jwk-set+json`).
     pub json: String,
-    /// For how many seconds others may keep it (`Cache-Control: max-age`): 300. A new key is in it for ten minutes before it signs.
+    /// For how many seconds others may cache it (`Cache-Control: max-age`): 300. A new key is in it for ten minutes before it signs.
     pub max_age_seconds: i64,
 }
 

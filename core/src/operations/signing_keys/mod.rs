@@ -31,11 +31,11 @@ use crate::{
     storage::{ChangeSet, CommitError, Storage, Write},
 };
 
-/// Lists the keys that a store made for itself and whose tokens it accepts, by algorithm and the newest first.
+/// Lists the keys that a store made for itself and whose tokens it accepts, by algorithm, newest first.
 ///
-/// A key of `hs256` is a root key, from which refresh tokens, links and challenges follow as well. Those that the application gives
-/// by the settings `signing_key` and `retired_signing_keys` are not among them.
-/// Only the application itself may, with `system`.
+/// A key of `hs256` is a root key, which also signs refresh tokens, links and challenges. Keys that the application gives with the
+/// settings `signing_key` and `retired_signing_keys` are not among them.
+/// Only the application itself may call it, with `system`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ListSigningKeys {}
@@ -46,15 +46,15 @@ pub struct ListSigningKeys {}
 pub struct SigningKeyView {
     /// Its id, the `kid` of the tokens that it signs.
     pub id: String,
-    /// What it signs by.
+    /// Its algorithm.
     pub algorithm: TokenAlgorithm,
     /// What it is used for now.
     pub state: SigningKeyState,
     /// When it was made.
     pub created_at: Time,
-    /// From when on it signs, until a newer one does.
+    /// When it begins to sign, until a newer one does.
     pub signs_from: Time,
-    /// Until when what it signed is accepted; none while there is no newer one.
+    /// Until when what it signed is accepted; none as long as there is no newer one.
     pub ends_at: Option<Time>,
 }
 
@@ -62,11 +62,11 @@ pub struct SigningKeyView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum SigningKeyState {
-    /// It signs soon, and is known to others already.
+    /// It will sign soon, and is already published.
     Next,
     /// It signs.
     Current,
-    /// It signs no more; what it signed is accepted.
+    /// It no longer signs; what it signed is still accepted.
     Retiring,
 }
 

@@ -14,14 +14,14 @@ use crate::{
     operations::{Access, Operation, plan::Plan, services::Services},
 };
 
-/// Ends a key at once, and all that was signed with it: for when somebody else has it.
+/// Ends a key at once, and everything that was signed with it: for a key that has leaked.
 ///
-/// Access tokens of the key are refused from then on, and of a root key all refresh tokens, links, challenges and device tokens, too:
-/// everybody signs in again. If it is the key that signs, the next one does at once. The key is deleted. Other services accept its
-/// tokens until they ask for the key set again.
+/// Access tokens of the key are refused from then on, and for a root key also all refresh tokens, links, challenges and device tokens:
+/// everybody has to sign in again. If it is the current key, the next one signs at once. The key is deleted. Other services accept its
+/// tokens until they fetch the key set again.
 ///
-/// Only the application itself may, with `system`. Errors: `RESOURCE_NOT_FOUND` for a key that the store did not make for itself; one of
-/// the settings ends by changing them.
+/// Only the application itself may call it, with `system`. Errors: `RESOURCE_NOT_FOUND` for a key that the store did not make for itself;
+/// to end a key of the settings, change the settings.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RevokeSigningKey {

@@ -25,15 +25,15 @@ const MOST_KEYS: usize = 32;
 /// Makes the next key of each kind that the store made for itself: the root key, and with `token_algorithm` `es256` or `eddsa` the
 /// key of access tokens.
 ///
-/// They sign in ten minutes; until then everybody comes to know of them. What the keys of before signed is accepted for as long as it
-/// would have been: access tokens until they expire; of a root key the rest for 30 days, or for `session_seconds` if that is longer
-/// (a device is not known any more after that). Keys of an algorithm that is not the setting any more end likewise.
-/// Nobody is signed out. Failed sign-ins are counted anew under a new root key. Rotate as often as your rules ask for, at once after
-/// somebody left who could read the storage; where somebody else has a key, use `signing_keys.revoke`.
+/// They begin to sign after ten minutes; until then they are published. What the former keys signed stays accepted: access tokens until
+/// they expire; everything else that a root key signed for 30 days, or for `session_seconds` if that is longer (after that, devices are
+/// no longer known). Keys of a former `token_algorithm` end in the same way. Nobody is signed out. Counts of failed sign-ins begin anew
+/// with a new root key. Rotate as often as your rules require, and at once when somebody leaves who could read the storage; for a key
+/// that has leaked use `signing_keys.revoke`.
 ///
-/// Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` where the application gives the root key by
+/// Only the application itself may call it, with `system`. Errors: `VALIDATION_ERROR` if the application gives the root key with
 /// `signing_key` and there is no other key (give a new one, and the old one in `retired_signing_keys`), `CONFLICT` while the next keys do
-/// not sign yet, and where 32 of a kind are accepted.
+/// not sign yet, and if 32 keys of a kind are still accepted.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RotateSigningKeys {}

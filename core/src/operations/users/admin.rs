@@ -23,9 +23,9 @@ use crate::{
     },
 };
 
-/// Makes a user an administrator: gives it, everywhere, the policy's role that holds `admin:all`.
+/// Makes a user an administrator: assigns, everywhere, the policy's role that grants `admin:all`.
 ///
-/// Permission `user:set_admin`, and `admin:all` itself. Does nothing for who is one already.
+/// Permission `user:set_admin`, and `admin:all` itself. Does nothing for a user who already is one.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct GrantAdmin {
@@ -33,10 +33,10 @@ pub struct GrantAdmin {
     pub id: UserId,
 }
 
-/// Takes from a user every role that makes it an administrator.
+/// Removes from a user every role that makes them an administrator.
 ///
-/// Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for who
-/// is one by a group.
+/// Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for a user who is one
+/// through a group.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RevokeAdmin {

@@ -46,13 +46,13 @@ use crate::{
     },
 };
 
-/// An account as it is now, and what the change has taken from its user.
+/// An account as it is now, and the assets that the change removed from its user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct ChangedUser {
     /// The account.
     pub user: UserView,
-    /// What the user may not use any more, as it moved to another region.
+    /// Assets that the user may no longer use after moving to another region.
     pub dropped: DroppedAssets,
 }
 
@@ -65,9 +65,9 @@ macro_rules! user_change {
         pub struct $name {
             /// The user's id.
             pub id: UserId,
-            /// The version that the change was made on; another one stored gives `CONFLICT`.
+            /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
             pub expected_version: Option<i64>,
-            /// The address to sign in with. A new one counts as not proved.
+            /// The address to sign in with. A new one counts as not verified.
             pub email: Patch<String>,
             /// The name to sign in with.
             pub username: Patch<String>,
@@ -83,19 +83,20 @@ macro_rules! user_change {
             pub phone: Patch<String>,
             /// The date of birth.
             pub birth_date: Patch<Date>,
-            /// What it says about itself, in at most 500 characters and several lines.
+            /// A short biography, in at most 500 characters and several lines.
             pub bio: Patch<String>,
-            /// Where it is, in its own words, at most 255 characters.
+            /// Where the user is, in their own words, at most 255 characters.
             pub location: Patch<String>,
-            /// The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+            /// The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched.
             pub avatar_url: Patch<String>,
-            /// The address of its page, likewise.
+            /// The address of the user's web page, likewise.
             pub website: Patch<String>,
-            /// Which other users see its profile.
+            /// Which other users see the user's profile.
             pub visibility: Change<Visibility>,
-            /// Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+            /// Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with
+            /// `create`.
             pub attributes: BTreeMap<String, Json>,
-            /// The region, by id or code. Drones of another region are taken from the user, and the answer says which.
+            /// The region, by id or code. Drones of another region are removed from the user, and the result says which.
             pub region: Patch<String>,
             $($more)*
         }
@@ -134,22 +135,22 @@ macro_rules! user_change {
 pub(super) use user_change;
 
 user_change! {
-    /// Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
-    /// another issuer.
+    /// Changes the given fields of a user; null clears one, the e-mail address only if the account stands for an identity at another
+    /// issuer.
     ///
-    /// Permission `user:update` before and after the change; the region and whatever else the policy's
-    /// conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
-    /// `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
-    /// somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
-    /// more than the default roles; it ends all sessions of the user. So does one of compatible letters, which is the same name and another
-    /// mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
-    /// notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale, `DUPLICATE_RESOURCE` for
-    /// a taken name, and `RATE_LIMIT_EXCEEDED` for another name of one's own account after ten within an hour that were taken.
+    /// Permission `user:update` before and after the change; the region, and everything else that the policy's conditions read, also
+    /// needs `user:set_authority`; the account of an administrator needs `admin:all`; removing drones needs `drone:set_authority` if
+    /// conditions read who flies them. Because the owner of an address can choose the password, changing somebody else's address needs a
+    /// sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with more than the default roles; it ends
+    /// all sessions of the user. The same applies to an address that differs only by compatible letters, which is another mailbox, but
+    /// not if only the case of letters changes. Users change their own address with `email.change` if the store has a notifier; otherwise
+    /// they need such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale, `DUPLICATE_RESOURCE`
+    /// for a taken name, and `RATE_LIMIT_EXCEEDED` for another name of one's own account after ten within an hour that were taken.
     UpdateUser {}
 }
 
-/// Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
-/// stands for somebody at another issuer. Who sees the profile stays, unless it is given.
+/// Replaces all of a user's data: a field that is not given becomes null, the e-mail address only if the account stands for an identity
+/// at another issuer. The visibility of the profile stays unless it is given.
 ///
 /// Permission and errors as with `update`.
 #[derive(Clone, Debug, Input, Describe)]
@@ -157,10 +158,10 @@ user_change! {
 pub struct ReplaceUser {
     /// The user's id.
     pub id: UserId,
-    /// The address to sign in with. A new one counts as not proved.
+    /// The address to sign in with. A new one counts as not verified.
     #[input(positional)]
     pub email: Option<String>,
-    /// The version that the change was made on; another one stored gives `CONFLICT`.
+    /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
     pub expected_version: Option<i64>,
     /// The name to sign in with.
     pub username: Option<String>,
@@ -176,17 +177,17 @@ pub struct ReplaceUser {
     pub phone: Option<String>,
     /// The date of birth.
     pub birth_date: Option<Date>,
-    /// What it says about itself, in at most 500 characters and several lines.
+    /// A short biography, in at most 500 characters and several lines.
     pub bio: Option<String>,
-    /// Where it is, in its own words, at most 255 characters.
+    /// Where the user is, in their own words, at most 255 characters.
     pub location: Option<String>,
-    /// The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+    /// The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched.
     pub avatar_url: Option<String>,
-    /// The address of its page, likewise.
+    /// The address of the user's web page, likewise.
     pub website: Option<String>,
-    /// Which other users see its profile; it stays if not given.
+    /// Which other users see the user's profile; it stays if not given.
     pub visibility: Option<Visibility>,
-    /// Whatever else the application keeps of it; what is not given goes. As with `create`.
+    /// Other data that the application keeps with it; what is not given is removed. As with `create`.
     pub attributes: BTreeMap<String, Json>,
     /// The region, by id or code.
     pub region: Option<String>,

@@ -32,12 +32,12 @@ use crate::{
     },
 };
 
-/// Begins the account that `users.register` asked for, by the token of a `registration` and the password that was chosen.
+/// Creates the account that `users.register` asked for, with the token of a `registration` and the password that was chosen.
 ///
-/// Its address counts as proved. Nobody is signed in: sign in with the password. A username that somebody else has taken meanwhile is
-/// left out, and so are names that decide about rights by now.
-/// Errors: `UNAUTHORIZED` for a token that is not good (any more), because somebody has the address by now, too, and for a wrong
-/// password; `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is good no more.
+/// Its address counts as verified. Nobody is signed in: sign in with the password. A username that somebody else has taken in the
+/// meantime is left out, as are names that conditions of the policy read by now.
+/// Errors: `UNAUTHORIZED` for an invalid or expired token, also if another account has the address by now, and for a wrong password;
+/// `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is no longer valid.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ConfirmRegistration {
@@ -47,13 +47,13 @@ pub struct ConfirmRegistration {
     pub password: Secret,
 }
 
-/// The answer to who proves an address.
+/// The result of confirming a registration.
 #[derive(Clone, Debug, Serialize, Describe)]
 #[non_exhaustive]
 pub struct ConfirmedRegistration {
     /// The account.
     pub user: UserView,
-    /// What the next sign-in on this device gives, as the `device_token` of an earlier sign-in.
+    /// The `device_token` for the next sign-in on this device.
     pub device_token: Secret,
 }
 

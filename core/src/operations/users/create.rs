@@ -33,14 +33,13 @@ use crate::{
     rules::RuleSet,
 };
 
-/// Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
-/// somebody at another issuer, or both.
+/// Creates a user, with the default roles of the policy and those that are named. A user has an e-mail address, an identity at another
+/// issuer, or both.
 ///
 /// Permission `user:create`; naming a role that is not a default role needs `admin:all` for now, and so does naming a group, beside
 /// `role:assign`, `group:read` and, of the user, `user:read`.
 /// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity; `CONFLICT` if a group
-/// has 10,000 members;
-/// `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
+/// has 10,000 members; `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII until the existing names have been indexed.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct CreateUser {
@@ -53,9 +52,9 @@ pub struct CreateUser {
     /// The password, at least 15 characters; none: the user cannot sign in with a password yet. Unless the application itself
     /// creates the user, it is temporary: the first sign-in must choose another one.
     pub password: Option<Secret>,
-    /// The hash of its password in another system, instead of `password`: Argon2, bcrypt, scrypt, PBKDF2 or phpass in the
-    /// forms of passlib, Django, Werkzeug, WordPress and Firebase. It is kept as it is, and the first sign-in replaces it by
-    /// one of our own. Only the application itself may give one, with `system`.
+    /// The hash of the user's password in another system, instead of `password`: Argon2, bcrypt, scrypt, PBKDF2 or phpass in the forms of
+    /// passlib, Django, Werkzeug, WordPress and Firebase. It is stored as it is, and the first sign-in replaces it with one of Argon2id.
+    /// Only the application itself may give one, with `system`.
     pub password_hash: Option<Secret>,
     /// The whole name, at most 255 characters.
     pub full_name: Option<String>,
@@ -69,29 +68,32 @@ pub struct CreateUser {
     pub phone: Option<String>,
     /// The date of birth, not in the future.
     pub birth_date: Option<Date>,
-    /// What it says about itself, in at most 500 characters and several lines.
+    /// A short biography, in at most 500 characters and several lines.
     pub bio: Option<String>,
-    /// Where it is, in its own words, at most 255 characters.
+    /// Where the user is, in their own words, at most 255 characters.
     pub location: Option<String>,
-    /// The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+    /// The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched.
     pub avatar_url: Option<String>,
-    /// The address of its page, likewise.
+    /// The address of the user's web page, likewise.
     pub website: Option<String>,
-    /// Which other users see its profile; `public` if not given.
+    /// Which other users see the user's profile; `public` if not given.
     pub visibility: Option<Visibility>,
-    /// Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `user` has the type that it
-    /// says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+    /// Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type `user`
+    /// must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits and
+    /// underscores.
     pub attributes: BTreeMap<String, Json>,
-    /// The region it belongs to, by id or code.
+    /// The region that the user belongs to, by id or code.
     pub region: Option<String>,
-    /// Names of roles to hold everywhere, beside the default roles, which every new account gets.
+    /// Names of roles to hold everywhere, in addition to the default roles, which every new account gets.
     pub roles: Vec<String>,
-    /// Ids of groups that it becomes a member of, at most 200. Needs what `groups.add_members` needs; the store of a web page has none.
+    /// Ids of groups that the user becomes a member of, at most 200. Needs what `groups.add_members` needs; the store of a web page has
+    /// none.
     pub groups: Vec<GroupId>,
     /// `active` (the default) or `inactive`.
     pub status: Option<UserStatus>,
-    /// Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: administrators and
-    /// the application vouch for it. If anybody else makes the account, what was set before its subject first signs in is void from then on.
+    /// The identity at another issuer that the account stands for; no other account may have it. The library does not ask the issuer:
+    /// administrators and the application vouch for it. If anybody else creates the account, everything that was set in it becomes void
+    /// when its subject first signs in.
     pub identity: Option<ExternalIdentity>,
 }
 
@@ -243,7 +245,7 @@ pub(crate) fn check_roles(checks: &mut Checks, rules: &RuleSet, roles: &[String]
     }
 }
 
-/// What somebody says about itself.
+/// A short biography.
 pub(in crate::operations) fn bio(text: &str) -> Result<String, Invalid> {
     text::prose(text, 500)
 }

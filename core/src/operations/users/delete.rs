@@ -24,19 +24,20 @@ use crate::{
     },
 };
 
-/// Deletes a user: it vanishes from reads, its sessions and API keys end, its drones, other assets and roles are taken away, and the
-/// roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
-/// library by itself after [`keep_deleted_users_seconds`](crate::Config::keep_deleted_users_seconds). Whether others may take its
-/// names meanwhile says [`names_after_delete`](crate::Config::names_after_delete).
+/// Deletes a user: the account is no longer found, its sessions and API keys end, its drones, other assets and roles are removed, and the
+/// roles that others hold on it end. `users.restore` restores it until it is purged, by `users.purge` or automatically after
+/// [`keep_deleted_users_seconds`](crate::Config::keep_deleted_users_seconds). Whether others may take its names in the meantime is up to
+/// [`names_after_delete`](crate::Config::names_after_delete).
 ///
-/// Permission `user:delete`; `drone:set_authority` for each drone it flies, and that of its kind for each other asset it uses, where the
-/// policy's conditions read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
+/// Permission `user:delete`; `drone:set_authority` for each drone that the user flies, and `KIND:set_authority` for each other asset that
+/// the user uses, if the policy's conditions read that; and `admin:all` if one of those roles on the account denies something. Errors:
+/// `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct DeleteUser {
     /// The user's id.
     pub id: UserId,
-    /// The version that the change was made on.
+    /// The version that the change is based on.
     pub expected_version: Option<i64>,
 }
 

@@ -37,18 +37,18 @@ use crate::{
 };
 
 user_change! {
-    /// Changes the given fields of a user and its status, in one commit; null clears a field, as `update` does.
+    /// Changes the given fields and the status of a user, in one commit; null clears a field, as `update` does.
     ///
-    /// Each part asks its own permission, beside `user:read`, before and after the change: the fields `user:update` and whatever `update` asks, the status
-    /// `user:set_status`, as `activate`, `deactivate`, `suspend`, `ban` and `lift` do. A status that the user has already is no change of it, unless another reason or
-    /// end is given with it.
+    /// Each part needs its own permission, in addition to `user:read`, before and after the change: the fields `user:update` and whatever
+    /// else `update` needs; the status `user:set_status`, as for `activate`, `deactivate`, `suspend`, `ban` and `lift`. The user's
+    /// present status is no change, unless another reason or end is given with it.
     /// Errors: those of either part; `CONFLICT` if `expected_version` is stale.
     EditUser {
-        /// What its status becomes: any but `deleted`. Who is banned is not made inactive.
+        /// The new status: any but `deleted`. A banned user cannot be made inactive.
         pub status: Option<UserStatus>,
-        /// Why it is suspended or banned, at most 500 characters; goes with `status`.
+        /// Why the user is suspended or banned, at most 500 characters; given together with `status`.
         pub status_reason: Option<String>,
-        /// When a suspension ends by itself, in the future; not given: when it is lifted. Goes with `status`.
+        /// When a suspension ends, in the future; not given: when it is lifted. Given together with `status`.
         pub suspended_until: Option<Time>,
     }
 }

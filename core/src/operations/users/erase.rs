@@ -26,24 +26,24 @@ use crate::{
     },
 };
 
-/// Removes a user for good, as `users.purge` does after a deletion, and what the audit log says of the person: changed fields but ids,
-/// times, numbers and states, reasons, and the IP addresses and user agents of its own requests. What stays of it is its id, and what
-/// happened to it when. The log still shows that nothing else was removed from it. It cannot be undone.
+/// Removes a user for good, as `users.purge` does after a deletion, together with the personal data in the audit log: changed fields
+/// other than ids, times, numbers and states; reasons; and the IP addresses and user agents of the user's own requests. The user's id,
+/// and what happened to the account and when, stay. The log still proves that nothing else was removed from it. It cannot be undone.
 ///
-/// The account is gone at once, and nobody is shown any more what the log says of it (`audit.export`, which shows the log as it is stored,
-/// does until that is done). The log itself is gone through in pieces, in the background; the last one tells the log of `users.erased`.
-/// Copies of the storage are not changed. Whether others may take the names says
+/// The account is gone at once, and its data in the log is no longer shown (except by `audit.export`, which returns the log as it is
+/// stored, until the erasure is done). The log itself is processed in pieces, in the background; the last one writes the entry
+/// `users.erased`. Copies of the storage are not changed. Whether others may take the names is up to
 /// [`names_after_purge`](crate::Config::names_after_purge).
 ///
-/// Permission `user:erase`, also for oneself; beside it what `users.delete` needs. Who was purged already is erased by the application
-/// itself alone. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes; `CONFLICT` for the last active
-/// administrator.
+/// Permission `user:erase`, also for one's own account, in addition to those of `users.delete`. Only the application itself can erase a
+/// user who was already purged. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last
+/// five minutes; `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct EraseUser {
     /// The user's id; also that of a deleted one.
     pub id: UserId,
-    /// The version that the decision was made on.
+    /// The version that the decision is based on.
     pub expected_version: Option<i64>,
 }
 

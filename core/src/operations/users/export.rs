@@ -32,10 +32,12 @@ use crate::{
 /// So many entries of the audit log are exported, the newest.
 const MOST_ENTRIES: usize = 1_000;
 
-/// Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
+/// Exports everything that is stored about a user: the account and what belongs to it, without secrets, and what the audit log says about
+/// it.
 ///
-/// Anybody may export what is its own; that of others needs permission `user:export`, also where they are deleted and not purged yet. The
-/// audit log tells of it. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes.
+/// Users may export their own data; exporting that of others needs permission `user:export`, also if they are deleted but not yet purged.
+/// The audit log records it. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five
+/// minutes.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ExportUser {
@@ -43,7 +45,7 @@ pub struct ExportUser {
     pub id: Option<UserId>,
 }
 
-/// All that is held about a user.
+/// Everything that is stored about a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct UserExport {
@@ -51,11 +53,11 @@ pub struct UserExport {
     pub id: UserId,
     /// When it was exported.
     pub at: Time,
-    /// The rows that are kept of the user, by table (`users`, `sessions`, `role_assignments`, …): lists of objects whose fields are the
-    /// columns. What is secret, such as the hash of a password, is left out; a table without such rows, too.
+    /// The rows that are stored about the user, by table (`users`, `sessions`, `role_assignments`, …): lists of objects whose fields are
+    /// the columns. Secrets, such as password hashes, are left out, and so are tables without rows.
     pub records: Json,
-    /// What the audit log says of the user, and of what the user did, newest first: up to 1,000 entries. What the user changed of others is
-    /// left out of them, as are the IP address, user agent and session of others who changed something of the user.
+    /// The audit log's entries about the user, and about what the user did, newest first: up to 1,000. What the user changed of others is
+    /// left out, as are the IP addresses, user agents and sessions of others who changed the account.
     pub audit: Vec<AuditView>,
     /// Whether there are older entries.
     pub has_older_entries: bool,

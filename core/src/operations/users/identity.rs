@@ -13,16 +13,15 @@ use crate::{
     operations::{plan::Plan, reads::Reads},
 };
 
-/// Somebody as another issuer knows them, such as an OpenID Connect provider or a table of the host's own. Both parts
-/// are compared byte by byte.
+/// Somebody's identity at another issuer, such as an OpenID Connect provider or a table of the application's own. Both parts are compared
+/// byte by byte.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Input, Describe)]
 #[non_exhaustive]
 pub struct ExternalIdentity {
-    /// Who knows the subject, the `iss` of its tokens: 1 to 255 printable ASCII characters without spaces, and a URI
-    /// where one of them is a colon.
+    /// The issuer, the `iss` of its tokens: 1 to 255 printable ASCII characters without spaces, and a URI if one of them is a colon.
     pub issuer: String,
-    /// Whom the issuer knows, the `sub` of its tokens: 1 to 255 printable ASCII characters. Not an e-mail address that
-    /// may come to belong to somebody else.
+    /// The subject, the `sub` of its tokens: 1 to 255 printable ASCII characters. Not an e-mail address, which may later belong to
+    /// somebody else.
     pub subject: String,
 }
 

@@ -39,7 +39,7 @@ macro_rules! user_list {
         #[derive(Clone, Debug, Input, Describe)]
         #[non_exhaustive]
         pub struct $name {
-            /// Only users who hold this role (in any scope, now or later), themselves or by a group, as far as the caller may see that
+            /// Only users who hold this role (in any scope, now or later), directly or through a group, as far as the caller may see that
             /// (`role:read`).
             pub role: Option<String>,
             /// Only members of this group, which the caller must be allowed to read. Pages have no groups.
@@ -48,7 +48,7 @@ macro_rules! user_list {
             pub status: Option<UserStatus>,
             /// Only users of this region, by id or code.
             pub region: Option<String>,
-            /// Only users whose address was proved, or not.
+            /// Only users whose address is verified, or not.
             pub verified: Option<bool>,
             /// Only users created then or later.
             pub created_from: Option<Time>,
@@ -76,7 +76,7 @@ pub(super) use user_list;
 user_list! {
     /// Lists the users that the caller may see, newest first unless said otherwise.
     ///
-    /// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows.
+    /// Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`, others just the rows that it allows.
     ListUsers
 }
 

@@ -26,19 +26,19 @@ const MOST: usize = 1_000;
 
 /// Changes the status of many users, in one commit.
 ///
-/// Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
-/// stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
-/// with `atomic` that of the first user who cannot be changed.
+/// Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Users who cannot be
+/// changed stay as they are, and the result says why; with `atomic` no user is changed then. Errors: `VALIDATION_ERROR` with all wrong
+/// fields; with `atomic` that of the first user who cannot be changed.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct SetStatuses {
     /// The users' ids, at most 1,000.
     pub ids: Vec<UserId>,
-    /// What is done to them.
+    /// The change of the status.
     pub action: StatusAction,
     /// Why they are suspended or banned, at most 500 characters.
     pub reason: Option<String>,
-    /// When a suspension ends by itself, in the future; not given: when it is lifted.
+    /// When a suspension ends, in the future; not given: when it is lifted.
     pub until: Option<Time>,
     /// Whether all are changed or none. Default: false.
     #[input(default = false)]
@@ -47,7 +47,7 @@ pub struct SetStatuses {
 
 /// Deletes many users, in one commit, each as `users.delete` does.
 ///
-/// Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
+/// Permission `user:delete`. Users who cannot be deleted stay, and the result says why; with `atomic` no user is deleted then. Errors:
 /// `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
@@ -61,8 +61,9 @@ pub struct DeleteUsers {
 
 /// Moves many users to a region, or out of theirs, in one commit, each as `users.update` does.
 ///
-/// Permission `user:update`, and what that says of the region. Who cannot be moved stays, and the answer says why; with `atomic` nobody is
-/// moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user who cannot be moved.
+/// Permission `user:update`, and what that says of the region. Users who cannot be moved stay, and the result says why; with `atomic` no
+/// user is moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user
+/// who cannot be moved.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct MoveUsers {
@@ -81,43 +82,43 @@ pub struct MoveUsers {
 pub enum StatusAction {
     /// Inactive users sign in again.
     Activate,
-    /// They are switched off.
+    /// Users are deactivated.
     Deactivate,
-    /// They are switched off for a time, or until that is lifted.
+    /// Users are suspended, for a limited time or until that is lifted.
     Suspend,
-    /// They are shut out.
+    /// Users are banned.
     Ban,
     /// A suspension or ban is lifted.
     Lift,
 }
 
-/// What became of many users.
+/// The result of a change of many users.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct BulkResult {
-    /// How many were changed, or were already as they were to be.
+    /// How many were changed, or already were as requested.
     pub done: i64,
     /// How many were not.
     pub failed: i64,
-    /// What became of each, in the order in which they were named.
+    /// The result for each user, in the order of the input.
     pub items: Vec<BulkItem>,
 }
 
-/// What became of one of many users.
+/// The result for one of many users.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct BulkItem {
     /// The user's id.
     pub id: UserId,
-    /// Whether it is as it was to be.
+    /// Whether the user is now as requested.
     pub is_done: bool,
-    /// The code of the error where it is not.
+    /// The code of the error, if not.
     pub code: Option<Code>,
     /// Its reason.
     pub reason: Option<Reason>,
     /// What is wrong, in English.
     pub message: Option<String>,
-    /// What the user may not use any more, as it moved to another region.
+    /// Assets that the user may no longer use after moving to another region.
     pub dropped: DroppedAssets,
 }
 

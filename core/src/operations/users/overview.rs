@@ -63,8 +63,8 @@ pub struct GetUserOverview {
 user_list! {
     /// Lists the users that the caller may see as `list` does, each as `overview` shows it.
     ///
-    /// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows. Filters, orders and pages
-    /// are those of `list`.
+    /// Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`, others just the rows that it allows. Filters, orders and
+    /// pages are those of `list`.
     ListUserOverviews
 }
 
@@ -90,18 +90,18 @@ impl From<ListUserOverviews> for ListUsers {
     }
 }
 
-/// An account with what belongs to it, as far as the caller may see that. When its user last signed in, and whom it stands for at other
-/// issuers, `users.get` says.
+/// An account with what belongs to it, as far as the caller may see that. `users.get` also has the time of the last sign-in, and the
+/// identities at other issuers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct UserOverview {
     /// The account's id.
     pub id: UserId,
-    /// The name it signs in with, if it has one; unique, whatever the case.
+    /// The name that the user signs in with, if there is one; unique, whatever the case.
     pub username: Option<String>,
-    /// The address it signs in with, if it has one; unique, whatever the case.
+    /// The address that the user signs in with, if there is one; unique, whatever the case.
     pub email: Option<String>,
-    /// Whether the address was proved.
+    /// Whether the address is verified.
     pub email_verified: bool,
     /// The whole name.
     pub full_name: Option<String>,
@@ -115,28 +115,29 @@ pub struct UserOverview {
     pub phone: Option<String>,
     /// The date of birth.
     pub birth_date: Option<Date>,
-    /// The id of the region it belongs to.
+    /// The id of the region that the user belongs to.
     pub region_id: Option<RegionId>,
     /// That region; also null if the caller may not see it (`region:read`).
     pub region: Option<RegionBrief>,
-    /// The roles it holds, now or later, itself or by its groups, that the caller may see (`role:read`); a user sees all of its own.
+    /// The roles that the user holds, now or later, directly or through groups, as far as the caller may see them (`role:read`); users
+    /// see all of their own.
     pub roles: Vec<HeldRole>,
-    /// The assets assigned to it that the caller may see (`drone:read`, `KIND:read`), by code.
+    /// The assets assigned to the user that the caller may see (`drone:read`, `KIND:read`), by code.
     pub assigned_assets: Vec<AssetBrief>,
-    /// Other users of its region who are operators of assets there, by username: up to 100, as far as the caller may see both the asset and
-    /// the user (`user:read`). Where the regions of all users shown have more than 1,000 operators, not all are looked at.
+    /// Other users of the same region who are operators of assets there, by username: up to 100, as far as the caller may see both the
+    /// asset and the user (`user:read`). If the regions of all users shown have more than 1,000 operators, not all are considered.
     pub operators: Vec<UserBrief>,
-    /// Whether it may sign in.
+    /// The status, which says whether the user may sign in.
     pub status: UserStatus,
-    /// Why it is suspended or banned.
+    /// Why the user is suspended or banned.
     pub status_reason: Option<String>,
-    /// When a suspension ends by itself; null: when it is lifted.
+    /// When a suspension ends; null: when it is lifted.
     pub suspended_until: Option<Time>,
     /// When it was created.
     pub created_at: Time,
     /// When it was last changed.
     pub updated_at: Time,
-    /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+    /// Increases by one with every change; pass it as `expected_version` to detect lost updates.
     pub version: i64,
 }
 

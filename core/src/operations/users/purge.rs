@@ -18,16 +18,16 @@ use crate::{
     },
 };
 
-/// Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
+/// Removes a deleted user for good, with everything that is stored about them except in the audit log. It cannot be undone.
 ///
-/// Whether others may take its names then says [`names_after_purge`](crate::Config::names_after_purge). Permission `user:purge`. Errors:
-/// `CONFLICT` for a user who is not deleted.
+/// Whether others may take the names then is up to [`names_after_purge`](crate::Config::names_after_purge). Permission `user:purge`.
+/// Errors: `CONFLICT` for a user who is not deleted.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct PurgeUser {
     /// The user's id.
     pub id: UserId,
-    /// The version that the decision was made on.
+    /// The version that the decision is based on.
     pub expected_version: Option<i64>,
 }
 

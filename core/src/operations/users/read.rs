@@ -18,7 +18,7 @@ use crate::{
 
 /// Gets a user by id.
 ///
-/// Permission `user:read`; a user one may not read is `RESOURCE_NOT_FOUND`, as one that does not exist.
+/// Permission `user:read`; a user whom the caller may not read is `RESOURCE_NOT_FOUND`, like one that does not exist.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct GetUser {
@@ -47,7 +47,7 @@ impl Operation for GetUser {
     }
 }
 
-/// Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
+/// Finds a user by username or e-mail address, whatever the case, or by an identity at another issuer.
 ///
 /// Permission `user:read`, as with `get`. Errors: `VALIDATION_ERROR` unless one of the three is given.
 #[derive(Clone, Debug, Input, Describe)]
@@ -57,7 +57,7 @@ pub struct FindUser {
     pub username: Option<String>,
     /// The e-mail address.
     pub email: Option<String>,
-    /// Somebody as another issuer knows them, byte by byte.
+    /// The identity at another issuer, compared byte by byte.
     pub identity: Option<ExternalIdentity>,
 }
 

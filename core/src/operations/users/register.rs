@@ -32,15 +32,16 @@ use crate::{
 /// So long what was mailed is good, in seconds.
 const SECONDS: i64 = 24 * 3600;
 
-/// Makes an account for oneself, where the setting `registration` says so.
+/// Creates an account for oneself, if the setting `registration` allows it.
 ///
 /// It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
-/// `registration`, and by `users.confirm_registration` it begins. The answer is the same whether or not somebody has the address, whose
-/// owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
-/// Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
-/// somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
-/// for an e-mail address that was mailed for somebody of the same network within the last minute, or five times within an hour (of all
-/// networks together four and twenty times); `UNAVAILABLE` where nobody may register.
+/// `registration`, and `users.confirm_registration` creates the account. The result is the same whether or not another account has the
+/// address; its owner is notified (`address_taken`). With `open` the account begins at once, with an unverified address. Nobody is signed
+/// in.
+/// Errors: `VALIDATION_ERROR` with all wrong fields, including names that conditions of the policy read; `DUPLICATE_RESOURCE` for a taken
+/// username, and with `open` for a taken address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and for an
+/// e-mail address that was mailed on behalf of the same network within the last minute, or five times within an hour (for all networks
+/// together four and twenty times); `UNAVAILABLE` if registration is off.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RegisterUser {
@@ -48,9 +49,9 @@ pub struct RegisterUser {
     pub email: String,
     /// The password, at least 15 characters unless the configuration says otherwise.
     pub password: Secret,
-    /// A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting
-    /// `username_profile` dots and hyphens too, or letters of any language. One that somebody else takes before
-    /// the address is proved, or one that looks like it, is left out.
+    /// A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots
+    /// and hyphens too, or letters of any language. It is left out if somebody else takes it, or one that looks like it, before the
+    /// address is verified.
     pub username: Option<String>,
     /// The whole name, at most 255 characters.
     pub full_name: Option<String>,
@@ -62,13 +63,13 @@ pub struct RegisterUser {
     pub last_name: Option<String>,
 }
 
-/// The answer to who registers.
+/// The result of a registration.
 #[derive(Clone, Debug, Serialize, Describe)]
 #[non_exhaustive]
 pub struct RegisteredUser {
-    /// The account; none: it begins when the address is proved.
+    /// The account; none: it begins when the address is verified.
     pub user: Option<UserView>,
-    /// Until when the address can be proved; none: the account is there.
+    /// Until when the address can be verified; none: the account has begun.
     pub confirm_until: Option<Time>,
 }
 

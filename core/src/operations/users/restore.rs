@@ -28,24 +28,24 @@ use crate::{
     },
 };
 
-/// Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
-/// Sessions, API keys, drones, other assets and roles do not come back: it has the default roles of the policy and those that are named.
+/// Restores a deleted user: the account is as it was, with its password, factors, preferences and linked identities. Sessions, API keys,
+/// drones, other assets and roles are not restored: the user gets the default roles of the policy and those that are given.
 ///
-/// Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
-/// another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
-/// `DUPLICATE_RESOURCE` where others have its names by now (`names_after_delete`): give it another one.
+/// Permission `user:restore`, for the restored user; naming a role that is not a default role needs `admin:all` for now, another e-mail
+/// address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` if
+/// others have taken the names (`names_after_delete`): give another one.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RestoreUser {
     /// The user's id.
     pub id: UserId,
-    /// The version that the change was made on.
+    /// The version that the change is based on.
     pub expected_version: Option<i64>,
-    /// Another e-mail address instead of its own, unproved.
+    /// Another e-mail address instead of the former one, unverified.
     pub email: Option<String>,
-    /// Another username instead of its own.
+    /// Another username instead of the former one.
     pub username: Option<String>,
-    /// Names of roles to hold everywhere, beside the default roles; at most 100.
+    /// Names of roles to hold everywhere, in addition to the default roles; at most 100.
     pub roles: Vec<String>,
 }
 

@@ -28,14 +28,14 @@ const MAX_DAYS: u32 = 366;
 
 const SECONDS_A_DAY: i64 = 24 * 3600;
 
-/// Counts the users that the caller may list: by status, by whether their address was proved, and new ones by day.
+/// Counts the users that the caller may list: by status, by whether their address is verified, and new ones by day.
 ///
-/// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows are counted; deleted users
-/// never are. The answer is not kept: it is of now.
+/// Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`; otherwise just the rows that it allows are counted; deleted
+/// users never are. The result is not cached.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct GetUserStatistics {
-    /// Of how many days new accounts are counted, today (in UTC) the last of them: 1 to 366, 30 if not given.
+    /// For how many days new accounts are counted, up to today (in UTC): 1 to 366, 30 if not given.
     pub days: Option<u32>,
 }
 
@@ -43,23 +43,23 @@ pub struct GetUserStatistics {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct UserStatistics {
-    /// All of them but those who were deleted.
+    /// All of them except deleted ones.
     pub total: i64,
-    /// Who may sign in; those whose suspension has run out are among them.
+    /// Users who may sign in, including those whose suspension has ended.
     pub active: i64,
-    /// Who is switched off.
+    /// Inactive users.
     pub inactive: i64,
-    /// Who is suspended now.
+    /// Users who are suspended now.
     pub suspended: i64,
-    /// Who is shut out.
+    /// Banned users.
     pub banned: i64,
-    /// Whose address was proved, whatever the status.
+    /// Users whose address is verified, whatever their status.
     pub verified: i64,
-    /// How many of them were created on each day, in UTC, the oldest first; days on which nobody was, too.
+    /// How many of them were created on each day, in UTC, oldest first, including days without any.
     pub new_users: Vec<DailyCount>,
 }
 
-/// How many there are of one day.
+/// The number for one day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct DailyCount {

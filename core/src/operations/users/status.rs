@@ -28,18 +28,17 @@ use crate::{
 
 /// Lets an inactive user sign in again.
 ///
-/// Permission `user:set_status`, for an administrator `admin:all`. Suspended and banned users are lifted,
-/// not activated.
+/// Permission `user:set_status`, for an administrator `admin:all`. For suspended and banned users use `lift` instead.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ActivateUser {
     /// The user's id.
     pub id: UserId,
-    /// The version that the change was made on.
+    /// The version that the change is based on.
     pub expected_version: Option<i64>,
 }
 
-/// Switches a user off; its sessions end at once.
+/// Deactivates a user; their sessions end at once.
 ///
 /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]
@@ -47,11 +46,11 @@ pub struct ActivateUser {
 pub struct DeactivateUser {
     /// The user's id.
     pub id: UserId,
-    /// The version that the change was made on.
+    /// The version that the change is based on.
     pub expected_version: Option<i64>,
 }
 
-/// Switches a user off for a time, or until it is lifted; its sessions end at once.
+/// Suspends a user, for a limited time or until it is lifted; their sessions end at once.
 ///
 /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]
@@ -61,13 +60,13 @@ pub struct SuspendUser {
     pub id: UserId,
     /// Why, at most 500 characters.
     pub reason: Option<String>,
-    /// When it ends by itself, in the future; not given: when it is lifted.
+    /// When it expires, in the future; not given: when it is lifted.
     pub until: Option<Time>,
-    /// The version that the change was made on.
+    /// The version that the change is based on.
     pub expected_version: Option<i64>,
 }
 
-/// Shuts a user out; its sessions end at once.
+/// Bans a user; their sessions and API keys end at once.
 ///
 /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]
@@ -77,7 +76,7 @@ pub struct BanUser {
     pub id: UserId,
     /// Why, at most 500 characters.
     pub reason: Option<String>,
-    /// The version that the change was made on.
+    /// The version that the change is based on.
     pub expected_version: Option<i64>,
 }
 
@@ -89,7 +88,7 @@ pub struct BanUser {
 pub struct LiftUser {
     /// The user's id.
     pub id: UserId,
-    /// The version that the change was made on.
+    /// The version that the change is based on.
     pub expected_version: Option<i64>,
 }
 

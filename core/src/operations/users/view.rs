@@ -20,20 +20,20 @@ use crate::{
     operations::{plan::Plan, reads::Ahead},
 };
 
-/// An account: a person or service that can sign in and hold roles. Its secrets are kept elsewhere.
+/// An account: a person or service that can sign in and hold roles. Secrets are not part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[describe(name = "User")]
 #[non_exhaustive]
 pub struct UserView {
     /// The account's id.
     pub id: UserId,
-    /// The name it signs in with, if it has one; unique, whatever the case.
+    /// The name that the user signs in with, if there is one; unique, whatever the case.
     pub username: Option<String>,
-    /// The address it signs in with, if it has one; unique, whatever the case.
+    /// The address that the user signs in with, if there is one; unique, whatever the case.
     pub email: Option<String>,
-    /// Whether the address was proved.
+    /// Whether the address is verified.
     pub email_verified: bool,
-    /// Whom it stands for at other issuers.
+    /// The identities at other issuers that the account stands for.
     pub identities: Vec<ExternalIdentity>,
     /// The whole name.
     pub full_name: Option<String>,
@@ -47,27 +47,27 @@ pub struct UserView {
     pub phone: Option<String>,
     /// The date of birth.
     pub birth_date: Option<Date>,
-    /// What it says about itself.
+    /// A short biography.
     pub bio: Option<String>,
-    /// Where it is, in its own words.
+    /// Where the user is, in their own words.
     pub location: Option<String>,
-    /// The address of its picture.
+    /// The address of the user's picture.
     pub avatar_url: Option<String>,
-    /// The address of its page.
+    /// The address of the user's web page.
     pub website: Option<String>,
-    /// Which other users see its profile.
+    /// Which other users see the user's profile.
     pub visibility: Visibility,
-    /// Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+    /// Other data that the application keeps with it. Times are RFC 3339, durations microseconds.
     pub attributes: BTreeMap<String, Json>,
-    /// The region it belongs to.
+    /// The region that the user belongs to.
     pub region_id: Option<RegionId>,
-    /// Whether it may sign in.
+    /// The status, which says whether the user may sign in.
     pub status: UserStatus,
-    /// Why it is suspended or banned.
+    /// Why the user is suspended or banned.
     pub status_reason: Option<String>,
-    /// When a suspension ends by itself; null: when it is lifted.
+    /// When a suspension ends; null: when it is lifted.
     pub suspended_until: Option<Time>,
-    /// When it last signed in.
+    /// When the user last signed in.
     pub last_login_at: Option<Time>,
     /// When it was created.
     pub created_at: Time,
@@ -75,7 +75,7 @@ pub struct UserView {
     pub updated_at: Time,
     /// When it was deleted.
     pub deleted_at: Option<Time>,
-    /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+    /// Increases by one with every change; pass it as `expected_version` to detect lost updates.
     pub version: i64,
 }
 

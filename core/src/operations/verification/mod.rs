@@ -26,38 +26,38 @@ use crate::model::{
     user::User,
 };
 
-/// Mails the caller a link that proves its e-mail address: a notice of the kind `verification`.
+/// Mails the caller a link that verifies their e-mail address: a notice of the kind `verification`.
 ///
-/// The link is good for a day. Nothing is mailed if the address is proved already. Who asks again soon is mailed the same link.
+/// The link is valid for a day. Nothing is mailed if the address is already verified. A repeated request soon after is mailed the same
+/// link.
 /// Errors: `CONFLICT` for an account without an address, `RATE_LIMIT_EXCEEDED` for asking twice within a minute or six times
 /// within an hour, `UNAVAILABLE` where the store has no notifier.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct SendVerification {}
 
-/// Proves an account's e-mail address by the token of a `verification`.
+/// Verifies an account's e-mail address, with the token of a `verification`.
 ///
-/// The token alone proves that somebody reads the address, who need not be the one that made the account. So the caller is signed in
-/// as the user, or gives the account's password. Otherwise nothing changes and the answer has a token for
-/// `passwords.reset`, unless the password was changed since, or the account has none and signs in at another issuer.
-/// Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a wrong password, `RATE_LIMIT_EXCEEDED` after too
-/// many wrong passwords.
+/// The token alone only proves that somebody reads the address, who may not be the one who created the account. So the caller has to be
+/// signed in as the user, or give the account's password. Otherwise nothing changes, and the result has a token for `passwords.reset`,
+/// unless the password was changed since, or the account has none and signs in at another issuer.
+/// Errors: `UNAUTHORIZED` for an invalid or expired token and for a wrong password, `RATE_LIMIT_EXCEEDED` after too many wrong passwords.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ConfirmVerification {
     /// The token that was mailed.
     pub token: Secret,
-    /// The account's password, of a caller who is not signed in.
+    /// The account's password, for a caller who is not signed in.
     pub password: Option<Secret>,
 }
 
-/// The answer to a confirmation.
+/// The result of a confirmation.
 #[derive(Clone, Debug, Serialize, Describe)]
 #[non_exhaustive]
 pub struct Confirmation {
-    /// Whether the address counts as proved.
+    /// Whether the address is now verified.
     pub is_verified: bool,
-    /// What `passwords.reset` takes instead, which proves the address, too.
+    /// Otherwise: a token for `passwords.reset`, which verifies the address, too.
     pub reset_token: Option<Secret>,
 }
 

@@ -39,8 +39,8 @@ pub struct RoleId(pub(in crate::rules) u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FieldId(pub(in crate::rules) u32);
 
-/// A compiled policy: immutable, and shared between threads without locks. Editing a role gives a new one that shares
-/// what did not change ([`RuleSet::with_role`]).
+/// A compiled policy: immutable, and shared between threads without locks. Editing a role returns a new one that shares what did not
+/// change ([`RuleSet::with_role`]).
 #[derive(Clone, Debug)]
 pub struct RuleSet {
     /// Tells principals of this rule set from those of another; kept by edits that they survive.

@@ -32,7 +32,7 @@ pub use changes::{ChangeKind, ProposedChange, TestOutcome};
 /// The most grants that an explanation lists.
 const MAX_MISSES: usize = 20;
 
-/// What decided a question.
+/// What decided a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Word, Describe)]
 #[non_exhaustive]
 pub enum Cause {
@@ -64,7 +64,7 @@ pub struct Explanation {
     pub text: String,
     /// The grant that decided, if one did.
     pub decided_by: Option<GrantTrace>,
-    /// On a denial, grants that almost allowed it; the nearest first, at most 20.
+    /// On a denial, grants that almost allowed it; the closest first, at most 20.
     pub misses: Vec<GrantTrace>,
     /// On a denial, a minimal set of changes that together would allow it.
     pub changes: Vec<ProposedChange>,
@@ -108,7 +108,7 @@ pub struct AssignmentTrace {
     pub from: Option<Time>,
     /// Until when, exclusive.
     pub until: Option<Time>,
-    /// Whether it is held at the time of the question.
+    /// Whether it is held at the time of the check.
     pub is_valid: bool,
     /// Whether its scope covers the resource. For a deny it is also true if it is not known what lies within the scope.
     pub covers: bool,

@@ -13,7 +13,7 @@ use crate::rules::{Diagnostics, Text};
 
 /// Resource types, permissions and roles, as written: not yet checked.
 ///
-/// Setters never fail; [`super::RuleSet::compile`] gives every problem at once.
+/// Setters never fail; [`super::RuleSet::compile`] reports every problem at once.
 ///
 /// ```
 /// # use rolekeep::rules::{Policy, RuleSet, Schema};
@@ -144,7 +144,7 @@ impl Role {
         }
     }
 
-    /// What it is for.
+    /// Sets the description.
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
         self
@@ -182,8 +182,8 @@ impl Role {
         self
     }
 
-    /// Lets the role allow something to those alone who have proved a second factor. What it denies, it denies to all. A
-    /// role that inherits this one needs a second factor, too.
+    /// Lets the role allow something only to users who have proved a second factor. Its denies apply to everybody. A role that inherits
+    /// this one requires a second factor, too.
     pub fn second_factor(mut self) -> Self {
         self.needs_second_factor = true;
         self
@@ -230,7 +230,7 @@ impl Policy {
         file::preset(name)
     }
 
-    /// What it is for.
+    /// Sets the description.
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
         self
@@ -256,9 +256,8 @@ impl Policy {
         self
     }
 
-    /// Declares a kind of assets that the store keeps: a resource type with permissions as those of drones
-    /// (`vehicle:create`, `read`, `list`, `update`, `delete`, `assign`), the models that its assets may be, and what their status
-    /// may be; the first status is that of a new asset.
+    /// Declares a kind of assets that the store keeps: a resource type with permissions as those of drones (`vehicle:create`, `read`,
+    /// `list`, `update`, `delete`, `assign`), and the models and statuses that its assets may have; a new asset has the first status.
     ///
     /// At most 64 kinds, of 1 to 256 models and statuses each; these have 1 to 64 characters.
     ///
@@ -282,7 +281,7 @@ impl Policy {
         self
     }
 
-    /// Declares a value that the application gives with every question: `context("ip", "ip?")`.
+    /// Declares a value that the application passes with every check: `context("ip", "ip?")`.
     pub fn context(mut self, name: impl Into<String>, ty: impl Into<String>) -> Self {
         self.context.push(attribute((name, ty)));
         self
@@ -315,7 +314,7 @@ impl Policy {
         self
     }
 
-    /// Declares one permission and says what it is for.
+    /// Declares one permission, with a description.
     pub fn permission(mut self, name: impl Into<String>, about: impl Into<String>) -> Self {
         self.permissions.push(PermissionDecl { name: name.into().into(), about: about.into() });
         self

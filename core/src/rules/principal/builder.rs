@@ -69,9 +69,8 @@ impl Principal {
 type Bound = SmallVec<[(Assignment, StoredAssignment); FIRST]>;
 
 impl RuleSet {
-    /// The principal of a stored record. A role that the policy does not know has no effect. If an attribute does not have
-    /// the type that the policy declares, or is not declared, all questions about the principal fail with
-    /// [`Reason::PrincipalInvalid`].
+    /// The principal of a stored record. A role that the policy does not know has no effect. If an attribute does not have the type that
+    /// the policy declares, or is not declared, all checks of the principal fail with [`Reason::PrincipalInvalid`].
     pub fn resolve_stored(&self, stored: StoredPrincipal) -> Principal {
         self.resolve_stored_in(stored, None)
     }
@@ -176,8 +175,8 @@ impl RuleSet {
         principal
     }
 
-    /// The same principal with only these roles, and what they inherit, active: what its other roles allow does not count,
-    /// what they deny does (the active roles of a session in ANSI INCITS 359).
+    /// The same principal with only these roles, and what they inherit, active: the allows of its other roles do not count, their denies
+    /// do (the active roles of a session in ANSI INCITS 359).
     ///
     /// Roles that it does not hold have no effect.
     pub fn with_active_roles(&self, principal: &Principal, roles: &[RoleId]) -> Principal {
@@ -189,8 +188,8 @@ impl RuleSet {
         narrowed
     }
 
-    /// An API key of an account: it may do what these roles of its owner allow and one of these patterns matches. All of the
-    /// owner's denies count, and a key never administers.
+    /// An API key of an account: it may do what these roles of its owner allow and one of these patterns matches. All of the owner's
+    /// denies count, and a key is never an administrator.
     ///
     /// # Errors
     /// [`Reason::UnknownRole`]; [`Reason::UnknownPermission`] for a pattern that is not valid, names fields or matches
@@ -204,8 +203,8 @@ impl RuleSet {
         Ok(key)
     }
 
-    /// A principal that acts on behalf of another: allowed is what both may do, each with its own roles and attributes. The
-    /// other may itself act on behalf of somebody.
+    /// A principal that acts on behalf of another: it may do what both may do, each with their own roles and attributes. The other may in
+    /// turn act on behalf of somebody.
     ///
     /// # Errors
     /// [`Reason::Internal`] if one of them was made by another rule set.

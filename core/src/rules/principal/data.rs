@@ -30,7 +30,7 @@ pub struct PrincipalData {
     pub status: Option<String>,
     /// Read as `principal.verified`; true if not given.
     pub verified: Option<bool>,
-    /// Whether the user has proved a second factor; no if not given. Roles that need one allow nothing without.
+    /// Whether the user has proved a second factor; false if not given. Otherwise roles that require one allow nothing.
     pub second_factor: Option<bool>,
     /// Read as `principal.NAME`; the policy declares them for the type `user`.
     pub attributes: BTreeMap<String, Value>,

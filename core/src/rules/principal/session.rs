@@ -70,7 +70,7 @@ impl RuleSet {
         !principal.has_two_factors() && self.needs_second_factor(role)
     }
 
-    /// Whether a role allows nothing to who has not proved a second factor: itself, or by a role that it inherits.
+    /// Whether a role allows nothing until a second factor is proved, by its own setting or through a role that it inherits.
     pub fn second_factor_demanded_by(&self, role: &str) -> bool {
         self.role(role).is_ok_and(|role| self.needs_second_factor(role.0))
     }

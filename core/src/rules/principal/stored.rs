@@ -21,9 +21,10 @@ pub struct StoredPrincipal {
     pub status: Name,
     /// Read as `principal.verified`.
     pub is_verified: bool,
-    /// Whether who asks has proved two factors: roles that need them allow nothing without. False by default.
+    /// Whether the user has proved two factors: otherwise roles that require them allow nothing. False by default.
     pub has_two_factors: bool,
-    /// The attributes of the type `user`. Those with a type behind their name (`ward_id:string`) count where the policy declares them so.
+    /// The attributes of the type `user`. Those with a type after their name (`ward_id:string`) count if the policy declares them with
+    /// that type.
     pub attributes: Vec<(Name, Value)>,
     /// The roles that the account and its groups hold.
     pub assignments: Vec<StoredAssignment>,

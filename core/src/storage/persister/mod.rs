@@ -40,18 +40,16 @@ const ATTEMPTS: usize = 16;
 /// Keeps the rows of a store in a database of the application.
 ///
 /// # The contract
-/// - `persist` stores the whole batch, durably and atomically, if the newest position is the batch's `base`. Otherwise it
-///   stores nothing and returns [`Persisted::Stale`]. Before the first batch the position is 0; behind a batch it is the
-///   batch's `position`.
+/// - `persist` stores the whole batch, durably and atomically, if the newest position is the batch's `base`. Otherwise it stores nothing
+///   and returns [`Persisted::Stale`]. Before the first batch the position is 0; after a batch it is the batch's `position`.
 /// - `load` returns, consistently, the newest position and every change whose batch has a position after `since`. If a row
 ///   changed several times, the last change counts, so that a log of batches will do, or a map from a change's `id` to its
 ///   position and row. A deleted row is a change too (`row` is null) and must be kept, because another writer may still have
 ///   the row; only `load(0)` may leave it out.
-/// - Deleted rows need not be kept for ever. A persister may drop those that were deleted before any remaining writer last
-///   loaded. From then on it answers a `load` from before one of these deletions with everything it has, as `load(0)`, and
-///   sets [`Loaded::is_whole`].
+/// - Deleted rows need not be kept for ever. A persister may drop those that were deleted before any remaining writer last loaded. From
+///   then on a `load` from before one of these deletions returns everything, like `load(0)`, and sets [`Loaded::is_whole`].
 /// - After an error of `persist`, nothing of that batch may be stored later. If it was stored already, loading shows it.
-/// - With the setting `encryption_key` ids are opaque, and rows too, those that were deleted as well; nothing else is different.
+/// - With the setting `encryption_key`, ids and rows are opaque, including those of deleted rows; nothing else is different.
 /// - Failures are typed errors, such as [`Reason::StorageFull`] if a quota is exceeded, otherwise
 ///   [`Reason::StorageUnavailable`].
 ///
@@ -112,13 +110,13 @@ impl<P: Persister + ?Sized> Persister for Arc<P> {
 pub struct Batch {
     /// The position that it builds on.
     pub base: u64,
-    /// Its own position: one more; far more of the first one, where a backup is restored.
+    /// Its own position: one more than the base; much more for the first one after a restore from a backup.
     pub position: u64,
     /// The rows, each at most once.
     pub changes: Vec<RowChange>,
 }
 
-/// The answer of [`Persister::load`]: `{"position": 6, "changes": [...]}`.
+/// The result of [`Persister::load`]: `{"position": 6, "changes": [...]}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
     /// The newest position; 0 if nothing was ever stored.

@@ -12,7 +12,7 @@ use crate::model::{
     text,
 };
 
-/// A database of PostgreSQL, 13 or newer, and how it is used.
+/// A PostgreSQL database, 13 or newer, and how it is used.
 ///
 /// ```
 /// # use rolekeep::storage::PostgresOptions;
@@ -48,11 +48,11 @@ impl std::fmt::Debug for PostgresOptions {
 
 impl PostgresOptions {
     /// A database, by a URL such as `postgres://user:password@host:5432/database`; with `?host=/run/postgresql` over a Unix socket.
-    /// Tables are made in the schema `rolekeep`; there are 4 connections for writing and 6 for reading; a statement may take
-    /// 10 seconds.
+    /// Tables are created in the schema `rolekeep`; there are 4 connections for writing and 6 for reading; a statement may take 10
+    /// seconds.
     ///
-    /// Over TCP the server's certificate and name are verified (`sslmode=verify-full`), by `sslrootcert` where the URL names one.
-    /// Only an `sslmode` in the URL asks for less.
+    /// Over TCP the server's certificate and name are verified (`sslmode=verify-full`), with `sslrootcert` if the URL names one, unless
+    /// an `sslmode` in the URL asks for less.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -66,8 +66,8 @@ impl PostgresOptions {
         }
     }
 
-    /// Sets the schema that the tables are in: 1 to 63 lower-case letters, digits and underscores, no digit first. It is made if it
-    /// is not there. Several stores may share a database, each in a schema of its own.
+    /// Sets the schema that the tables are in: 1 to 63 lower-case letters, digits and underscores, not beginning with a digit. It is
+    /// created if it does not exist. Several stores may share a database, each in its own schema.
     pub fn schema(mut self, schema: impl Into<String>) -> Self {
         self.schema = schema.into();
         self
@@ -85,42 +85,41 @@ impl PostgresOptions {
         self
     }
 
-    /// Sets how long a statement may take; then it fails with [`Reason::StorageUnavailable`].
+    /// Sets how long a statement may take before it fails with [`Reason::StorageUnavailable`].
     pub fn statement_timeout(mut self, timeout: Duration) -> Self {
         self.statement_timeout = timeout.max(Duration::from_millis(100));
         self
     }
 
-    /// Sets whether opening makes or migrates the tables. Where it does not, a schema that needs it is refused with
-    /// [`Reason::SchemaForeign`]: the account of the application may then be one that may not make tables, and whoever may uses
+    /// Sets whether opening creates or migrates the tables. If not, a schema that needs a migration is refused with
+    /// [`Reason::SchemaForeign`]: the application's account then needs no right to create tables, and another account runs
     /// [`Migrations`](crate::migrations::Migrations). Default: true.
     pub fn migrates(mut self, migrates: bool) -> Self {
         self.migrates = migrates;
         self
     }
 
-    /// Sets whether a connection more listens to what other instances commit (`LISTEN`), and tells them of this one's commits. Then they
-    /// are heard of within milliseconds, and operations need not ask for them. Otherwise each does, and what is decided without an
-    /// operation is up to 200 ms old. Default: true.
+    /// Sets whether an additional connection listens for commits of other instances (`LISTEN`), and notifies them of this instance's
+    /// commits. Then commits are noticed within milliseconds, and operations need not ask for them. Otherwise each operation asks, and
+    /// checks may use rights that are up to 200 ms old. Default: true.
     pub fn listens(mut self, listens: bool) -> Self {
         self.listener = listens.then_some(Listener::There);
         self
     }
 
-    /// Sets a URL for the connection that listens, of the same database, where the other leads to a pooler that gives a connection to a
-    /// transaction and not to a session (PgBouncer's `pool_mode = transaction`): nothing can be heard through that, and others' commits
-    /// would be found half a second later.
+    /// Sets a URL of the same database for the listening connection, if the other leads to a pooler in transaction mode (PgBouncer's
+    /// `pool_mode = transaction`): it passes no notifications, and others' commits would be noticed half a second later.
     pub fn listener_url(mut self, url: impl Into<String>) -> Self {
         self.listener = Some(Listener::Url(url.into()));
         self
     }
 
-    /// Sets the URL of a replica of the database, a hot standby, for lists: their pages and totals are read
-    /// there as soon as it is as far as the database itself, so that they never show less than was committed before they were asked for. The
-    /// database is asked for that first, which costs a round trip. Where the replica is not as far after some 80 ms, or not reached, the
-    /// database gives the list, and the replica is left alone for a second or longer.
+    /// Sets the URL of a replica of the database, a hot standby, for lists: their pages and totals are read there as soon as it has all
+    /// commits of the primary, so that they always include what was committed before they were requested. The primary is asked for its
+    /// newest commit first, which costs a round trip. If the replica does not get there within some 80 ms, or cannot be reached, the
+    /// primary returns the list, and the replica is not used for a second or longer.
     ///
-    /// What decides anything is never read there: rights, rows that a commit rests on, checks and single rows.
+    /// Rights, single rows, and rows that a check or a commit relies on, are never read there.
     pub fn replica_url(mut self, url: impl Into<String>) -> Self {
         self.replica = Some(url.into());
         self

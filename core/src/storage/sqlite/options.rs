@@ -38,7 +38,7 @@ pub enum Durability {
     /// A crash of the process or the system, and a power failure: each commit waits for the disk.
     #[default]
     Full,
-    /// A crash of the process. A power failure may lose the newest commits, whole and in order.
+    /// A crash of the process. A power failure may lose the newest commits: whole ones, from the end.
     Normal,
 }
 
@@ -118,21 +118,21 @@ impl SqliteOptions {
         self
     }
 
-    /// Sets whether opening makes or migrates the tables. Where it does not, a file that needs it is refused with
-    /// [`Reason::SchemaForeign`], and [`Migrations`](crate::migrations::Migrations) is for that. Default: true.
+    /// Sets whether opening creates or migrates the tables. If not, a file that needs a migration is refused with
+    /// [`Reason::SchemaForeign`]; use [`Migrations`](crate::migrations::Migrations). Default: true.
     pub fn migrates(mut self, migrates: bool) -> Self {
         self.migrates = migrates;
         self
     }
 
-    /// Sets the key of a whole file that SQLCipher encrypts: a passphrase, or `x'…'` with 64 hexadecimal digits. What the setting
-    /// `encryption_key` encrypts are the columns that are secret, in any SQLite; this is everything, and both may be given.
+    /// Sets the key of a whole file that SQLCipher encrypts: a passphrase, or `x'…'` with 64 hexadecimal digits. The setting
+    /// `encryption_key` encrypts only the secret columns, in any SQLite; this encrypts everything, and both may be given.
     ///
     /// The application chooses SQLCipher for SQLite by what it links, such as with `libsqlite3-sys` and its feature `bundled-sqlcipher`
     /// among its own dependencies. With any other SQLite, which would ignore a key, opening fails with [`Reason::ConfigInvalid`]. With
     /// another key than the file's, or for a file that is not encrypted, it fails with [`Reason::EncryptionKeyWrong`]; SQLCipher's
-    /// `sqlcipher_export` encrypts a file, `PRAGMA rekey` changes its key. An encrypted file without a key is
-    /// [`Reason::StorageMissing`], as any other that is no database. Default: none.
+    /// `sqlcipher_export` encrypts a file, `PRAGMA rekey` changes its key. An encrypted file without a key is [`Reason::StorageMissing`],
+    /// like any other file that is not a database. Default: none.
     ///
     /// ```no_run
     /// # use rolekeep::storage::SqliteOptions;

@@ -42,27 +42,27 @@ use crate::{
 
 /// Begins to add a passkey to the caller's account.
 ///
-/// Have a browser make one by the `options`, then give its answer to `factors.add_passkey` within ten minutes. It needs a sign-in or
-/// `sessions.step_up` within the last five minutes.
+/// Have a browser create one with the `options`, then pass its response to `factors.add_passkey` within ten minutes. It needs a sign-in
+/// or `sessions.step_up` within the last five minutes.
 /// Errors: `CONFLICT` for an account that has twenty, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
 /// configuration has no `passkey_domain`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct StartPasskey {}
 
-/// Adds a passkey to the caller's account, by what its authenticator answered.
+/// Adds a passkey to the caller's account, with the authenticator's response.
 ///
-/// From then on it signs in by itself (`sign_in.passkey`), and a sign-in by the password asks for it, or another second factor, too.
-/// All sessions end; the caller goes on in a new one, by the tokens of the answer. With an account's first second factor come ten
-/// recovery codes.
-/// Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good (any more),
+/// From then on it can be used to sign in (`sign_in.passkey`), and a sign-in by password needs it, or another second factor, too. All
+/// sessions end; the caller continues in a new one with the returned tokens. An account's first second factor comes with ten recovery
+/// codes.
+/// Errors: `VALIDATION_ERROR` for a response that is not accepted, `UNAUTHORIZED` for an invalid or expired challenge,
 /// `DUPLICATE_RESOURCE` for a passkey that is known, `CONFLICT` for an account that has twenty by now.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct AddPasskey {
     /// The challenge of `factors.add_passkey_start`.
     pub challenge: Secret,
-    /// What the browser answered: a `RegistrationResponseJSON`, as text.
+    /// The browser's response: a `RegistrationResponseJSON`, as text.
     pub response: Secret,
     /// The user's name for it, at most 100 characters: "Laptop".
     pub name: Option<String>,

@@ -18,17 +18,18 @@ use crate::{
 /// For so long a browser waits, in milliseconds: the least that is recommended where it is verified who is there (15.1).
 pub(super) const TIMEOUT_MILLIS: u32 = 300_000;
 
-/// What a browser, or an app by the means of its system, asks an authenticator by.
+/// The options with which a browser, or an app through its platform, asks an authenticator.
 #[derive(Clone, Debug, Serialize, Describe)]
 #[non_exhaustive]
 pub struct PasskeyOptions {
-    /// What is given back together with the answer; good once.
+    /// To be passed back together with the response; valid once.
     pub challenge: Secret,
-    /// JSON. In a browser: `navigator.credentials.create({publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(JSON.parse(options))})`
-    /// to add a passkey, `navigator.credentials.get({publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(options))})` to
-    /// use one, and `JSON.stringify()` of what comes is the answer. Android's Credential Manager takes and gives the same.
+    /// JSON. In a browser: `navigator.credentials.create({publicKey:
+    /// PublicKeyCredential.parseCreationOptionsFromJSON(JSON.parse(options))})` to add a passkey, `navigator.credentials.get({publicKey:
+    /// PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(options))})` to use one, and `JSON.stringify()` of the result is the
+    /// response. Android's Credential Manager takes and returns the same.
     pub options: String,
-    /// Until when the challenge is good.
+    /// When the challenge expires.
     pub expires_at: Time,
 }
 

@@ -6,7 +6,7 @@ import java.io.OutputStream
 /**
  * Writes a backup into a file, which appears once it is whole, for its owner alone, in the place of one that is there.
  *
- * @param key seals the backup, so that whoever does not have it cannot change the backup unseen. It encrypts nothing.
+ * @param key seals the backup, so that nobody without it can change the backup unnoticed. It encrypts nothing.
  * @throws RolekeepException.Unavailable where the storage fails, or the file.
  */
 suspend fun UserManagement.backup(path: String, key: String? = null): BackupSummary = backup(BackupTarget.File(path), key)

@@ -17,7 +17,7 @@ private const val PIECE = 128 * 1024
 private const val LONGEST = 1024 * 1024
 
 /**
- * Imports users from data of any size, of which no more than a piece is in memory; answers the import as it ended.
+ * Imports users from data of any size, of which no more than a piece is in memory; returns the finished import.
  *
  * An import ends early, with the status `STOPPED`, when too many of its records have failed. One that an exception or a cancellation
  * breaks off keeps what it made, and can be resumed.

@@ -25,7 +25,7 @@ private const val ACKNOWLEDGE_AFTER_NANOS = 5_000_000_000L
  * The events behind a position, and then those that happen, without an end: what the caller may hear of. Cancel the collection to break off.
  *
  * Throws [RolekeepException.Conflict] of the reason `POSITION_GONE` where the change feed no longer reaches back to the position, and
- * `POSITION_FOREIGN` where it is none of this store: read anew what you keep, and go on from `now`.
+ * `POSITION_FOREIGN` where it is none of this store: read your data again, and continue from `now`.
  *
  * @param from a position of events, `now` or `earliest`; `now` is when the collection begins.
  */
@@ -47,7 +47,7 @@ fun Caller.subscribe(from: String = "now"): Flow<Event> = flow {
  * again by the next. A consumer that is new begins with what happens from now on, unless it was claimed before (`consumers.claim`).
  *
  * Throws [RolekeepException.Conflict] of the reason `LEASE_LOST` if an event took more than 30 seconds and another process reads on meanwhile:
- * begin anew.
+ * begin again.
  */
 fun Caller.consume(name: String): Flow<Event> = flow {
     val (lease, begin) = claim(name).let { it.lease to it.position }

@@ -112,7 +112,7 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
     /**
      * Writes a backup into a file, which appears once it is whole, for its owner alone, in the place of one that is there.
      *
-     * @param key seals the backup, so that whoever does not have it cannot change the backup unseen. It encrypts nothing.
+     * @param key seals the backup, so that nobody without it can change the backup unnoticed. It encrypts nothing.
      * @throws RolekeepException.Unavailable where the storage fails, or the file.
      */
     @JvmOverloads
@@ -130,7 +130,7 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
          * Opens a store: in memory, in the SQLite file of the config, or where the persister keeps it.
          *
          * @param notifier sends mail. Without one, what is done by mail, such as `passwords().forgot`, throws
-         *   [RolekeepException.Unavailable] with the reason `NOT_OFFERED`, and nobody is told of what happens to an account.
+         *   [RolekeepException.Unavailable] with the reason `NOT_OFFERED`, and users are not notified of what happens to their accounts.
          * @param breachedPasswords refuses passwords that are known from breaches.
          * @param restore a backup for the store, which has to be empty; see [restoreFrom].
          * @throws RolekeepException.Validation for config or a policy that are not valid.
@@ -301,7 +301,7 @@ class BlockingCaller internal constructor(private val caller: Caller) : Blocking
     fun explain(permission: String, resource: Resource): Explanation = caller.explain(permission, resource)
 
     /**
-     * Imports users from data of any size, of which no more than a piece is in memory; answers the import as it ended.
+     * Imports users from data of any size, of which no more than a piece is in memory; returns the finished import.
      *
      * @param data is read to its end, and stays open.
      * @param resume an import that was broken off, with which it goes on: the data is the same from its beginning, and the options are
