@@ -130,9 +130,8 @@ impl Mapping<'_> {
         for ((name, value), is_free) in mapped.into_iter().chain(named) {
             let is_kept = || is_free && !(self.is_declared)(&name) && attributes::check_name::<User>(&name).is_ok();
             let kept = self.options.attributes.get(&name).or_else(|| is_kept().then_some(&name));
-            let is_left =
-                |kept: &&String| !made.user.attributes.contains_key(*kept) && !(is_free && empty.contains(*kept));
-            match kept.filter(is_left) {
+            let is_settled = |kept: &String| made.user.attributes.contains_key(kept) || is_free && empty.contains(kept);
+            match kept.filter(|kept| !is_settled(kept)) {
                 Some(kept) => drop(made.user.attributes.insert(kept.clone(), value)),
                 None => drop(ignored.insert(name)),
             }
