@@ -155,7 +155,7 @@ pub(crate) struct Engine {
     sampled: Sampled,
     looks: cache::Looks,
     /// What the storage said last of how it is.
-    asked: async_lock::Mutex<Option<health::Asked>>,
+    probe: async_lock::Mutex<Option<health::Probe>>,
 }
 
 /// What the host hangs around every operation.
@@ -206,7 +206,7 @@ impl Engine {
             rates: Rates::default(),
             sampled: Sampled::default(),
             looks: cache::Looks::default(),
-            asked: async_lock::Mutex::new(None),
+            probe: async_lock::Mutex::new(None),
         }
     }
 
@@ -253,7 +253,7 @@ impl Engine {
             if attempts + policies == 0 {
                 self.keep_up().await?
             } else {
-                self.follow().await?
+                self.catch_up().await?
             }
             let actor = self.actor(who).await?;
             refusal.let_in();
@@ -296,9 +296,9 @@ impl Engine {
             require_fresh(plan).await?;
         }
         steps.load(plan).await?;
-        if let Some(asked) = steps.asked(plan).filter(|_| !plan.actor.is_system()) {
-            refusal.of(&asked.target);
-            let allowed = require_target(plan, &asked.permission, &asked.target, &asked.read).await;
+        if let Some(check) = steps.permission_check(plan).filter(|_| !plan.actor.is_system()) {
+            refusal.of(&check.target);
+            let allowed = require_target(plan, &check.permission, &check.target, &check.read).await;
             allowed.map_err(|error| refusal.hidden(error))?;
         }
         steps.validate(&self.services, plan.now).await?;

@@ -204,7 +204,7 @@ impl UserManagement {
     /// `UNAVAILABLE` if the storage does not answer.
     pub async fn refresh(&self) -> Result<()> {
         self.engine.require_open()?;
-        self.engine.follow().await
+        self.engine.catch_up().await
     }
 
     /// How well the store works, with everything that it depends on: for a page that says so, and for whoever restarts it.

@@ -41,7 +41,7 @@ pub use ledger::CommitRecord;
 pub(crate) use ledger::LANE;
 pub use memory::MemoryStorage;
 pub(crate) use observed::Observed;
-pub use one_lane::{OneLane, Planned};
+pub use one_lane::{CommitWork, OneLane};
 pub use persister::{Batch, Loaded, Persisted, PersistedStorage, Persister, RowChange};
 pub use position::{Committed, MOST_LANES, Place, Position};
 #[cfg(feature = "postgres")]

@@ -56,10 +56,10 @@ pub trait OneLane {
     ///
     /// # Errors
     /// As [`Storage::commit`](super::Storage::commit) answers them.
-    fn plan(&self, change_set: &ChangeSet) -> Result<Planned, CommitError> {
+    fn resolve(&self, change_set: &ChangeSet) -> Result<CommitWork, CommitError> {
         change_set.validate()?;
         if let Some(line) = self.line_of(change_set.id)? {
-            return Ok(Planned::Done(Committed::before(place(line)?)));
+            return Ok(CommitWork::Done(Committed::before(place(line)?)));
         }
         let checks = change_set.checks.iter().map(|check| (check.table, &check.key, check.expected));
         let writes = change_set.writes.iter().map(|write| (write.table, &write.key, write.expected));
@@ -80,7 +80,7 @@ pub trait OneLane {
                 return Err(ledger::taken(write.table, write.key.clone()));
             }
         }
-        Ok(Planned::Pending {
+        Ok(CommitWork::Pending {
             committed: Committed { place, follows: Some(last) },
             writes: change_set.writes.iter().cloned().chain(own).collect(),
         })
@@ -135,9 +135,9 @@ pub trait OneLane {
     }
 }
 
-/// What [`OneLane::plan`] leaves to do.
+/// What [`OneLane::resolve`] leaves to do.
 #[derive(Clone, Debug)]
-pub enum Planned {
+pub enum CommitWork {
     /// Nothing: it was committed before.
     Done(Committed),
     /// To write these rows, all or none.

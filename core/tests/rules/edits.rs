@@ -77,7 +77,7 @@ fn says(rules: &RuleSet) -> impl PartialEq + std::fmt::Debug + use<> {
     let guarded: Vec<bool> = types
         .iter()
         .flat_map(|ty| names.map(|name| (*ty, name)))
-        .map(|(ty, name)| rules.is_guarded(ty, name))
+        .map(|(ty, name)| rules.carries_authority(ty, name))
         .collect();
     let reads: Vec<Vec<String>> = types.iter().map(|ty| rules.reads(ty).to_vec()).collect();
     let relations: Vec<Vec<String>> = types.iter().map(|ty| rules.relations_read(ty).to_vec()).collect();

@@ -225,7 +225,7 @@ pub struct StoredEvent {
 
 /// A row as it was and is: none where it was not there, or is gone.
 #[derive(Clone, Copy)]
-pub struct Change<'r> {
+pub struct RowChange<'r> {
     /// The row's table.
     pub table: &'static Table,
     /// Before.
@@ -234,7 +234,7 @@ pub struct Change<'r> {
     pub after: Option<&'r Row>,
 }
 
-impl Change<'_> {
+impl RowChange<'_> {
     /// Whether a column differs that is more than the library's own record of changes.
     fn changed(&self) -> impl Iterator<Item = &'static str> {
         let of_both = self.before.zip(self.after);

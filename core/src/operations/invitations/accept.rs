@@ -31,7 +31,7 @@ use crate::{
         scopes,
         services::Services,
         users::{
-            CreateUser, Fields, Made, NewUser, Past, UserView, existing, insert, is_elsewhere, refuse_guarded, shown,
+            CreateUser, Fields, Made, NewUser, Past, UserView, existing, insert, is_elsewhere, refuse_authority, shown,
         },
         verification,
     },
@@ -235,7 +235,7 @@ impl Accepting {
         };
         plan.rename("username", before.username.as_deref(), named.username.as_deref(), named.id).await?;
         notices::tell_of_username(plan, notices::tell, &before, &named).await?;
-        let named = plan.follow(Some(&before), named);
+        let named = plan.write_consequence(Some(&before), named);
         verification::prove(plan, &named, Some(credential)).await?;
         limits::forget(plan, &named).await?;
         existing(plan.reads(), named.id).await
@@ -283,7 +283,7 @@ impl Accepting {
             ..CreateUser::new(&invitation.email)
         };
         let fields = new.check_fields(&mut checks, plan.services, plan.now)?;
-        refuse_guarded(&mut checks, plan.rules(), &fields);
+        refuse_authority(&mut checks, plan.rules(), &fields);
         checks.finish()?;
         Ok(fields)
     }

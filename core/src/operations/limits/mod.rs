@@ -9,18 +9,18 @@
 //! |---|---|
 //! | `quota` | how many in which time (GCRA), pure |
 //! | `lanes` | what a try counts in |
-//! | `asks` | what asking for mail counts in |
+//! | `requests` | what a request for mail or an account counts in |
 //! | `tries` | letting tries in, and counting them |
 //! | `places` | how many are looked at now, on this instance |
 //! | `rates` | requests a minute, reads and writes an hour |
 //! | `clear` | the operation `limits.clear` |
 
-mod asks;
 mod clear;
 mod lanes;
 mod places;
 mod quota;
 mod rates;
+mod requests;
 mod tries;
 
 pub use clear::ClearLimits;

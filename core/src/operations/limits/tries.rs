@@ -155,7 +155,7 @@ impl Standing {
     fn write(&self, plan: &mut Plan<'_>, key: &str, value: i64, expires_at: Time) {
         let before = self.rows.get(key);
         let version = before.map_or(0, |row| row.version);
-        plan.follow(before, Limit { lane: key.to_owned(), value, expires_at, version });
+        plan.write_consequence(before, Limit { lane: key.to_owned(), value, expires_at, version });
     }
 }
 

@@ -56,7 +56,7 @@ impl Hashes for Plan<'_> {
             // It may just be forgotten, as nothing has it: who does so finds it moved.
             known => {
                 let used = HashCost { cost: cost.clone(), used_at: self.now, version: 0 };
-                self.follow(known.as_ref(), used);
+                self.write_consequence(known.as_ref(), used);
             }
         }
         Ok(cost)

@@ -100,14 +100,14 @@ pub struct Plan<'a> {
 }
 
 /// The rows that a plan writes.
-pub(super) type Writes = BTreeMap<(&'static str, Key), Planned>;
+pub(super) type Writes = BTreeMap<(&'static str, Key), PlannedWrite>;
 
 /// A row of the plan as it was before; none: there was none.
-type Undo = ((&'static str, Key), Option<Planned>);
+type Undo = ((&'static str, Key), Option<PlannedWrite>);
 
 /// A row as it was and will be.
 #[derive(Clone)]
-pub(super) struct Planned {
+pub(super) struct PlannedWrite {
     pub(super) table: &'static Table,
     expected: Option<i64>,
     pub(super) before: Option<Row>,

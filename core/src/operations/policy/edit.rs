@@ -101,7 +101,7 @@ pub(super) async fn change_to(
     administrators::require_one_under(plan, &next.rules, lost).await?;
     // Not the version of now but the one of this plan: whoever edited since makes it stale.
     let guard = Guard { name: Guard::POLICY.to_owned(), version: now.version };
-    plan.follow(Some(&guard).filter(|guard| guard.version > 0), guard.clone());
+    plan.write_consequence(Some(&guard).filter(|guard| guard.version > 0), guard.clone());
     plan.next_policy = Some(next.clone());
     Ok(next)
 }
@@ -142,7 +142,7 @@ fn write<R: Part>(plan: &mut Plan<'_>, before: Option<&Arc<R>>, after: Arc<R>, i
         return before.clone();
     }
     *is_changed = true;
-    Arc::new(plan.follow(before.map(AsRef::as_ref), Arc::unwrap_or_clone(after)))
+    Arc::new(plan.write_consequence(before.map(AsRef::as_ref), Arc::unwrap_or_clone(after)))
 }
 
 fn write_all<R: Part>(
@@ -153,7 +153,7 @@ fn write_all<R: Part>(
 ) -> BTreeMap<String, Arc<R>> {
     for (_, gone) in before.iter().filter(|(name, _)| !after.contains_key(*name)) {
         *is_changed = true;
-        plan.follow_delete::<R>(gone);
+        plan.delete_consequence::<R>(gone);
     }
     let written = after.into_iter().map(|(name, row)| {
         let row = write(plan, before.get(&name), row, is_changed);
@@ -249,6 +249,6 @@ impl Holders {
 /// Plans that nobody holds these roles any more; whether an administrator is left is asked by [`change`].
 pub async fn end(plan: &mut Plan<'_>, held: Holders) -> Result<()> {
     plan.move_authority_of(held.own.iter().map(|assignment| assignment.user_id).collect()).await?;
-    held.own.iter().for_each(|assignment| plan.follow_delete(assignment));
+    held.own.iter().for_each(|assignment| plan.delete_consequence(assignment));
     unless_page(Ok(()), || Box::pin(groups::end_roles(plan, held.of_groups))).await
 }

@@ -4,7 +4,7 @@ use async_lock::OnceCell;
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{CreateUser, Fields, UserView, insert_own, refuse_guarded};
+use super::{CreateUser, Fields, UserView, insert_own, refuse_authority};
 use crate::{
     config::Registration,
     model::{
@@ -119,8 +119,8 @@ impl Operation for RegisterUser {
             Registration::Open => true,
         };
         let mut checks = new.checks.clone();
-        refuse_guarded(&mut checks, plan.rules(), &new.fields);
-        if is_open && rights::is_guarded(plan.rules(), User::TYPE, "email") {
+        refuse_authority(&mut checks, plan.rules(), &new.fields);
+        if is_open && rights::carries_authority(plan.rules(), User::TYPE, "email") {
             let message = "decides about rights here, and nobody has proved it";
             checks.error("email", Invalid::new(FieldCode::Disagrees, message));
         }
@@ -147,7 +147,7 @@ impl Operation for RegisterUser {
             hash => hash?,
         };
         plan.count_failed(&tried).await?;
-        if is_open { new.make(plan, hash).await } else { new.ask(plan, hash).await }
+        if is_open { new.make(plan, hash).await } else { new.make_pending(plan, hash).await }
     }
 }
 
@@ -173,7 +173,7 @@ impl Registering {
     }
 
     /// Plans that the account may begin, by who reads the address: the same where somebody has that.
-    async fn ask(&self, plan: &mut Plan<'_>, password_hash: Secret) -> Result<RegisteredUser> {
+    async fn make_pending(&self, plan: &mut Plan<'_>, password_hash: Secret) -> Result<RegisteredUser> {
         let Fields { username, full_name, display_name, first_name, last_name, is_password_short, .. } =
             self.fields.clone();
         let pending = PendingRegistration {
@@ -186,9 +186,9 @@ impl Registering {
             expires_at: plan.now.plus_seconds(SECONDS),
             version: 0,
         };
-        notices::ask_for_account(plan, &pending.email, LinkId(pending.id.0)).await?;
+        notices::request_for_account(plan, &pending.email, LinkId(pending.id.0)).await?;
         plan.audit("users.register", Some(("registration", pending.id.to_string())), None);
-        let pending = plan.follow(None, pending);
+        let pending = plan.write_consequence(None, pending);
         Ok(RegisteredUser { user: None, confirm_until: Some(pending.expires_at) })
     }
 }

@@ -360,7 +360,7 @@ fn make_room(rights: &mut Rights, writer: &mut Writer) -> bool {
         writer.hand = (writer.hand + 1) % len;
         let Some(slot) = rights.pages.get(writer.hand) else { continue };
         let is_pinned = || slot.principal.id().is_some_and(|id| writer.pins.is_held(id));
-        if !slot.was_asked() && !is_pinned() {
+        if !slot.take_referenced() && !is_pinned() {
             let user = slot.handle(writer.hand);
             remove(rights, writer, user);
             return true;

@@ -24,27 +24,27 @@ pub(in crate::rules) struct Slot {
     pub(in crate::rules) principal: Principal,
     /// Tells a user from the one that had its number before.
     generation: NonZeroU32,
-    /// Whether it was asked about lately.
-    asked: AtomicBool,
+    /// Whether a question was about it lately.
+    referenced: AtomicBool,
 }
 
 impl Slot {
-    /// One that is new counts as asked about.
+    /// One that is new counts as referenced.
     pub(in crate::rules) fn new(principal: Principal, generation: NonZeroU32) -> Self {
-        Self { principal, generation, asked: AtomicBool::new(true) }
+        Self { principal, generation, referenced: AtomicBool::new(true) }
     }
 
-    /// Notes that it was asked about: writes only where that is news, so that readers do not contend.
+    /// Notes that a question is about it: writes only where that is news, so that readers do not contend.
     #[inline]
     pub(in crate::rules) fn note(&self) {
-        if !self.asked.load(Ordering::Relaxed) {
-            self.asked.store(true, Ordering::Relaxed);
+        if !self.referenced.load(Ordering::Relaxed) {
+            self.referenced.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Whether it was asked about since this was asked last.
-    pub(in crate::rules) fn was_asked(&self) -> bool {
-        self.asked.swap(false, Ordering::Relaxed)
+    /// Whether a question was about it since this was called last.
+    pub(in crate::rules) fn take_referenced(&self) -> bool {
+        self.referenced.swap(false, Ordering::Relaxed)
     }
 
     /// Its handle, at this number.
@@ -56,8 +56,8 @@ impl Slot {
 
 impl Clone for Slot {
     fn clone(&self) -> Self {
-        let asked = AtomicBool::new(self.asked.load(Ordering::Relaxed));
-        Self { principal: self.principal.clone(), generation: self.generation, asked }
+        let referenced = AtomicBool::new(self.referenced.load(Ordering::Relaxed));
+        Self { principal: self.principal.clone(), generation: self.generation, referenced }
     }
 }
 

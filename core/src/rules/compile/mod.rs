@@ -11,7 +11,7 @@
 //! | `problems` | what takes many words to say is wrong |
 //! | `lint` | what is valid, but may not do what it seems to |
 //! | `interner` | conditions and sets of fields, each kept once |
-//! | `reads` | what questions read, and which attributes are guarded |
+//! | `reads` | what questions read, and which attributes carry authority |
 //! | `role` | a role with all that it inherits |
 //! | `permission_index` | which roles allow each permission under no condition |
 //! | `specials` | the other grants of each permission |

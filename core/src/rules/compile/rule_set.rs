@@ -322,7 +322,7 @@ impl RuleSet {
     }
 
     /// Whether a condition or scope reads this attribute or relation, so that changing it needs `TYPE:set_authority`.
-    pub fn is_guarded(&self, resource_type: &str, attribute: &str) -> bool {
+    pub fn carries_authority(&self, resource_type: &str, attribute: &str) -> bool {
         let of_principals =
             self.reads.principal.iter().filter_map(|slot| self.shared.symbols.principal.get(*slot as usize));
         resource_type == USER && of_principals.map(|one| &one.name).any(|name| name == attribute)

@@ -2,7 +2,7 @@
 
 use super::{
     trace::Candidate,
-    what_if::{ChangeSet, Inquiry, Step},
+    what_if::{Hypothesis, Inquiry, Step},
 };
 
 use crate::rules::{ADMIN, BoundScope, CompiledRole, Effect, FieldId, RoleAssignment, Root, Scope, Values, bind};
@@ -17,7 +17,7 @@ const MAX_FIELD_SETS: usize = 8;
 
 impl<'a> Inquiry<'a> {
     /// No proper part of these would do; empty where it is allowed as it is.
-    pub(super) fn minimal_changes(&self) -> ChangeSet<'a> {
+    pub(super) fn minimal_changes(&self) -> Hypothesis<'a> {
         let chain = || 0..self.chain.len();
         let all = self.questions().into_iter().map(|asked| chain().fold(asked, |all, who| self.changes_for(who, all)));
         let minimal = all.filter(|all| self.allows(all)).map(|all| self.shrunk(&all));
@@ -26,7 +26,7 @@ impl<'a> Inquiry<'a> {
 
     /// A role that is assigned changes more than what is held; one that administers changes everything;
     /// a policy is changed last.
-    fn rank(&self, changes: &ChangeSet<'a>) -> (u8, usize) {
+    fn rank(&self, changes: &Hypothesis<'a>) -> (u8, usize) {
         let weights = changes.0.iter().map(|(_, step)| match step {
             Step::AddGrant => 3,
             Step::AssignRole(role) if self.rules.is_administrator(*role) => 2,
@@ -38,13 +38,13 @@ impl<'a> Inquiry<'a> {
 
     /// The question as it is, and as it could be asked instead. To name a resource is asked for first: it gives
     /// nobody anything.
-    fn questions(&self) -> Vec<ChangeSet<'a>> {
+    fn questions(&self) -> Vec<Hypothesis<'a>> {
         let named = self.question.resource.is_none().then_some(Some(Step::NameResource));
         let resources = named.into_iter().chain([None]);
         let fields: Vec<_> = self.field_sets().into_iter().map(|set| Some(Step::NameFields(set))).collect();
         let fields = || [None].into_iter().chain(fields.iter().cloned());
         let both = resources.flat_map(|resource| fields().map(move |fields| [resource.clone(), fields]));
-        both.map(|steps| ChangeSet(steps.into_iter().flatten().map(|step| (0, step)).collect())).collect()
+        both.map(|steps| Hypothesis(steps.into_iter().flatten().map(|step| (0, step)).collect())).collect()
     }
 
     /// Of narrowed grants, the fields that the question could name: some of those that it names, or
@@ -73,7 +73,7 @@ impl<'a> Inquiry<'a> {
     }
 
     /// With what the principal, or one on whose behalf it acts, needs.
-    fn changes_for(&self, who: usize, mut base: ChangeSet<'a>) -> ChangeSet<'a> {
+    fn changes_for(&self, who: usize, mut base: Hypothesis<'a>) -> Hypothesis<'a> {
         let (principal, permission) = (self.principal(who), self.question.permission);
         if !principal.is_active() {
             base.add(self.account(who), Step::Activate);
@@ -105,14 +105,14 @@ impl<'a> Inquiry<'a> {
         &self,
         who: usize,
         candidates: impl Iterator<Item = Candidate<'a>>,
-        base: &ChangeSet<'a>,
-    ) -> Vec<ChangeSet<'a>> {
+        base: &Hypothesis<'a>,
+    ) -> Vec<Hypothesis<'a>> {
         let found = candidates.filter_map(|one| self.needed(who, &one, None, base));
         found.filter(|changes| self.what_if(who, changes).allows()).collect()
     }
 
     /// By grants of roles that are held, or else of roles that are not; denies lifted.
-    fn as_holder(&self, who: usize, base: &ChangeSet<'a>) -> Option<ChangeSet<'a>> {
+    fn as_holder(&self, who: usize, base: &Hypothesis<'a>) -> Option<Hypothesis<'a>> {
         let held = self.held_candidates(who);
         let mut changes = base.clone();
         for field in self.what_if(who, base).fields() {
@@ -131,10 +131,10 @@ impl<'a> Inquiry<'a> {
         who: usize,
         of: &[Candidate<'a>],
         field: Option<FieldId>,
-        changes: &ChangeSet<'a>,
-    ) -> Option<ChangeSet<'a>> {
+        changes: &Hypothesis<'a>,
+    ) -> Option<Hypothesis<'a>> {
         let mut found: Vec<_> = of.iter().filter_map(|one| self.needed(who, one, field, changes)).collect();
-        found.sort_by_key(ChangeSet::count);
+        found.sort_by_key(Hypothesis::count);
         found.truncate(MAX_CLOSE);
         found.into_iter().min_by_key(|changes| self.lifted(who, changes.clone()).count())
     }
@@ -145,8 +145,8 @@ impl<'a> Inquiry<'a> {
         who: usize,
         candidate: &Candidate<'a>,
         field: Option<FieldId>,
-        changes: &ChangeSet<'a>,
-    ) -> Option<ChangeSet<'a>> {
+        changes: &Hypothesis<'a>,
+    ) -> Option<Hypothesis<'a>> {
         let Candidate { held, role, grant, special } = *candidate;
         if !self.rules.is_on(special.fields, field, false) {
             return None;
@@ -180,7 +180,7 @@ impl<'a> Inquiry<'a> {
     }
 
     /// Makes a scope cover what the question is about, or everything where the role administers.
-    fn reach(&self, who: usize, held: RoleAssignment<'a>, changes: &mut ChangeSet<'a>) {
+    fn reach(&self, who: usize, held: RoleAssignment<'a>, changes: &mut Hypothesis<'a>) {
         let what_if = self.what_if(who, changes);
         let Some(scope) = what_if.principal.assignments().nth(held.place()).map(|held| held.scope().clone()) else {
             return;
@@ -203,7 +203,7 @@ impl<'a> Inquiry<'a> {
 
     /// With no deny left that counts: its condition does not hold, where that can be and takes nothing away that is
     /// given, or else the role loses it.
-    fn lifted(&self, who: usize, mut changes: ChangeSet<'a>) -> ChangeSet<'a> {
+    fn lifted(&self, who: usize, mut changes: Hypothesis<'a>) -> Hypothesis<'a> {
         for field in self.what_if(who, &changes).fields() {
             for (lift, condition) in self.what_if(who, &changes).denies(field) {
                 let turned = condition.and_then(|condition| self.turned(who, condition, false, &changes));
@@ -222,7 +222,7 @@ impl<'a> Inquiry<'a> {
     }
 
     /// Whether what was given before is given after, too, and those who ask before this one may still do it.
-    fn still_gives(&self, who: usize, before: &ChangeSet<'a>, after: &ChangeSet<'a>) -> bool {
+    fn still_gives(&self, who: usize, before: &Hypothesis<'a>, after: &Hypothesis<'a>) -> bool {
         let (was, is) = (self.what_if(who, before), self.what_if(who, after));
         let mut fields = is.fields().into_iter();
         fields.all(|field| !was.gives(field) || is.gives(field))
@@ -230,9 +230,9 @@ impl<'a> Inquiry<'a> {
     }
 
     /// The smallest part that does.
-    fn shrunk(&self, changes: &ChangeSet<'a>) -> ChangeSet<'a> {
+    fn shrunk(&self, changes: &Hypothesis<'a>) -> Hypothesis<'a> {
         let (said, steps): (Vec<_>, Vec<_>) = changes.0.iter().cloned().partition(|(_, step)| changes.is_detail(step));
-        let with = |steps: &[_], said: &[_]| ChangeSet([steps, said].concat());
+        let with = |steps: &[_], said: &[_]| Hypothesis([steps, said].concat());
         let steps = smallest(&steps, |part| self.allows(&with(part, &said))).unwrap_or(steps);
         // Nor is more said of a resource that is to be named than it takes.
         let said = shrink(said, |part| self.allows(&with(&steps, part)));
@@ -243,8 +243,8 @@ impl<'a> Inquiry<'a> {
 
     /// Says of the resource to be named that the conditions do not hold of those denies that count as long
     /// as none is named; without that nobody would know which to name.
-    fn tell_denies(&self, changes: &mut ChangeSet<'a>) {
-        let unnamed = ChangeSet::default();
+    fn tell_denies(&self, changes: &mut Hypothesis<'a>) {
+        let unnamed = Hypothesis::default();
         for who in 0..self.chain.len() {
             for field in self.what_if(who, changes).fields() {
                 for condition in self.what_if(who, &unnamed).denies(field).into_iter().filter_map(|deny| deny.1) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     AssignmentTrace, Cause, GrantTrace, MAX_MISSES, TestTrace,
-    what_if::{ChangeSet, Inquiry, Step},
+    what_if::{Hypothesis, Inquiry, Step},
 };
 
 use crate::rules::{
@@ -61,7 +61,7 @@ impl<'a> Inquiry<'a> {
     }
 
     fn allow(&self, who: usize, held: RoleAssignment<'a>) -> Option<Candidate<'a>> {
-        let (field, none) = (self.question.fields.last().copied(), ChangeSet::default());
+        let (field, none) = (self.question.fields.last().copied(), Hypothesis::default());
         let allows =
             |one: &Candidate<'a>| self.needed(who, one, field, &none).is_some_and(|needed| needed.count() == 0);
         self.candidates(Some(held), held.role, Effect::Allow).into_iter().find(allows)
@@ -77,7 +77,7 @@ impl<'a> Inquiry<'a> {
 
     /// Grants that would have allowed it but for something, the nearest first.
     pub(super) fn misses(&self, who: usize) -> Vec<GrantTrace> {
-        let mut changes = ChangeSet::default();
+        let mut changes = Hypothesis::default();
         let as_it_is = self.what_if(who, &changes);
         let Some(field) = as_it_is.fields().into_iter().find(|field| !as_it_is.gives(*field)) else {
             return Vec::new();

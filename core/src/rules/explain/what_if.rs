@@ -58,9 +58,9 @@ impl PartialEq for Outcome<'_> {
 /// Things that are otherwise, each with whom it is about: of the account itself, the first of those who ask that are
 /// the same account; of the question or the policy, 0.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ChangeSet<'a>(pub(super) Vec<(usize, Step<'a>)>);
+pub(super) struct Hypothesis<'a>(pub(super) Vec<(usize, Step<'a>)>);
 
-impl<'a> ChangeSet<'a> {
+impl<'a> Hypothesis<'a> {
     pub(super) fn has(&self, who: usize, step: &Step<'a>) -> bool {
         self.of(who).any(|known| known == step)
     }
@@ -139,7 +139,7 @@ impl<'a> Inquiry<'a> {
     }
 
     /// One of those who ask, if some things were otherwise.
-    pub(super) fn what_if<'w>(&'w self, who: usize, changes: &'w ChangeSet<'a>) -> WhatIf<'w, 'a> {
+    pub(super) fn what_if<'w>(&'w self, who: usize, changes: &'w Hypothesis<'a>) -> WhatIf<'w, 'a> {
         let (account, mut principal) = (self.account(who), self.principal(who).clone());
         let bound = |place| bind(self.rules.kinds(), place);
         for (of, step) in &changes.0 {
@@ -159,7 +159,7 @@ impl<'a> Inquiry<'a> {
     }
 
     /// Whether the principal and those on whose behalf it acts may all do it.
-    pub(super) fn allows(&self, changes: &ChangeSet<'a>) -> bool {
+    pub(super) fn allows(&self, changes: &Hypothesis<'a>) -> bool {
         (0..self.chain.len()).all(|who| self.what_if(who, changes).allows())
     }
 
@@ -180,7 +180,7 @@ pub(super) struct WhatIf<'w, 'a> {
     who: usize,
     account: usize,
     pub(super) principal: Principal,
-    changes: &'w ChangeSet<'a>,
+    changes: &'w Hypothesis<'a>,
     /// Where the resource lies that is to be named.
     places: Vec<BoundScope>,
 }

@@ -21,7 +21,7 @@ use super::{
     connections::{Connection, Connections, Fault},
     error, migrate,
     reads::Reader as _,
-    rows::{self, Plan},
+    rows::{self, QueryPlan},
     statement::{self, Answer, Behind},
 };
 use crate::{
@@ -230,7 +230,7 @@ impl Commits {
             Err(error) => return Sent::Failed(error.into()),
         };
         for is_last_try in [false, true] {
-            match ask(connection, sealed.statement(change_set)).await {
+            match execute(connection, sealed.statement(change_set)).await {
                 Ok(answers) => return sealed.settle(change_set, &answers, may_be_under_way, last),
                 Err(Fault::Sql(problem)) if !is_last_try && error::is_forgotten(&problem) => connection.forget().await,
                 // What was written in the lane since is read before it is tried again.
@@ -281,7 +281,7 @@ impl Commits {
         let lanes: Vec<i64> = std::mem::take(&mut *locked(&self.lanes)).into_iter().map(i64::from).collect();
         if let (false, Ok(mut writer)) = (lanes.is_empty(), connections.writer().await) {
             let text = "UPDATE lanes SET until = 0 WHERE lane = ANY ($1)".to_owned();
-            let _ = writer.fetch((text, Values(vec![lanes.into()])), Plan::Kept).await;
+            let _ = writer.fetch((text, Values(vec![lanes.into()])), QueryPlan::Generic).await;
         }
     }
 
@@ -353,7 +353,7 @@ async fn send_within(
 ) -> Sent {
     let known = match last.take() {
         Some(known) => Ok(known),
-        None => match rows::fetch(connection, last_statement(Lane::Reserved(others)), Plan::Kept).await {
+        None => match rows::fetch(connection, last_statement(Lane::Reserved(others)), QueryPlan::Generic).await {
             Ok(rows) if rows.is_empty() => {
                 Err(Error::new(Reason::Contention, "too many transactions of applications have written and not ended"))
             }
@@ -385,7 +385,7 @@ async fn hold_and_run(
     let mut transaction = connection.get()?.begin().await?;
     let hold = sqlx::query("SELECT lane FROM lanes WHERE lane = $1 FOR UPDATE").bind(i64::from(lane));
     hold.fetch_all(&mut *transaction).await?;
-    let known = last_of(&rows::fetch(&mut transaction, last_statement(Lane::Own(lane)), Plan::Kept).await?);
+    let known = last_of(&rows::fetch(&mut transaction, last_statement(Lane::Own(lane)), QueryPlan::Generic).await?);
     let sealed = match known.map_err(CommitError::Failed).and_then(|known| Sealed::new(change_set, known)) {
         Ok(sealed) => sealed,
         Err(error) => {
@@ -481,7 +481,7 @@ impl Sealed {
     }
 }
 
-async fn ask(
+async fn execute(
     connection: &mut Connection,
     commit: Result<statement::Commit, sqlx::Error>,
 ) -> Result<Vec<Answer>, Fault> {

@@ -28,7 +28,9 @@ use sqlx::{AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
 pub use self::options::PostgresOptions;
-use self::{commit::Commits, connections::Connections, listener::Listener, reads::Reads, replica::Replica, rows::Plan};
+use self::{
+    commit::Commits, connections::Connections, listener::Listener, reads::Reads, replica::Replica, rows::QueryPlan,
+};
 use super::{
     BatchRead, ChangeSet, Changes, Check, CommitError, Committed, Load, PRUNE_BATCH, Place, Position, Pruned, Query,
     Retention, Rows, Snapshot, Storage, StorageCondition, ledger,
@@ -257,7 +259,7 @@ impl Storage for PostgresStorage {
         let text = "WITH gone AS (DELETE FROM commits USING unnest($1::bigint[], $2::bigint[]) AS lane (first, kept) \
                     WHERE position >= lane.first AND position < lane.kept RETURNING 1) SELECT count(*) FROM gone";
         let pruned = writer
-            .fetch((text.to_owned(), Values(vec![first.into(), kept.into()])), Plan::Kept)
+            .fetch((text.to_owned(), Values(vec![first.into(), kept.into()])), QueryPlan::Generic)
             .await
             .map_err(Error::from)?;
         let lines = pruned.first().and_then(|row| row.try_get::<i64, _>(0).ok());

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use sea_query::Values;
 
-use super::{DIALECT, commit, error, migrate, query, rows::Plan};
+use super::{DIALECT, commit, error, migrate, query, rows::QueryPlan};
 use crate::{
     model::{
         error::Result,
@@ -24,11 +24,11 @@ use crate::{
 /// What runs statements.
 pub(super) trait Reader: Sync {
     /// All rows of a statement that only reads.
-    fn read_by(&self, statement: &Statement, plan: Plan) -> impl Future<Output = Result<Vec<PgRow>>> + Send;
+    fn read_by(&self, statement: &Statement, plan: QueryPlan) -> impl Future<Output = Result<Vec<PgRow>>> + Send;
 
     /// The same, as most are read.
     fn read(&self, statement: &Statement) -> impl Future<Output = Result<Vec<PgRow>>> + Send {
-        self.read_by(statement, Plan::Kept)
+        self.read_by(statement, QueryPlan::Generic)
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
     connections::{Connections, Pool},
     error, query,
     reads::{Reader as _, Reads},
-    rows::Plan,
+    rows::QueryPlan,
 };
 use crate::{
     model::error::Result,
@@ -82,7 +82,7 @@ impl Replica {
     async fn reached(
         &self,
         wanted: &Position,
-        (statement, plan): (&Statement, Plan),
+        (statement, plan): (&Statement, QueryPlan),
         database: Reads<'_, Connections>,
     ) -> Result<Option<Vec<PgRow>>> {
         let reads = Reads { reader: &self.connections, tables: database.tables };

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::{
     DIALECT, PostgresStorage, commit, connections, error, reads,
-    rows::{self, Plan},
+    rows::{self, QueryPlan},
     statement,
 };
 use crate::{
@@ -50,7 +50,7 @@ impl Transaction {
     }
 
     async fn fetch(&mut self, text: String, values: Values) -> Result<Vec<PgRow>> {
-        in_time(self.longest, rows::fetch(&mut self.connection, (text, values), Plan::Kept)).await
+        in_time(self.longest, rows::fetch(&mut self.connection, (text, values), QueryPlan::Generic)).await
     }
 }
 
