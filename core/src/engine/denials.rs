@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     Engine, Who, WhoKind,
-    sampled::{Asker, Crowd, Told},
+    sampled::{Crowd, SampledCaller, Told},
     steps::Entry,
 };
 use crate::{
@@ -124,13 +124,13 @@ impl Engine {
             WhoKind::System | WhoKind::User { .. } => Crowd::Users,
             WhoKind::Anonymous => Crowd::Strangers,
         };
-        let (asker, elapsed) = (Asker::of_who(who), self.services.env.elapsed());
-        let Some(more) = self.main().sampled.count(crowd, asker.told_apart(&who.request), operation, elapsed) else {
+        let (caller, elapsed) = (SampledCaller::of_who(who), self.services.env.elapsed());
+        let Some(more) = self.main().sampled.count(crowd, caller.told_apart(&who.request), operation, elapsed) else {
             return;
         };
         let detail = format!("{operation}: {}", error.reason());
         let target = target.map(|(kind, id)| (kind, Some(id)));
-        let told = Told { target, from: who.request.audited(), detail, ..Told::new(ACTION, asker) };
+        let told = Told { target, from: who.request.audited(), detail, ..Told::new(ACTION, caller) };
         self.write_sampled(told, &more);
     }
 
@@ -144,8 +144,12 @@ impl Engine {
         };
         let target = Some(("api_key".to_owned(), Some(key.id.to_string())));
         let detail = format!("API key: {why}");
-        let told =
-            Told { target, from: request.audited(), detail, ..Told::new(ACTION, Asker::of(key.user_id.to_string())) };
+        let told = Told {
+            target,
+            from: request.audited(),
+            detail,
+            ..Told::new(ACTION, SampledCaller::of(key.user_id.to_string()))
+        };
         self.write_sampled(told, &more);
     }
 }

@@ -110,7 +110,7 @@ impl Engine {
         let user = match &who.kind {
             WhoKind::System => return Ok(()),
             WhoKind::Anonymous => None,
-            WhoKind::User { .. } => who.kind.asker(),
+            WhoKind::User { .. } => who.kind.acting_user(),
         };
         for rate in rates(&self.services, user, who.request.origin.address, listed.is_read) {
             if !self.rates.use_one(&rate, self.services.now()) {

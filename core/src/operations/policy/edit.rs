@@ -107,37 +107,42 @@ pub(super) async fn change_to(
 }
 
 /// A row of the policy that can be compared apart from its version and times.
-trait Part: Record + PartialEq {
-    fn says_the_same(&self, other: &Self) -> bool;
+trait PolicyRecord: Record + PartialEq {
+    fn has_same_content(&self, other: &Self) -> bool;
 }
 
-impl Part for PermissionRow {
-    fn says_the_same(&self, other: &Self) -> bool {
+impl PolicyRecord for PermissionRow {
+    fn has_same_content(&self, other: &Self) -> bool {
         self.description == other.description
     }
 }
 
-impl Part for RoleRow {
-    fn says_the_same(&self, other: &Self) -> bool {
+impl PolicyRecord for RoleRow {
+    fn has_same_content(&self, other: &Self) -> bool {
         self.form() == other.form()
     }
 }
 
-impl Part for AssetKindRow {
-    fn says_the_same(&self, other: &Self) -> bool {
+impl PolicyRecord for AssetKindRow {
+    fn has_same_content(&self, other: &Self) -> bool {
         self.form() == other.form()
     }
 }
 
-impl Part for PolicyRow {
-    fn says_the_same(&self, other: &Self) -> bool {
+impl PolicyRecord for PolicyRow {
+    fn has_same_content(&self, other: &Self) -> bool {
         self.content == other.content
     }
 }
 
-fn write<R: Part>(plan: &mut Plan<'_>, before: Option<&Arc<R>>, after: Arc<R>, is_changed: &mut bool) -> Arc<R> {
+fn write<R: PolicyRecord>(
+    plan: &mut Plan<'_>,
+    before: Option<&Arc<R>>,
+    after: Arc<R>,
+    is_changed: &mut bool,
+) -> Arc<R> {
     if let Some(before) = before
-        && (Arc::ptr_eq(before, &after) || before.says_the_same(&after))
+        && (Arc::ptr_eq(before, &after) || before.has_same_content(&after))
     {
         return before.clone();
     }
@@ -145,7 +150,7 @@ fn write<R: Part>(plan: &mut Plan<'_>, before: Option<&Arc<R>>, after: Arc<R>, i
     Arc::new(plan.write_consequence(before.map(AsRef::as_ref), Arc::unwrap_or_clone(after)))
 }
 
-fn write_all<R: Part>(
+fn write_all<R: PolicyRecord>(
     plan: &mut Plan<'_>,
     before: &BTreeMap<String, Arc<R>>,
     after: BTreeMap<String, Arc<R>>,

@@ -55,7 +55,7 @@ use crate::{
         user::{User, UserActivity},
         value::Value,
     },
-    rules::SessionFacts,
+    rules::SessionProperties,
     storage::{Direction, Order, Query, Window},
 };
 
@@ -312,14 +312,14 @@ pub(crate) fn proof_of(session: &Session) -> Proved {
 }
 
 /// What a session says of who asks by it.
-pub(crate) fn facts(services: &Services, session: &Session, now: Time) -> SessionFacts {
+pub(crate) fn properties(services: &Services, session: &Session, now: Time) -> SessionProperties {
     let config = &services.config;
     let Proved { at, by } = proof_of(session);
     // By a clock that was set back nobody knows how old a proof is; that of another instance may be ahead a little.
     let is_known = |at: &Time| *at != Session::NOBODY_KNOWS && *at <= now.plus_seconds(config.leeway_seconds);
     let authenticated_at = Some(at).filter(is_known);
     let needs_two_factors = config.second_factor == SecondFactor::Required;
-    SessionFacts { authenticated_at, proofs: by, needs_two_factors }
+    SessionProperties { authenticated_at, proofs: by, needs_two_factors }
 }
 
 /// Plans that the caller goes on in a new session, by what it has proved now or before: no token outlives a proof (V7.2.4).

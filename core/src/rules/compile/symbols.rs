@@ -303,7 +303,9 @@ impl Symbols {
         let is_one_type = found.iter().all(|(_, _, ty)| Some(*ty) == first);
         if let Some(diagnostics) = diagnostics {
             if found.is_empty() {
-                tell(attribute.span, diagnostics, |words, all| (words.unbound)(self, &name.text, attribute, all));
+                tell(attribute.span, diagnostics, |reporters, all| {
+                    (reporters.unbound)(self, &name.text, attribute, all)
+                });
             } else if !is_usable || !is_one_type {
                 let rule = "must be an id, a string or an int, the same in every type, for a scope to compare with it";
                 diagnostics.add(attribute.span, format!("`{}` {rule}", shown(&attribute.text)));

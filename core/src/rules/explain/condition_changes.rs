@@ -45,12 +45,12 @@ impl<'a> Inquiry<'a> {
             turned = shrink(smallest(&able, |turned| is_met(turned) && can_be(turned))?, is_met);
         }
         let mut changes = with(&turned);
-        self.settle(who, condition, &mut changes);
+        self.pin_outcomes(who, condition, &mut changes);
         Some(changes)
     }
 
     /// Settles all that a condition reads of a resource that is to be named, so that no other may ask for the contrary.
-    pub(super) fn settle(&self, who: usize, condition: &'a Condition, changes: &mut Hypothesis<'a>) {
+    pub(super) fn pin_outcomes(&self, who: usize, condition: &'a Condition, changes: &mut Hypothesis<'a>) {
         let what_if = self.what_if(who, changes);
         let read = condition.tree.tests().into_iter().filter(|test| changes.is_of_named(test));
         for outcome in read.map(|test| what_if.outcome(test)).collect::<Vec<_>>() {

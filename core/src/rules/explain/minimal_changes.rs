@@ -55,7 +55,7 @@ impl<'a> Inquiry<'a> {
         for who in 0..self.chain.len() {
             let candidates = self.held_candidates(who);
             let narrowed =
-                candidates.iter().filter_map(|one| self.rules.interner.field_sets.get(one.special.fields as usize));
+                candidates.iter().filter_map(|one| self.rules.interner.field_sets.get(one.qualified.fields as usize));
             let is_asked = |field: &FieldId| asked.is_empty() || asked.contains(field);
             let mut found: Vec<Vec<FieldId>> =
                 narrowed.map(|set| set.iter().map(|slot| FieldId(*slot)).filter(is_asked).collect()).collect();
@@ -116,7 +116,7 @@ impl<'a> Inquiry<'a> {
         let held = self.held_candidates(who);
         let mut changes = base.clone();
         for field in self.what_if(who, base).fields() {
-            if !self.what_if(who, &changes).gives(field) {
+            if !self.what_if(who, &changes).is_granted(field) {
                 let by_held = self.nearest(who, &held, field, &changes);
                 changes = by_held.or_else(|| self.nearest(who, &self.new_candidates(), field, &changes))?;
             }
@@ -147,8 +147,8 @@ impl<'a> Inquiry<'a> {
         field: Option<FieldId>,
         changes: &Hypothesis<'a>,
     ) -> Option<Hypothesis<'a>> {
-        let Candidate { held, role, grant, special } = *candidate;
-        if !self.rules.is_on(special.fields, field, false) {
+        let Candidate { held, role, grant, qualified } = *candidate;
+        if !self.rules.is_on(qualified.fields, field, false) {
             return None;
         }
         let mut next = changes.clone();
@@ -164,23 +164,23 @@ impl<'a> Inquiry<'a> {
             if !held.is_valid(self.cx(who).now()) {
                 next.add(self.account(who), Step::MoveWindow(held.place()));
             }
-            if !self.rules.brings(&self.what_if(who, &next).principal, role, grant.role.id) {
+            if !self.rules.has_active_junior(&self.what_if(who, &next).principal, role, grant.role.id) {
                 next.add(who, Step::ActivateRole(if is_less { grant.role.id } else { role }));
             }
-            self.reach(who, held, &mut next);
+            self.cover_question(who, held, &mut next);
         } else {
             next.add(self.account(who), Step::AssignRole(role));
-            if self.rules.parts(&self.what_if(who, &next).principal, role).next().is_none() {
+            if self.rules.activated_roles(&self.what_if(who, &next).principal, role).next().is_none() {
                 next.add(who, Step::ActivateRole(role));
             }
         }
-        let Some(condition) = self.rules.condition(special.condition) else { return Some(next) };
+        let Some(condition) = self.rules.condition(qualified.condition) else { return Some(next) };
         let is_known = self.what_if(who, &next).cx().has_resource() || !condition.reads(Root::Resource);
         if is_known { self.turned(who, condition, true, &next) } else { None }
     }
 
     /// Makes a scope cover what the question is about, or everything where the role administers.
-    fn reach(&self, who: usize, held: RoleAssignment<'a>, changes: &mut Hypothesis<'a>) {
+    fn cover_question(&self, who: usize, held: RoleAssignment<'a>, changes: &mut Hypothesis<'a>) {
         let what_if = self.what_if(who, changes);
         let Some(scope) = what_if.principal.assignments().nth(held.place()).map(|held| held.scope().clone()) else {
             return;
@@ -207,7 +207,7 @@ impl<'a> Inquiry<'a> {
         for field in self.what_if(who, &changes).fields() {
             for (lift, condition) in self.what_if(who, &changes).denies(field) {
                 let turned = condition.and_then(|condition| self.turned(who, condition, false, &changes));
-                match turned.filter(|turned| self.still_gives(who, &changes, turned)) {
+                match turned.filter(|turned| self.still_grants(who, &changes, turned)) {
                     Some(turned) => changes = turned,
                     None => changes.add(0, lift),
                 }
@@ -222,10 +222,10 @@ impl<'a> Inquiry<'a> {
     }
 
     /// Whether what was given before is given after, too, and those who ask before this one may still do it.
-    fn still_gives(&self, who: usize, before: &Hypothesis<'a>, after: &Hypothesis<'a>) -> bool {
+    fn still_grants(&self, who: usize, before: &Hypothesis<'a>, after: &Hypothesis<'a>) -> bool {
         let (was, is) = (self.what_if(who, before), self.what_if(who, after));
         let mut fields = is.fields().into_iter();
-        fields.all(|field| !was.gives(field) || is.gives(field))
+        fields.all(|field| !was.is_granted(field) || is.is_granted(field))
             && (0..who).all(|other| !self.what_if(other, before).allows() || self.what_if(other, after).allows())
     }
 
@@ -248,7 +248,7 @@ impl<'a> Inquiry<'a> {
         for who in 0..self.chain.len() {
             for field in self.what_if(who, changes).fields() {
                 for condition in self.what_if(who, &unnamed).denies(field).into_iter().filter_map(|deny| deny.1) {
-                    self.settle(who, condition, changes);
+                    self.pin_outcomes(who, condition, changes);
                 }
             }
         }
@@ -271,9 +271,10 @@ impl<'a> Inquiry<'a> {
     pub(super) fn givers(&self, is_administrator: bool) -> Vec<&'a CompiledRole> {
         let permission = self.question.permission.0;
         let allows = |role: &&CompiledRole| {
-            let is_special = || self.rules.specials(role.id, permission).any(|one| one.effect == Effect::Allow);
+            let is_qualified =
+                || self.rules.qualified_grants(role.id, permission).any(|one| one.effect == Effect::Allow);
             role.is_administrator == is_administrator
-                && (self.rules.permission_index.has(role.id, permission) || is_special())
+                && (self.rules.permission_index.has(role.id, permission) || is_qualified())
         };
         let mut roles: Vec<_> = self.rules.live_roles().filter(allows).collect();
         roles.sort_by_key(|role| role.name());

@@ -1,8 +1,8 @@
 //! What would be if some things were otherwise: the changes, and the question as the evaluator sees it then.
 
 use crate::rules::{
-    Assignment, Attribute, BoundScope, Condition, EvaluationContext, FieldId, GrantId, Path, Principal, Question,
-    RoleId, Root, RuleSet, Scope, Special, Supposed, Test, TestKind, bind,
+    Assignment, Attribute, BoundScope, Condition, EvaluationContext, FieldId, GrantId, Path, Principal, QualifiedGrant,
+    Question, RoleId, Root, RuleSet, Scope, Supposed, Test, TestKind, bind,
 };
 
 /// One thing that is otherwise. Assignments are named by their places.
@@ -240,7 +240,7 @@ impl<'a> WhatIf<'_, 'a> {
     }
 
     /// Whether something allows it, denies aside.
-    pub(super) fn gives(&self, field: Option<FieldId>) -> bool {
+    pub(super) fn is_granted(&self, field: Option<FieldId>) -> bool {
         self.inquiry.rules.allowance(self.inquiry.question.permission.0, field, &self.cx()).is_some()
     }
 
@@ -248,11 +248,11 @@ impl<'a> WhatIf<'_, 'a> {
     pub(super) fn denies(&self, field: Option<FieldId>) -> Vec<(Step<'a>, Option<&'a Condition>)> {
         let (rules, permission, cx) = (self.inquiry.rules, self.inquiry.question.permission.0, self.cx());
         let held = self.principal.assignments();
-        let mut found: Vec<&'a Special> =
+        let mut found: Vec<&'a QualifiedGrant> =
             held.flat_map(|held| rules.denials(held, permission, field, &cx).collect::<Vec<_>>()).collect();
         // An order that edits do not change.
         found.sort_by_key(|deny| (rules.role_name(RoleId(deny.grant.role)), deny.grant.at));
-        let lift = |deny: &Special| Step::LiftDeny(deny.grant.role, rules.grant_text(deny.grant));
+        let lift = |deny: &QualifiedGrant| Step::LiftDeny(deny.grant.role, rules.grant_text(deny.grant));
         found.into_iter().map(|deny| (lift(deny), rules.condition(deny.condition))).collect()
     }
 

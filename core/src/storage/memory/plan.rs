@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, convert::Infallible, ops::Bound};
 
 use super::{
-    packed::Part,
+    packed::PackedValue,
     state::State,
     table::{Path, Stored, TableRows},
 };
@@ -108,7 +108,7 @@ fn cut(sorting: &Sorting, mut rows: Vec<&Stored>, skip: usize, limit: usize) -> 
 }
 
 fn is_after(sorting: &Sorting, row: &Stored, values: &[Value]) -> bool {
-    sorting.fold(|at, part| row.part(at).cmp(&Part::of(&values[part]))).is_gt()
+    sorting.fold(|at, part| row.part(at).cmp(&PackedValue::of(&values[part]))).is_gt()
 }
 
 /// What a conjunct asks of a column.
@@ -119,9 +119,9 @@ enum ColumnTest {
 
 impl ColumnTest {
     /// As [`Predicate::matches`] says of the value.
-    fn holds(&self, part: Part<'_>) -> bool {
+    fn holds(&self, part: PackedValue<'_>) -> bool {
         match self {
-            ColumnTest::Present(is_present) => (part != Part::Null) == *is_present,
+            ColumnTest::Present(is_present) => (part != PackedValue::Null) == *is_present,
             ColumnTest::Compared(comparison, value) => comparison.holds(&part.value(), value),
         }
     }

@@ -4,7 +4,7 @@ use std::{borrow::Borrow, cmp::Ordering, collections::BTreeSet, ops::Bound, sync
 
 use uuid::Uuid;
 
-use super::packed::{Packed, Part};
+use super::packed::{Packed, PackedValue};
 use crate::model::{
     record::{Row, Table},
     value::Value,
@@ -23,7 +23,7 @@ impl Stored {
         self.packed.row()
     }
 
-    pub(super) fn part(&self, column: usize) -> Part<'_> {
+    pub(super) fn part(&self, column: usize) -> PackedValue<'_> {
         self.packed.part(column)
     }
 
@@ -57,11 +57,11 @@ struct Entry {
 
 /// Values that stand for a place on a path: those of an index's columns, then the key's, or the first of them.
 trait Place {
-    fn part(&self, at: usize) -> Option<Part<'_>>;
+    fn part(&self, at: usize) -> Option<PackedValue<'_>>;
 }
 
 impl Place for Entry {
-    fn part(&self, at: usize) -> Option<Part<'_>> {
+    fn part(&self, at: usize) -> Option<PackedValue<'_>> {
         let table = self.stored.table;
         let own = columns(table, self.path);
         let key: &[usize] = if self.path == Path::Key { &[] } else { table.key };
@@ -70,8 +70,8 @@ impl Place for Entry {
 }
 
 impl Place for &[Value] {
-    fn part(&self, at: usize) -> Option<Part<'_>> {
-        self.get(at).map(Part::of)
+    fn part(&self, at: usize) -> Option<PackedValue<'_>> {
+        self.get(at).map(PackedValue::of)
     }
 }
 
@@ -242,7 +242,7 @@ impl TableRows {
         let prefixes = self.paths().map(|path| (path, self.columns(path).iter().map_while(value).collect::<Vec<_>>()));
         let (path, prefix) = prefixes.max_by_key(|(_, prefix)| prefix.len()).unwrap_or((Path::Key, Vec::new()));
         let rows = self.range(path, &prefix);
-        rows.filter(move |row| bound.iter().all(|(at, value)| row.part(*at) == Part::of(value)))
+        rows.filter(move |row| bound.iter().all(|(at, value)| row.part(*at) == PackedValue::of(value)))
     }
 }
 
