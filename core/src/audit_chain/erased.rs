@@ -18,7 +18,7 @@ pub enum EntryPart {
 }
 
 /// A part of the entry at a place: its chain and its number there.
-pub type Place = (i64, i64, EntryPart);
+pub type ErasedPart = (i64, i64, EntryPart);
 
 impl EntryPart {
     const ALL: [Self; 2] = [Self::Payload, Self::Origin];
@@ -33,7 +33,7 @@ impl EntryPart {
 }
 
 /// What an entry says that names erased parts. The chain keeps what they committed to.
-pub fn facts(places: &[Place]) -> AuditFacts {
+pub fn facts(places: &[ErasedPart]) -> AuditFacts {
     let of = |part: EntryPart| {
         let of_part = places.iter().filter(|(.., of)| *of == part).map(|(lane, seq, _)| Json::from(vec![*lane, *seq]));
         (part.names().1.to_owned(), of_part.collect::<Json>())
@@ -42,7 +42,7 @@ pub fn facts(places: &[Place]) -> AuditFacts {
 }
 
 /// The parts that an entry names; none where it is another kind of entry.
-fn named_by(entry: &AuditEntry) -> Vec<Place> {
+fn named_by(entry: &AuditEntry) -> Vec<ErasedPart> {
     let after = entry.facts.as_ref().filter(|_| entry.action == ACTION).and_then(|facts| facts.0.get("after"));
     let of = |part: EntryPart| {
         let places = after.and_then(|after| after.get(part.names().1)).and_then(Json::as_array).into_iter().flatten();

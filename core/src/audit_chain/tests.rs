@@ -113,7 +113,7 @@ fn take(entry: &mut AuditEntry, part: EntryPart) {
 }
 
 /// A log that an entry behind says was erased in these places.
-fn erased(places: &[Place], keys: &AuditKeys) -> (Vec<AuditEntry>, AuditHead) {
+fn erased(places: &[ErasedPart], keys: &AuditKeys) -> (Vec<AuditEntry>, AuditHead) {
     let (mut entries, head) = sealed(None, keys);
     let mut draft = drafts(keys).remove(0);
     (draft.action, draft.facts) = (ACTION.to_owned(), facts(places));

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     Engine, Who, WhoKind,
-    sampled::{Crowd, SampledCaller, Told},
+    sampled::{Crowd, SampledCaller, SampledEntry},
 };
 use crate::{
     audit_chain::{AuditFacts, AuditOrigin},
@@ -68,6 +68,6 @@ impl Engine {
         };
         let action = if is_allowed { "decisions.allowed" } else { "decisions.denied" };
         let facts = AuditFacts { before: None, after: Some(json!({ "permission": permission })) };
-        self.write_sampled(Told { target, from, facts, ..Told::new(action, caller) }, &more);
+        self.write_sampled(SampledEntry { target, from, facts, ..SampledEntry::new(action, caller) }, &more);
     }
 }

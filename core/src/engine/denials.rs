@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     Engine, Who, WhoKind,
-    sampled::{Crowd, SampledCaller, Told},
+    sampled::{Crowd, SampledCaller, SampledEntry},
     steps::Entry,
 };
 use crate::{
@@ -49,7 +49,7 @@ impl Refusal {
     }
 
     /// What the plan refuses is committed with what it says of that.
-    pub(super) fn told(&mut self) {
+    pub(super) fn mark_logged(&mut self) {
         self.is_told = true;
     }
 
@@ -130,7 +130,7 @@ impl Engine {
         };
         let detail = format!("{operation}: {}", error.reason());
         let target = target.map(|(kind, id)| (kind, Some(id)));
-        let told = Told { target, from: who.request.audited(), detail, ..Told::new(ACTION, caller) };
+        let told = SampledEntry { target, from: who.request.audited(), detail, ..SampledEntry::new(ACTION, caller) };
         self.write_sampled(told, &more);
     }
 
@@ -144,11 +144,11 @@ impl Engine {
         };
         let target = Some(("api_key".to_owned(), Some(key.id.to_string())));
         let detail = format!("API key: {why}");
-        let told = Told {
+        let told = SampledEntry {
             target,
             from: request.audited(),
             detail,
-            ..Told::new(ACTION, SampledCaller::of(key.user_id.to_string()))
+            ..SampledEntry::new(ACTION, SampledCaller::of(key.user_id.to_string()))
         };
         self.write_sampled(told, &more);
     }

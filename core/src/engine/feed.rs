@@ -25,7 +25,7 @@ use crate::{
     },
     operations::{policy::state::PolicyState, signing_keys, target::TargetRow},
     rules,
-    storage::{self, ChangeSet, Changes, Committed, Gap, Place, Position, Touched},
+    storage::{self, ChangeSet, Changes, Committed, Gap, LanePosition, Position, Touched},
 };
 
 /// How often others' changes are looked for when no operation does, in milliseconds.
@@ -336,7 +336,7 @@ impl Engine {
         locked(&self.committed).advance(place);
         let mut heard = locked(&self.position);
         // In a storage that went back it may follow another one than the caches have heard of.
-        if follows == Some(heard.lane(place.lane).unwrap_or(Place::nothing(place.lane))) {
+        if follows == Some(heard.lane(place.lane).unwrap_or(LanePosition::nothing(place.lane))) {
             heard.advance(place);
         }
         drop(heard);

@@ -273,7 +273,7 @@ impl Engine {
     fn notices_health(&self, probe: Option<(i64, i64)>) -> NoticesHealth {
         let (waiting, overdue_seconds) = probe.unzip();
         let overdue_seconds = overdue_seconds.unwrap_or_default();
-        let failed_in_a_row = number(self.deliveries.told.failed_in_a_row());
+        let failed_in_a_row = number(self.deliveries.notifier.failed_in_a_row());
         let fails = failed_in_a_row > 0 || overdue_seconds >= OVERDUE_SECONDS;
         NoticesHealth {
             status: if fails { HealthStatus::Degraded } else { HealthStatus::Healthy },

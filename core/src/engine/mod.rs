@@ -150,7 +150,7 @@ pub(crate) struct Engine {
     main: Option<Arc<Self>>,
     deliveries: Deliveries,
     #[cfg(feature = "metrics")]
-    told: gauges::Told,
+    published: gauges::PublishedGauges,
     rates: Rates,
     sampled: Sampled,
     looks: cache::Looks,
@@ -202,7 +202,7 @@ impl Engine {
             main: None,
             deliveries: Deliveries::default(),
             #[cfg(feature = "metrics")]
-            told: gauges::Told::default(),
+            published: gauges::PublishedGauges::default(),
             rates: Rates::default(),
             sampled: Sampled::default(),
             looks: cache::Looks::default(),
@@ -275,7 +275,7 @@ impl Engine {
             let asks = (listed, permission.as_deref());
             match self.finish(plan, asks, once.as_ref(), alone.is_some()).await? {
                 Finish::Done => {
-                    refusal.told();
+                    refusal.mark_logged();
                     self.tell_of_refused_ones(who, listed, refused);
                     return outcome;
                 }

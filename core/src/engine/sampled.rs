@@ -58,7 +58,7 @@ impl SampledCaller {
 }
 
 /// What an entry says.
-pub(super) struct Told {
+pub(super) struct SampledEntry {
     pub(super) action: &'static str,
     pub(super) caller: SampledCaller,
     /// Its type, and its id where it has one.
@@ -68,7 +68,7 @@ pub(super) struct Told {
     pub(super) detail: String,
 }
 
-impl Told {
+impl SampledEntry {
     /// Of which nothing else is known.
     pub(super) fn new(action: &'static str, caller: SampledCaller) -> Self {
         let (from, facts, detail) = (AuditOrigin::default(), AuditFacts::default(), String::new());
@@ -218,7 +218,7 @@ impl Engine {
     }
 
     /// Has an entry written that speaks for more.
-    pub(super) fn write_sampled(self: &Arc<Self>, mut told: Told, more: &More) {
+    pub(super) fn write_sampled(self: &Arc<Self>, mut told: SampledEntry, more: &More) {
         let alike = Some(more.alike).filter(|alike| *alike > 0);
         let parts = [
             Some(std::mem::take(&mut told.detail)).filter(|detail| !detail.is_empty()),
@@ -240,9 +240,9 @@ impl Engine {
         if others == 0 {
             return;
         }
-        let told = Told {
+        let told = SampledEntry {
             detail: further(others),
-            ..Told::new(super::denials::ACTION, SampledCaller::of("system".to_owned()))
+            ..SampledEntry::new(super::denials::ACTION, SampledCaller::of("system".to_owned()))
         };
         self.queue_sampled(told, others);
         self.write_queued().await;
@@ -271,8 +271,15 @@ impl Engine {
     }
 
     /// Has an entry written with the next ones.
-    fn queue_sampled(&self, told: Told, speaks_for: u64) {
-        let Told { action, caller: SampledCaller { actor, on_behalf_of, session }, target, from, facts, detail } = told;
+    fn queue_sampled(&self, told: SampledEntry, speaks_for: u64) {
+        let SampledEntry {
+            action,
+            caller: SampledCaller { actor, on_behalf_of, session },
+            target,
+            from,
+            facts,
+            detail,
+        } = told;
         let draft = self.services.audit_draft(action, actor, self.services.now());
         let mut counts = self.sampled.counts();
         let Ok(draft) = draft else {

@@ -61,7 +61,7 @@ pub(crate) use resource::ResourceValue;
 use authorize::{EvaluationContext, Supposed, Verdict};
 use compile::{
     attribute::{Attribute, ResourceType, Stored},
-    interner::place,
+    interner::to_index,
     reads::TypeReads,
     role::{CompiledRole, GrantId, NONE, OwnGrant, QualifiedGrant},
     rule_set::{DecisionFlags, RuleSetVersion, suggestion},

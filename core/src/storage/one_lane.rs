@@ -1,7 +1,8 @@
 //! What a storage does whose commits follow one another, whatever it keeps its rows in.
 
 use super::{
-    ChangeSet, Changes, CommitError, CommitRecord, Committed, PRUNE_BATCH, Place, Position, Retention, Write, ledger,
+    ChangeSet, Changes, CommitError, CommitRecord, Committed, LanePosition, PRUNE_BATCH, Position, Retention, Write,
+    ledger,
 };
 use crate::{
     audit_chain::AuditHead,
@@ -69,7 +70,7 @@ pub trait OneLane {
             }
         }
         let last = newest(self)?;
-        let place = Place::new(ledger::LANE, last.number + 1, change_set.id);
+        let place = LanePosition::new(ledger::LANE, last.number + 1, change_set.id);
         let head = match change_set.audit.is_empty() {
             true => None,
             false => self.row(AuditHead::TABLE, &Key(vec![Value::Int(ledger::LANE.into())]))?,
@@ -149,12 +150,12 @@ pub enum CommitWork {
     },
 }
 
-fn newest(rows: &(impl OneLane + ?Sized)) -> Result<Place> {
-    rows.last_line()?.map_or(Ok(Place::nothing(ledger::LANE)), place)
+fn newest(rows: &(impl OneLane + ?Sized)) -> Result<LanePosition> {
+    rows.last_line()?.map_or(Ok(LanePosition::nothing(ledger::LANE)), place)
 }
 
 /// Where the commit of a line stands.
-fn place(line: Row) -> Result<Place> {
+fn place(line: Row) -> Result<LanePosition> {
     Ok(CommitRecord::from_row(line)?.place())
 }
 

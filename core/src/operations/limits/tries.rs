@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     lanes::{Side, Try},
-    places::Place,
+    permits::Permit,
 };
 use crate::{
     model::{
@@ -68,7 +68,7 @@ pub(in crate::operations) trait Tries {
 ///
 /// # Errors
 /// `RATE_LIMIT_EXCEEDED`
-pub(in crate::operations) async fn room(services: &Services, tried: &Try) -> Result<(Option<Place>, bool)> {
+pub(in crate::operations) async fn room(services: &Services, tried: &Try) -> Result<(Option<Permit>, bool)> {
     services.require_lasting()?;
     let found = async || {
         let now = services.now();

@@ -111,7 +111,7 @@ pub(crate) async fn lease(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Op
         let is_of_nobody = matches!(row.kind, NoticeKind::Invitation | NoticeKind::Registration);
         let is_known = row.user_id.is_some() || is_of_nobody;
         if is_known && plan.now >= row.expires_at {
-            told(plan, row, "it was not sent in time");
+            audit_failure(plan, row, "it was not sent in time");
         }
         plan.delete_consequence(row);
         return Ok(None);
@@ -149,7 +149,7 @@ pub(crate) async fn lease(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Op
     let page = token.as_ref().zip(config.link_url.as_ref());
     let opened: Option<Secret> = page.map(|(token, page)| format!("{page}#{}", token.expose()).into());
     let words = text::words(kind, link.is_some());
-    let told = text::Told {
+    let told = text::NoticeDetails {
         application: config.application_name.as_deref(),
         at: row.at,
         ip: row.ip.as_deref(),
@@ -337,7 +337,7 @@ pub(crate) fn settle(plan: &mut Plan<'_>, leased: &Leased, delivery: Option<Deli
             return Ok(());
         }
         Some(Delivery::Refused) => {
-            told(plan, row, "the notifier refused it");
+            audit_failure(plan, row, "the notifier refused it");
             plan.delete_consequence(row);
             return Ok(());
         }
@@ -357,7 +357,7 @@ pub(crate) fn settle(plan: &mut Plan<'_>, leased: &Leased, delivery: Option<Deli
             plan.write_consequence(Some(row), PendingNotice { due_at, ..row.clone() });
         }
         None => {
-            told(plan, row, "it could not be sent in time");
+            audit_failure(plan, row, "it could not be sent in time");
             plan.delete_consequence(row);
         }
     }
@@ -365,7 +365,7 @@ pub(crate) fn settle(plan: &mut Plan<'_>, leased: &Leased, delivery: Option<Deli
 }
 
 /// Plans that the audit log hears of a notice that is not sent.
-fn told(plan: &mut Plan<'_>, row: &PendingNotice, why: &str) {
+fn audit_failure(plan: &mut Plan<'_>, row: &PendingNotice, why: &str) {
     let user = row.user_id.map(|user| ("user", user.to_string()));
     plan.audit("notices.failed", user, Some(format!("{}: {why}", row.kind)));
 }

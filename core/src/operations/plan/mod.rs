@@ -74,7 +74,7 @@ pub struct Plan<'a> {
     torn: Option<Check>,
     events: Vec<Event>,
     /// What happened to rows that are not written.
-    told: Vec<Told>,
+    told: Vec<RowEvent>,
     /// Whether the failed try that was counted last is the first within its minute.
     pub(super) is_first_failure: bool,
     /// What was written over since a savepoint, if there is one.
@@ -121,7 +121,7 @@ pub(super) struct PlannedWrite {
 }
 
 /// An event of a row that stays as it is.
-struct Told {
+struct RowEvent {
     event: EventType,
     table: &'static Table,
     row: Row,

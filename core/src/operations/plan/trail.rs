@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use serde_json::Value as Json;
 
-use super::{Event, Plan, PlannedWrite, Told};
+use super::{Event, Plan, PlannedWrite, RowEvent};
 use crate::{
     audit_chain::{AuditFacts, AuditPayload},
     model::{
@@ -57,7 +57,7 @@ impl Plan<'_> {
     /// Tells others of something that happened to a row without changing it.
     pub fn tell<R: Record>(&mut self, event: EventType, row: &R, data: &[(&str, &str)]) {
         let data = data.iter().map(|(name, value)| ((*name).to_owned(), Json::from(*value))).collect();
-        self.told.push(Told { event, table: R::TABLE, row: row.to_row(), data });
+        self.told.push(RowEvent { event, table: R::TABLE, row: row.to_row(), data });
     }
 
     /// Tells the audit log that nobody was signed in, and why; and others once a minute that somebody tried, of an account that there is.
@@ -85,7 +85,7 @@ impl Plan<'_> {
         });
         let told = self.told.iter().filter_map(|told| {
             let change = RowChange { table: told.table, before: None, after: Some(&told.row) };
-            change.told(told.event, told.data.clone(), cause, &actor)
+            change.event_of_unchanged(told.event, told.data.clone(), cause, &actor)
         });
         changes.flatten().chain(told).collect()
     }
@@ -157,7 +157,7 @@ fn changed_fields(planned: &PlannedWrite) -> (AuditFacts, AuditPayload) {
             };
             let fields = columns.filter(|(at, (column, _))| differs(*at) && is_told(*at, column));
             fields
-                .map(|(at, (column, value))| (column.name.to_owned(), told(planned, at, column, value)))
+                .map(|(at, (column, value))| (column.name.to_owned(), audited_value(planned, at, column, value)))
                 .collect::<Json>()
         })
     };
@@ -171,7 +171,7 @@ fn changed_fields(planned: &PlannedWrite) -> (AuditFacts, AuditPayload) {
 }
 
 /// A value as the log tells it: of attributes those that differ.
-fn told(planned: &PlannedWrite, at: usize, column: &Column, value: &Value) -> Json {
+fn audited_value(planned: &PlannedWrite, at: usize, column: &Column, value: &Value) -> Json {
     let (Some(before), Some(after)) = (&planned.before, &planned.after) else { return value.to_json() };
     if column.name != attributes::COLUMN {
         return value.to_json();

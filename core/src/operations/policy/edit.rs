@@ -92,7 +92,7 @@ pub(super) async fn change_to(
     };
     let next = match made {
         Ok(next) => Arc::new(next),
-        Err(error) if error.reason() == Reason::PolicyInvalid => return Err(told(&rows, error, blame)),
+        Err(error) if error.reason() == Reason::PolicyInvalid => return Err(as_input_error(&rows, error, blame)),
         Err(error) => return Err(error),
     };
     asset_kinds::require_unused(plan, &now.rows, &rows).await?;
@@ -168,7 +168,7 @@ fn write_all<R: PolicyRecord>(
 }
 
 /// What is wrong with a policy, as errors of the input that would make it so.
-pub(super) fn told(rows: &StoredPolicy, error: Error, blame: Blame<'_>) -> Error {
+pub(super) fn as_input_error(rows: &StoredPolicy, error: Error, blame: Blame<'_>) -> Error {
     let problems = match rows.to_policy() {
         Ok(policy) => policy.problems(&target::schema()),
         Err(error) => return error,

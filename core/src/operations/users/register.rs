@@ -20,7 +20,7 @@ use crate::{
     },
     operations::{
         Access, Operation,
-        limits::{Place, Tries, Try, room},
+        limits::{Permit, Tries, Try, room},
         notices,
         passwords::NewPassword,
         plan::Plan,
@@ -80,7 +80,7 @@ pub struct Registering {
     checks: Checks,
     /// Its place among those from its address, and its turn: both are held until all is committed, whoever is faster meanwhile, so
     /// that what others hash is bounded by what there is room for.
-    held: OnceCell<[Option<Place>; 2]>,
+    held: OnceCell<[Option<Permit>; 2]>,
 }
 
 #[portable_async]
@@ -139,11 +139,13 @@ impl Operation for RegisterUser {
                 _ => plan.holder(field, name).await?.is_some(),
             };
             if is_taken {
-                return Err(told(plan, Error::taken(field)).await?);
+                return Err(count_and_refuse(plan, Error::taken(field)).await?);
             }
         }
         let hash = match new.password.hash(plan.services, "password", false).await {
-            Err(refused) if refused.reason() == Reason::InvalidInput => return Err(told(plan, refused).await?),
+            Err(refused) if refused.reason() == Reason::InvalidInput => {
+                return Err(count_and_refuse(plan, refused).await?);
+            }
             hash => hash?,
         };
         plan.count_failed(&tried).await?;
@@ -158,7 +160,7 @@ pub(super) fn not_offered() -> Error {
 
 /// Plans that what is wrong is told, and counts: whoever asks for one name after the other, or has one password after the other looked up,
 /// has no more tries than others. Nobody is mailed, and who has the address may go on at once.
-async fn told(plan: &mut Plan<'_>, wrong: Error) -> Result<Error> {
+async fn count_and_refuse(plan: &mut Plan<'_>, wrong: Error) -> Result<Error> {
     let tried = Try::registering(plan.services, plan.actor, None, None)?;
     plan.count_failed(&tried).await?;
     plan.refuse(wrong.clone());

@@ -114,7 +114,7 @@ impl RuleSet {
     fn role_grants(&self, role: u32, permission: u32, field: Option<FieldId>, cx: &EvaluationContext<'_>) -> bool {
         let flags = self.decision_flags.get(permission as usize).copied().unwrap_or_default();
         let allows = |one: &QualifiedGrant| one.effect == Effect::Allow && self.grant_applies(one, field, cx);
-        // The qualified_grants first: they take less memory, and so are at hand more often.
+        // Qualified grants first: they take less memory, and so are at hand more often.
         flags.has(DecisionFlags::QUALIFIED) && self.qualified_grants(role, permission).any(allows)
             || self.permission_index.has(role, permission)
     }

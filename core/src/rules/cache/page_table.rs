@@ -73,7 +73,7 @@ pub(in crate::rules) struct PageTable {
 
 /// The chapter, the page there, and the place on it.
 #[inline]
-fn place(index: u32) -> (usize, usize, usize) {
+fn locate(index: u32) -> (usize, usize, usize) {
     let index = index as usize;
     (index / (PAGE * CHAPTER), index / PAGE % CHAPTER, index % PAGE)
 }
@@ -87,7 +87,7 @@ impl PageTable {
     /// The user of a number.
     #[inline]
     pub(in crate::rules) fn get(&self, index: u32) -> Option<&Entry> {
-        let (chapter, page, at) = place(index);
+        let (chapter, page, at) = locate(index);
         self.chapters.get(chapter)?[page][at].as_ref()
     }
 
@@ -99,7 +99,7 @@ impl PageTable {
 
     /// The place of a number, to put somebody there or take who is there out.
     pub(in crate::rules) fn entry_mut(&mut self, index: u32) -> &mut Option<Entry> {
-        let (chapter, page, at) = place(index);
+        let (chapter, page, at) = locate(index);
         while chapter >= self.chapters.len() {
             // All share one empty page until something is put in.
             let empty = Arc::new(std::array::from_fn(|_| None));

@@ -64,7 +64,7 @@ fn is_word(word: &str) -> bool {
 }
 
 /// Tells what is wrong with the kind that stands at this place.
-pub(super) fn told(library: &Library, policy: &Policy, at: usize, diagnostics: &mut Diagnostics) {
+pub(super) fn report(library: &Library, policy: &Policy, at: usize, diagnostics: &mut Diagnostics) {
     let AssetKindDecl { name: Text { text: name, span }, models, statuses } = &policy.asset_kinds[at];
     if at >= MOST_KINDS {
         diagnostics.add(*span, format!("a policy has at most {MOST_KINDS} kinds of assets"));

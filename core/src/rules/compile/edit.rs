@@ -8,7 +8,7 @@ use super::{
 };
 
 use crate::model::error::{Error, Reason, Result};
-use crate::rules::{CompiledRole, Diagnostics, NONE, Policy, Role, RoleId, RuleSet, RuleSetVersion, place, shown};
+use crate::rules::{CompiledRole, Diagnostics, NONE, Policy, Role, RoleId, RuleSet, RuleSetVersion, shown, to_index};
 
 /// What roles that changed or are gone have left (numbers, conditions, sets of fields) stays until so much has gathered;
 /// then the policy is compiled anew.
@@ -135,7 +135,7 @@ impl RuleSet {
         }
         // Numbers between are of roles that other edits added.
         for number in self.roles.len()..=id as usize {
-            self.roles.push(Arc::new(gone(place(number), "")));
+            self.roles.push(Arc::new(gone(to_index(number), "")));
         }
         self.change(role);
         for senior in seniors {

@@ -17,7 +17,7 @@ pub(super) struct Reporters {
     pub(super) asset_kind: fn(&Library, &Policy, usize, &mut Diagnostics),
 }
 
-const ALL: &Reporters = &Reporters { unmatched, wrong, cycle, unbound, asset_kind: asset_kinds::told };
+const ALL: &Reporters = &Reporters { unmatched, wrong, cycle, unbound, asset_kind: asset_kinds::report };
 
 static REPORTERS: Deferred<&Reporters> = Deferred::new(ALL);
 

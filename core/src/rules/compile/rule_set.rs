@@ -24,7 +24,7 @@ use crate::model::{
 };
 use crate::rules::{
     BoundScope, CompiledRole, Condition, Effect, GrantId, OwnGrant, Pattern, Policy, ResourceType, Scope, ScopeKind,
-    ScopeTree, Symbols, TypeReads, USER, bind, compile, place, shown,
+    ScopeTree, Symbols, TypeReads, USER, bind, compile, shown, to_index,
 };
 
 /// A permission of one rule set.
@@ -103,7 +103,7 @@ impl RoleNumbers {
     pub(in crate::rules) fn of(&self, name: &str, first: usize) -> u32 {
         // Whoever panicked here left whole entries.
         let mut added = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = place(first.max(added.values().max().map_or(0, |last| *last as usize + 1)));
+        let next = to_index(first.max(added.values().max().map_or(0, |last| *last as usize + 1)));
         *added.entry(name.to_owned()).or_insert(next)
     }
 }

@@ -183,7 +183,7 @@ impl<'a> Inquiry<'a> {
     }
 
     fn named_resource(&self, changes: &Hypothesis<'a>) -> ProposedChange {
-        let scopes: Vec<String> = changes.places().map(Scope::to_string).collect();
+        let scopes: Vec<String> = changes.resource_scopes().map(Scope::to_string).collect();
         let tests = changes.outcomes().filter(|one| changes.is_of_named(one.test));
         let mut tests: Vec<TestOutcome> = tests.map(|one| self.test_outcome(one)).collect();
         tests.sort_by(|a, b| (a.asker, &a.text).cmp(&(b.asker, &b.text)));
@@ -273,8 +273,11 @@ impl<'a> Inquiry<'a> {
     fn move_in_words(&self, who: usize, held: RoleAssignment<'a>) -> String {
         let (rules, cx) = (self.rules, self.cx(who));
         let (ty, bound) = (&cx.ty.name, &cx.ty.bound);
-        let is_held =
-            format!("{} is held {}", self.role_name(held.role), text::place(&held.written(rules.kinds()).to_string()));
+        let is_held = format!(
+            "{} is held {}",
+            self.role_name(held.role),
+            text::scope_phrase(&held.written(rules.kinds()).to_string())
+        );
         let Some(kind) = held.scope().kind() else { return format!("{is_held}, which this policy does not know") };
         if rules.is_administrator(held.role) {
             return format!("{is_held}, but administers everywhere or not at all");
@@ -282,7 +285,7 @@ impl<'a> Inquiry<'a> {
         if cx.resource.is_none() {
             return format!("{is_held}, but must be held everywhere");
         }
-        let in_words = |place: Scope| text::place(&place.to_string());
+        let in_words = |place: Scope| text::scope_phrase(&place.to_string());
         if let Some(place) = self.place_of(who, kind) {
             return match place.to_string().strip_prefix("resource:").and_then(|place| place.split_once(':')) {
                 Some((_, id)) => format!("{is_held}; this is {ty} {id}"),

@@ -162,7 +162,7 @@ impl<'a> Inquiry<'a> {
                 return None;
             }
             if !held.is_valid(self.cx(who).now()) {
-                next.add(self.account(who), Step::MoveWindow(held.place()));
+                next.add(self.account(who), Step::MoveWindow(held.index()));
             }
             if !self.rules.has_active_junior(&self.what_if(who, &next).principal, role, grant.role.id) {
                 next.add(who, Step::ActivateRole(if is_less { grant.role.id } else { role }));
@@ -182,7 +182,7 @@ impl<'a> Inquiry<'a> {
     /// Makes a scope cover what the question is about, or everything where the role administers.
     fn cover_question(&self, who: usize, held: RoleAssignment<'a>, changes: &mut Hypothesis<'a>) {
         let what_if = self.what_if(who, changes);
-        let Some(scope) = what_if.principal.assignments().nth(held.place()).map(|held| held.scope().clone()) else {
+        let Some(scope) = what_if.principal.assignments().nth(held.index()).map(|held| held.scope().clone()) else {
             return;
         };
         let is_administrator = self.rules.is_administrator(held.role);
@@ -194,11 +194,11 @@ impl<'a> Inquiry<'a> {
             let has_kind = bound.any(|(of, _)| *of == kind || self.rules.lies_under(*of, kind));
             // A resource lies in one scope of a kind.
             let is_known = |place: &Scope| bind(self.rules.kinds(), place).kind() == Some(kind);
-            if has_kind && !changes.places().any(is_known) {
+            if has_kind && !changes.resource_scopes().any(is_known) {
                 return changes.add(0, Step::LieIn(held.written(self.rules.kinds())));
             }
         }
-        changes.add(self.account(who), Step::MoveScope(held.place(), self.target(who, held)));
+        changes.add(self.account(who), Step::MoveScope(held.index(), self.target(who, held)));
     }
 
     /// With no deny left that counts: its condition does not hold, where that can be and takes nothing away that is

@@ -80,7 +80,7 @@ impl<'a> Hypothesis<'a> {
     }
 
     /// Where the resource lies that is to be named.
-    pub(super) fn places(&self) -> impl Iterator<Item = &Scope> {
+    pub(super) fn resource_scopes(&self) -> impl Iterator<Item = &Scope> {
         self.of(0).filter_map(|step| if let Step::LieIn(place) = step { Some(place) } else { None })
     }
 
@@ -155,7 +155,14 @@ impl<'a> Inquiry<'a> {
                 _ => {}
             }
         }
-        WhatIf { inquiry: self, who, account, principal, places: changes.places().map(bound).collect(), changes }
+        WhatIf {
+            inquiry: self,
+            who,
+            account,
+            principal,
+            places: changes.resource_scopes().map(bound).collect(),
+            changes,
+        }
     }
 
     /// Whether the principal and those on whose behalf it acts may all do it.

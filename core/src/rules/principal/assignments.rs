@@ -117,7 +117,7 @@ impl Principal {
 
 impl<'a> RoleAssignment<'a> {
     /// Its place among those of the principal.
-    pub(in crate::rules) fn place(&self) -> usize {
+    pub(in crate::rules) fn index(&self) -> usize {
         self.at as usize
     }
 

@@ -32,7 +32,7 @@ use crate::{
         record::{Key, Record, Row},
     },
     storage::{
-        ChangeSet, CommitError, Committed, Place, Write, ledger,
+        ChangeSet, CommitError, Committed, LanePosition, Write, ledger,
         sql::{decode, dialect::Statement, quoted},
     },
 };
@@ -72,7 +72,7 @@ struct Slot {
 /// The end of a lane.
 #[derive(Clone)]
 pub(super) struct Last {
-    place: Place,
+    place: LanePosition,
     /// Of its audit log.
     head: Option<Row>,
 }
@@ -438,8 +438,8 @@ impl Sealed {
         for answer in answers {
             match answer {
                 Answer::Before(line) => {
-                    let (lane, number) = Place::of_line(*line);
-                    return Sent::Committed(Committed::before(Place::new(lane, number, change_set.id)));
+                    let (lane, number) = LanePosition::of_line(*line);
+                    return Sent::Committed(Committed::before(LanePosition::new(lane, number, change_set.id)));
                 }
                 Answer::Schema(version) => {
                     let moved = migrate::require_current(*version).err();
@@ -473,7 +473,7 @@ impl Sealed {
             return Sent::Failed(Failure::answered(CommitError::Failed(Error::new(Reason::Corrupt, NO_LANE))));
         }
         let follows = self.known.place;
-        let place = Place::new(follows.lane, follows.number + 1, change_set.id);
+        let place = LanePosition::new(follows.lane, follows.number + 1, change_set.id);
         let head = self.ledger.into_iter().filter(|write| write.table.name == AuditHead::TABLE.name);
         let head = head.filter_map(|write| write.row).next_back().or(self.known.head);
         *last = Some(Last { place, head });
@@ -552,16 +552,17 @@ fn last_of(rows: &[PgRow]) -> Result<Last, Error> {
 }
 
 /// The place in three columns of a row: lane, number and tag; none where they are null.
-pub(super) fn place_of(row: &PgRow, at: usize) -> Result<Option<Place>, Error> {
+pub(super) fn place_of(row: &PgRow, at: usize) -> Result<Option<LanePosition>, Error> {
     let part = |at: usize| row.try_get::<Option<i64>, _>(at).map_err(error::error);
     let (Some(lane), Some(number), Some(tag)) = (part(at)?, part(at + 1)?, part(at + 2)?) else { return Ok(None) };
     place(lane, number, tag).map(Some)
 }
 
 /// A place as it is stored.
-pub(super) fn place(lane: i64, number: i64, tag: i64) -> Result<Place, Error> {
-    let place =
-        (|| Some(Place { lane: lane.try_into().ok()?, number: number.try_into().ok()?, tag: tag.try_into().ok()? }))();
+pub(super) fn place(lane: i64, number: i64, tag: i64) -> Result<LanePosition, Error> {
+    let place = (|| {
+        Some(LanePosition { lane: lane.try_into().ok()?, number: number.try_into().ok()?, tag: tag.try_into().ok()? })
+    })();
     place.ok_or_else(|| Error::new(Reason::Corrupt, NO_LANE))
 }
 

@@ -32,8 +32,8 @@ use self::{
     commit::Commits, connections::Connections, listener::Listener, reads::Reads, replica::Replica, rows::QueryPlan,
 };
 use super::{
-    BatchRead, ChangeSet, Changes, Check, CommitError, Committed, Load, PRUNE_BATCH, Place, Position, Pruned, Query,
-    Retention, Rows, Snapshot, Storage, StorageCondition, ledger,
+    BatchRead, ChangeSet, Changes, Check, CommitError, Committed, LanePosition, Load, PRUNE_BATCH, Position, Pruned,
+    Query, Retention, Rows, Snapshot, Storage, StorageCondition, ledger,
     sql::{
         Tables, decode,
         dialect::Dialect,
@@ -244,7 +244,9 @@ impl Storage for PostgresStorage {
     async fn prune(&self, retention: &Retention) -> Result<Pruned> {
         let lines = self.reads().oldest(PRUNE_BATCH + 1).await?;
         let (mut first, mut kept, mut left) = (Vec::new(), Vec::new(), PRUNE_BATCH);
-        for lane in lines.chunk_by(|(one, _), (other, _)| Place::of_line(*one).0 == Place::of_line(*other).0) {
+        for lane in
+            lines.chunk_by(|(one, _), (other, _)| LanePosition::of_line(*one).0 == LanePosition::of_line(*other).0)
+        {
             let count = ledger::prunable(lane.iter().map(|(_, at)| *at), retention).min(left);
             if let (Some((oldest, _)), Some((next, _))) = (lane.first(), lane.get(count).filter(|_| count > 0)) {
                 first.push(*oldest);

@@ -15,7 +15,7 @@ use crate::{
         value::Value,
     },
     storage::{
-        BatchRead, Changes, CommitRecord, Committed, Place, Position, Query, Rows,
+        BatchRead, Changes, CommitRecord, Committed, LanePosition, Position, Query, Rows,
         ledger::{self, number},
         sql::{Tables, decode, dialect::Statement, statement as sql},
     },
@@ -91,7 +91,7 @@ impl<R: Reader> Reads<'_, R> {
              ORDER BY lane.lane, line.position",
             lines_of("lane.lane", "greatest(lane.known, 1)")
         );
-        let of = |part: fn(&Place) -> i64| since.lanes().iter().map(part).collect::<Vec<i64>>();
+        let of = |part: fn(&LanePosition) -> i64| since.lanes().iter().map(part).collect::<Vec<i64>>();
         let values = Values(vec![
             of(|place| place.lane.into()).into(),
             of(|place| number(place.number)).into(),
