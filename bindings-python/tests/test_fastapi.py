@@ -132,7 +132,7 @@ def test_errors_by_code(service):
     assert taken.status_code == 409 and taken.json()["code"] == "DUPLICATE_RESOURCE"
 
 
-def test_a_role_held_somewhere_or_later_does_not_open_a_door(service, signed_in, um, ada):
+def test_a_role_held_somewhere_or_later_allows_nothing(service, signed_in, um, ada):
     client, _ = service
     region = um.system.regions.create("east", "East")
     um.system.roles.unassign(ada.id, "editor")

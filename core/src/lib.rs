@@ -145,7 +145,7 @@ pub mod observe {
     };
     pub use crate::engine::{
         UsersInMemory,
-        around::{Asker, Ended, Observer, Request},
+        around::{CallerKind, Ended, Observer, Request},
     };
 }
 
@@ -163,7 +163,7 @@ pub use manager::{Builder, UserManagement};
 #[cfg(feature = "sql")]
 pub use manager::{HostConnection, Pending};
 pub use model::{
-    decode::{FieldCode, FieldError, UnknownWord},
+    decode::{FieldCode, FieldError, UnknownVariant},
     error::{Code, Error, Problem, Reason, Result},
     id::{
         ApiKeyId, AssetId, AuditId, ChangeSetId, DroneId, FactorId, GroupId, IdentityId, ImportId, InvitationId,
@@ -174,7 +174,7 @@ pub use model::{
     patch::{Change, Patch},
     report::Report,
     secret::Secret,
-    time::{NoTime, Time},
+    time::{ParseTimeError, Time},
     value::Value,
 };
 pub use net::TrustedProxies;

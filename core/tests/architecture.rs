@@ -73,6 +73,53 @@ fn bindings_are_thin() {
     }
 }
 
+/// Names that were images, or meant several things, and what stands for them now. They do not come back.
+const RETIRED: &[(&str, &str)] = &[
+    ("Asker", "CallerKind, SampledCaller"),
+    ("KeyFacts", "KeyProperties"),
+    ("NoScope", "ParseScopeError"),
+    ("NoTime", "ParseTimeError"),
+    ("Place", "LanePosition, Permit, DocumentPath: what it is"),
+    ("Places", "Permits, SettingSources: what they are"),
+    ("Rare", "ColdFields"),
+    ("Reach", "PermissionSet, HeldScopes"),
+    ("Said", "GrantsOfRoles"),
+    ("SessionFacts", "SessionProperties"),
+    ("Special", "QualifiedGrant"),
+    ("Specials", "QualifiedGrants"),
+    ("Stamp", "RuleSetVersion"),
+    ("Told", "SampledEntry, CommitEvents, RowEvent: what it is"),
+    ("UnknownWord", "UnknownVariant"),
+    ("Untold", "Unlogged, Unpublished"),
+    ("flip", "toggle"),
+    ("follow_delete", "delete_consequence"),
+    ("is_akin_to", "is_compatible_with"),
+    ("is_guarded", "carries_authority"),
+    ("judge", "verdict_of_chain"),
+];
+
+#[test]
+fn retired_names_stay_away() {
+    let source = root().join("core/src");
+    let mut problems = Vec::new();
+    for file in files(&source) {
+        for (at, line) in fs::read_to_string(&file).unwrap().lines().enumerate() {
+            let found = retired(line).map(|(old, new)| format!("{}:{}: `{old}`: {new}", file.display(), at + 1));
+            problems.extend(found);
+        }
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+    assert!(retired("let one = rules.is_guarded(kind);").is_some() && retired("// A Place in a list").is_none());
+    assert!(retired("let one = Placed::new(\"Told\");").is_none());
+}
+
+/// The first retired name in the code of a line.
+fn retired(line: &str) -> Option<(&'static str, &'static str)> {
+    let code = without_words(line);
+    let words = || code.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    RETIRED.iter().copied().find(|(old, _)| words().any(|word| word == *old))
+}
+
 /// Two secrets are compared by `Secret`, which does so in constant time, or by what verifies a MAC or a signature (V11.2.4):
 /// never as the texts or bytes that they are.
 #[test]

@@ -39,8 +39,8 @@ fuzz_target!(|bytes: &[u8]| {
     // No text is by our key but what we signed, and that is more than anybody finds by chance.
     assert!(access(text).is_none(), "{text}");
     let secret = Secret::from(text);
-    if let Ok(claim) = refresh_token::read(&secret) {
-        let issued = refresh_token::issue(&KEY, SEED, claim).expect("a token");
+    if let Ok(body) = refresh_token::read(&secret) {
+        let issued = refresh_token::issue(&KEY, SEED, body).expect("a token");
         let is_it = refresh_token::verify(&KEY, SEED, &secret).is_ok();
         assert_eq!(is_it, issued.expose() == text, "{text}");
     }
@@ -70,9 +70,9 @@ fuzz_target!(|bytes: &[u8]| {
     let token = device_token::issue(&KEY, id, user, now).expect("a token");
     assert_eq!(device_token::read(&KEY, &token, user, now), Some(id));
     assert_eq!(device_token::read(&KEY, &token, UserId(Uuid::max()), now), None);
-    let claim = refresh_token::Claim { session: SessionId(id), generation: NOW };
-    let token = refresh_token::issue(&KEY, SEED, claim).expect("a token");
-    assert_eq!(refresh_token::verify(&KEY, SEED, &token).ok(), Some(claim));
+    let body = refresh_token::TokenBody { session: SessionId(id), generation: NOW };
+    let token = refresh_token::issue(&KEY, SEED, body).expect("a token");
+    assert_eq!(refresh_token::verify(&KEY, SEED, &token).ok(), Some(body));
 });
 
 /// What an access token says, if it is accepted.
@@ -82,10 +82,10 @@ fn access(text: &str) -> Option<access_token::Claims> {
     let claims = Key::shared(&KEY).verify(text, &expected).ok()?;
     assert!(claims.iss == "rolekeep" && claims.aud == "app", "{text}");
     assert!(claims.exp > NOW && claims.nbf <= NOW + 60 && claims.iat <= NOW + 60, "{text}");
-    // As everybody else reads it: no claim is there twice. What we do not read may be wrong.
+    // As everybody else reads it: no body is there twice. What we do not read may be wrong.
     let part = text.split('.').nth(1).and_then(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok()).expect("base64url");
     let Ok(read) = serde_json::from_slice::<serde_json::Value>(&part) else { return Some(claims) };
-    let id = |claim: &str| read[claim].as_str().and_then(|id| id.parse::<Uuid>().ok());
+    let id = |body: &str| read[body].as_str().and_then(|id| id.parse::<Uuid>().ok());
     assert_eq!((id("sub"), id("sid")), (Some(claims.sub.0), Some(claims.sid.0)), "{text}");
     Some(claims)
 }

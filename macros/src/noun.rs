@@ -24,13 +24,13 @@ pub struct Noun {
 }
 
 enum Audit {
-    Untold(LitStr),
-    Told { area: LitStr, kind: LitStr, words: Vec<Ident>, is_policy: bool },
+    Unlogged(LitStr),
+    Logged { area: LitStr, kind: LitStr, words: Vec<Ident>, is_policy: bool },
 }
 
 enum Events {
-    Untold(LitStr),
-    Told { kind: LitStr, readers: Ident, types: Types },
+    Unpublished(LitStr),
+    Published { kind: LitStr, readers: Ident, types: Types },
 }
 
 enum Types {
@@ -151,18 +151,18 @@ impl Noun {
             }
         };
         let audit = match self.audit.as_ref().ok_or_else(|| missing("audit(…)` or `audit = none(\"why\")"))? {
-            Audit::Untold(why) => quote!(crate::model::noun::Audit::Untold(#why)),
-            Audit::Told { area, kind, words, is_policy } => {
+            Audit::Unlogged(why) => quote!(crate::model::noun::Audit::Unlogged(#why)),
+            Audit::Logged { area, kind, words, is_policy } => {
                 let words = words.iter().map(ToString::to_string);
-                quote!(crate::model::noun::Audit::Told(crate::model::noun::Words {
+                quote!(crate::model::noun::Audit::Logged(crate::model::noun::Words {
                     area: #area, kind: #kind, verbs: [#(#words),*], is_policy: #is_policy,
                 }))
             }
         };
         let events = self.events.as_ref().ok_or_else(|| missing("events(…)` or `events = none(\"why\")"))?;
         let events = match events {
-            Events::Untold(why) => quote!(crate::model::noun::Events::Untold(#why)),
-            Events::Told { kind, readers, types } => {
+            Events::Unpublished(why) => quote!(crate::model::noun::Events::Unpublished(#why)),
+            Events::Published { kind, readers, types } => {
                 let readers = one_of(readers, &["rows", "own", "policy"])?;
                 let types = match types {
                     Types::Each(types) => {
@@ -183,7 +183,7 @@ impl Noun {
                         })
                     }
                 };
-                quote!(crate::model::noun::Events::Told(crate::model::noun::Told {
+                quote!(crate::model::noun::Events::Published(crate::model::noun::PublishedEvents {
                     kind: #kind, readers: crate::model::event::Readers::#readers, types: #types,
                 }))
             }
@@ -329,7 +329,7 @@ fn audit(meta: &ParseNestedMeta<'_>) -> Result<Audit> {
         }
         let why;
         parenthesized!(why in value);
-        return Ok(Audit::Untold(why.parse()?));
+        return Ok(Audit::Unlogged(why.parse()?));
     }
     let (mut area, mut kind, mut words, mut is_policy) = (None, None, Vec::new(), false);
     meta.parse_nested_meta(|part| {
@@ -347,7 +347,7 @@ fn audit(meta: &ParseNestedMeta<'_>) -> Result<Audit> {
         Ok(())
     })?;
     match (area, kind, words.len()) {
-        (Some(area), Some(kind), 3) => Ok(Audit::Told { area, kind, words, is_policy }),
+        (Some(area), Some(kind), 3) => Ok(Audit::Logged { area, kind, words, is_policy }),
         _ => Err(meta.error("expected `audit(area = \"…\", kind = \"…\", words(made, changed, gone))`")),
     }
 }
@@ -362,7 +362,7 @@ fn events(meta: &ParseNestedMeta<'_>) -> Result<Events> {
         }
         let why;
         parenthesized!(why in value);
-        return Ok(Events::Untold(why.parse()?));
+        return Ok(Events::Unpublished(why.parse()?));
     }
     let (mut kind, mut readers, mut each, mut by) = (None, None, [None, None, None], None);
     meta.parse_nested_meta(|part| {
@@ -385,8 +385,8 @@ fn events(meta: &ParseNestedMeta<'_>) -> Result<Events> {
     })?;
     let is_each = each.iter().any(Option::is_some);
     match (kind, readers, by) {
-        (Some(kind), Some(readers), None) if is_each => Ok(Events::Told { kind, readers, types: Types::Each(each) }),
-        (Some(kind), Some(readers), Some(by)) if !is_each => Ok(Events::Told { kind, readers, types: Types::By(by) }),
+        (Some(kind), Some(readers), None) if is_each => Ok(Events::Published { kind, readers, types: Types::Each(each) }),
+        (Some(kind), Some(readers), Some(by)) if !is_each => Ok(Events::Published { kind, readers, types: Types::By(by) }),
         _ => Err(meta.error(
             "expected `events(kind = \"…\", readers = rows | own | policy, made = …, changed = …, gone = …)`, or `by = …` instead of those",
         )),

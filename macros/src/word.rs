@@ -59,11 +59,11 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
             }
         }
         impl ::std::str::FromStr for #name {
-            type Err = crate::model::decode::UnknownWord;
+            type Err = crate::model::decode::UnknownVariant;
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 match text {
                     #(#words => Ok(Self::#idents),)*
-                    _ => Err(crate::model::decode::UnknownWord::new(text, &[#(#words),*])),
+                    _ => Err(crate::model::decode::UnknownVariant::new(text, &[#(#words),*])),
                 }
             }
         }

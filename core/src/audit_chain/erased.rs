@@ -10,7 +10,7 @@ pub const ACTION: &str = "audit.erased";
 
 /// A part of an entry that may be erased by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
+pub enum EntryPart {
     /// What it says of somebody.
     Payload,
     /// From where it was done.
@@ -18,9 +18,9 @@ pub enum Part {
 }
 
 /// A part of the entry at a place: its chain and its number there.
-pub type Place = (i64, i64, Part);
+pub type ErasedPart = (i64, i64, EntryPart);
 
-impl Part {
+impl EntryPart {
     const ALL: [Self; 2] = [Self::Payload, Self::Origin];
 
     /// The name of the column, and what such entries call a list of these.
@@ -33,22 +33,22 @@ impl Part {
 }
 
 /// What an entry says that names erased parts. The chain keeps what they committed to.
-pub fn facts(places: &[Place]) -> AuditFacts {
-    let of = |part: Part| {
+pub fn facts(places: &[ErasedPart]) -> AuditFacts {
+    let of = |part: EntryPart| {
         let of_part = places.iter().filter(|(.., of)| *of == part).map(|(lane, seq, _)| Json::from(vec![*lane, *seq]));
         (part.names().1.to_owned(), of_part.collect::<Json>())
     };
-    AuditFacts { before: None, after: Some(Part::ALL.into_iter().map(of).collect()) }
+    AuditFacts { before: None, after: Some(EntryPart::ALL.into_iter().map(of).collect()) }
 }
 
 /// The parts that an entry names; none where it is another kind of entry.
-fn named_by(entry: &AuditEntry) -> Vec<Place> {
+fn named_by(entry: &AuditEntry) -> Vec<ErasedPart> {
     let after = entry.facts.as_ref().filter(|_| entry.action == ACTION).and_then(|facts| facts.0.get("after"));
-    let of = |part: Part| {
+    let of = |part: EntryPart| {
         let places = after.and_then(|after| after.get(part.names().1)).and_then(Json::as_array).into_iter().flatten();
         places.filter_map(move |place| Some((place.get(0)?.as_i64()?, place.get(1)?.as_i64()?, part)))
     };
-    Part::ALL.into_iter().flat_map(of).collect()
+    EntryPart::ALL.into_iter().flat_map(of).collect()
 }
 
 /// What is gone from entries of any chain, and what sealed entries say that was erased. In a page nobody is erased.
@@ -64,7 +64,7 @@ pub struct Gone {
 struct Missing {
     lane: i64,
     seq: i64,
-    parts: Vec<Part>,
+    parts: Vec<EntryPart>,
     /// How often it was changed.
     changes: i64,
 }
@@ -76,12 +76,12 @@ struct Erased {
     seq: i64,
     /// That entry.
     by: (i64, i64),
-    part: Part,
+    part: EntryPart,
 }
 
 impl Gone {
     /// Takes note of what is missing of an entry, and of what it says was erased if it is sealed.
-    pub(super) fn note(&mut self, entry: &AuditEntry, parts: Vec<Part>, is_sealed: bool) {
+    pub(super) fn note(&mut self, entry: &AuditEntry, parts: Vec<EntryPart>, is_sealed: bool) {
         let (lane, seq) = (entry.lane, entry.seq);
         if !parts.is_empty() {
             self.missing.push(Missing { lane, seq, parts, changes: entry.version - 1 });

@@ -81,8 +81,8 @@ fn aud_2_names_the_first_bad_entry_and_what_is_wrong() {
         (|entries| entries[1].payload.as_mut().unwrap().0["detail"] = Json::Null, 2, Kind::Altered),
         (|entries| entries[1].origin.as_mut().unwrap().0["ip"] = Json::Null, 2, Kind::Altered),
         (|entries| entries[1].facts = None, 2, Kind::Altered),
-        (|entries| take(&mut entries[3], Part::Payload), 4, Kind::Blanked),
-        (|entries| take(&mut entries[3], Part::Origin), 4, Kind::Blanked),
+        (|entries| take(&mut entries[3], EntryPart::Payload), 4, Kind::Blanked),
+        (|entries| take(&mut entries[3], EntryPart::Origin), 4, Kind::Blanked),
         (|entries| (entries[3].payload, entries[3].salt) = (None, None), 4, Kind::Blanked),
         (|entries| entries[3].salt = None, 4, Kind::Altered),
         (|entries| entries[4].mac = entries[3].mac.clone(), 5, Kind::Forged),
@@ -104,16 +104,16 @@ fn aud_2_names_the_first_bad_entry_and_what_is_wrong() {
     assert_eq!((fault.seq, fault.kind), (2, Kind::Damaged));
 }
 
-fn take(entry: &mut AuditEntry, part: Part) {
+fn take(entry: &mut AuditEntry, part: EntryPart) {
     match part {
-        Part::Payload => (entry.payload, entry.salt) = (None, None),
-        Part::Origin => (entry.origin, entry.origin_salt) = (None, None),
+        EntryPart::Payload => (entry.payload, entry.salt) = (None, None),
+        EntryPart::Origin => (entry.origin, entry.origin_salt) = (None, None),
     }
     entry.version += 1;
 }
 
 /// A log that an entry behind says was erased in these places.
-fn erased(places: &[Place], keys: &AuditKeys) -> (Vec<AuditEntry>, AuditHead) {
+fn erased(places: &[ErasedPart], keys: &AuditKeys) -> (Vec<AuditEntry>, AuditHead) {
     let (mut entries, head) = sealed(None, keys);
     let mut draft = drafts(keys).remove(0);
     (draft.action, draft.facts) = (ACTION.to_owned(), facts(places));
@@ -125,12 +125,13 @@ fn erased(places: &[Place], keys: &AuditKeys) -> (Vec<AuditEntry>, AuditHead) {
 #[test]
 fn usr_13_what_an_entry_names_may_be_gone() {
     let keys = keys();
-    let (mut entries, head) = erased(&[(0, 2, Part::Payload), (0, 4, Part::Payload), (0, 4, Part::Origin)], &keys);
+    let (mut entries, head) =
+        erased(&[(0, 2, EntryPart::Payload), (0, 4, EntryPart::Payload), (0, 4, EntryPart::Origin)], &keys);
     assert_eq!(verify(&entries, &head, &keys), Ok(6), "not gone yet");
-    take(&mut entries[1], Part::Payload);
-    take(&mut entries[3], Part::Payload);
+    take(&mut entries[1], EntryPart::Payload);
+    take(&mut entries[3], EntryPart::Payload);
     assert_eq!(verify(&entries, &head, &keys), Ok(6));
-    take(&mut entries[3], Part::Origin);
+    take(&mut entries[3], EntryPart::Origin);
     entries[3].version = 2;
     assert_eq!(verify(&entries, &head, &keys), Ok(6));
     entries[3].version = 3;
@@ -138,7 +139,7 @@ fn usr_13_what_an_entry_names_may_be_gone() {
     entries[3].version = 2;
     // Each part for itself.
     let mut more = entries.clone();
-    take(&mut more[1], Part::Origin);
+    take(&mut more[1], EntryPart::Origin);
     let fault = verify(&more, &head, &keys).unwrap_err();
     assert_eq!((fault.seq, fault.kind), (2, ChainFaultKind::Blanked));
     // What is back is what it was.
@@ -154,16 +155,16 @@ fn usr_13_what_an_entry_names_may_be_gone() {
 #[test]
 fn usr_13_a_log_is_whole_while_more_is_erased_from_it() {
     let keys = keys();
-    let (mut entries, head) = erased(&[(0, 2, Part::Payload)], &keys);
+    let (mut entries, head) = erased(&[(0, 2, EntryPart::Payload)], &keys);
     let mut draft = drafts(&keys).remove(0);
-    (draft.action, draft.facts) = (ACTION.to_owned(), facts(&[(0, 2, Part::Origin), (0, 4, Part::Payload)]));
+    (draft.action, draft.facts) = (ACTION.to_owned(), facts(&[(0, 2, EntryPart::Origin), (0, 4, EntryPart::Payload)]));
     let (said, head) = seal(0, Some(head), &[draft]).unwrap();
     let head = head.unwrap();
     entries.extend(said);
-    take(&mut entries[1], Part::Payload);
+    take(&mut entries[1], EntryPart::Payload);
     assert_eq!(verify(&entries, &head, &keys), Ok(7), "as it was read before");
-    take(&mut entries[1], Part::Origin);
-    take(&mut entries[3], Part::Payload);
+    take(&mut entries[1], EntryPart::Origin);
+    take(&mut entries[3], EntryPart::Payload);
     assert_eq!(verify(&entries, &head, &keys), Ok(7), "as it is");
     entries[1].version = 2;
     assert_eq!(verify(&entries, &head, &keys).unwrap_err().seq, 2);
@@ -176,18 +177,18 @@ fn usr_13_an_entry_that_nothing_seals_erases_nothing() {
     entries[2].action = ACTION.to_owned();
     entries[2].facts = Some(Document(json!({"after": {"payloads": [[0, 1]]}})));
     entries[2].hash = hash::entry(&entries[2]);
-    take(&mut entries[0], Part::Payload);
+    take(&mut entries[0], EntryPart::Payload);
     let head = AuditHead { hash: entries[2].hash.clone(), ..head };
     let fault = verify(&entries, &head, &keys).unwrap_err();
     assert_eq!((fault.seq, fault.kind), (1, ChainFaultKind::Blanked));
     // Nor does a sealed one of another kind.
     let (mut entries, _) = sealed(None, &keys);
     let mut draft = drafts(&keys).remove(0);
-    draft.facts = facts(&[(0, 1, Part::Payload)]);
+    draft.facts = facts(&[(0, 1, EntryPart::Payload)]);
     let (_, head) = sealed(None, &keys);
     let (said, head) = seal(0, Some(head), &[draft]).unwrap();
     entries.extend(said);
-    take(&mut entries[0], Part::Payload);
+    take(&mut entries[0], EntryPart::Payload);
     assert_eq!(verify(&entries, &head.unwrap(), &keys).unwrap_err().kind, ChainFaultKind::Blanked);
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     AuditEntry, AuditHead, AuditKeeper, AuditKeys, ChainFault, ChainFaultKind, chain,
-    erased::{Gone, Part},
+    erased::{EntryPart, Gone},
     hash,
     heads::End,
     keys::{Seal, goes_back},
@@ -155,10 +155,10 @@ pub fn is_as_written(entry: &AuditEntry, keys: &AuditKeys) -> bool {
 ///
 /// # Errors
 /// What is not.
-fn parts(entry: &AuditEntry) -> Result<Vec<Part>, &'static str> {
+fn parts(entry: &AuditEntry) -> Result<Vec<EntryPart>, &'static str> {
     let mut missing = Vec::new();
     match (&entry.payload, &entry.salt) {
-        (None, None) => missing.push(Part::Payload),
+        (None, None) => missing.push(EntryPart::Payload),
         (Some(payload), Some(salt)) => {
             let found = match entry.key_id {
                 Some(_) => hash::commitment(payload, salt),
@@ -172,7 +172,7 @@ fn parts(entry: &AuditEntry) -> Result<Vec<Part>, &'static str> {
     }
     match (&entry.origin, &entry.origin_salt, &entry.origin_commitment) {
         (Some(origin), Some(salt), Some(commitment)) if hash::commitment(origin, salt) == *commitment => {}
-        (None, None, Some(_)) => missing.push(Part::Origin),
+        (None, None, Some(_)) => missing.push(EntryPart::Origin),
         (None, None, None) => {}
         _ => return Err("origin"),
     }

@@ -14,7 +14,7 @@ use crate::{
         record::{Record, Row, Table},
         registry::{Guard, StoreSecret},
     },
-    storage::{Load, MemoryStorage, Origin, Place, Query, Storage},
+    storage::{LanePosition, Load, MemoryStorage, Origin, Query, Storage},
 };
 
 /// Reads a backup to its end, into an empty storage where nobody sees it before [`Restoring::finish`].
@@ -29,7 +29,7 @@ pub(crate) async fn restore<'s>(
 ) -> Result<Restoring<'s>> {
     let mut reader = Reader::new(backup, options.key.as_ref())?;
     let position = reader.header.position.clone();
-    let epoch = Place::other_epoch(u16::from_be_bytes(env.random()?), &position);
+    let epoch = LanePosition::other_epoch(u16::from_be_bytes(env.random()?), &position);
     let mut load = storage.load().await?;
     let (mut eras, mut log) = (Eras::new(options), LogEnds::default());
     while let Some((table, mut rows)) = reader.rows()? {

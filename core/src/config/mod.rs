@@ -521,7 +521,7 @@ impl Config {
                 checks.error(field, Invalid::new(FieldCode::Disagrees, message));
             }
         }
-        self.sources.told(checks.finish_as(Error::config))
+        self.sources.with_origins(checks.finish_as(Error::config))
     }
 
     /// The policy that it names; none where it names none.

@@ -52,7 +52,7 @@ mod known {
         }
 
         /// What was found, by where it stands, and what is wrong beside that.
-        pub(in crate::config) fn told(&self, checked: Result<()>) -> Result<()> {
+        pub(in crate::config) fn with_origins(&self, checked: Result<()>) -> Result<()> {
             if self.by_path.is_empty() && self.faults.is_empty() {
                 return checked;
             }
@@ -89,7 +89,7 @@ mod nowhere {
     impl Sources {
         pub(in crate::config) fn forget(&mut self, _: &str) {}
 
-        pub(in crate::config) fn told(&self, checked: Result<()>) -> Result<()> {
+        pub(in crate::config) fn with_origins(&self, checked: Result<()>) -> Result<()> {
             checked
         }
     }

@@ -23,7 +23,7 @@ const TAG_BYTES: usize = 32;
 
 /// What a refresh token says, proved by [`verify`] only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Claim {
+pub struct TokenBody {
     /// The family.
     pub session: SessionId,
     /// The place in the family, from 1.
@@ -31,35 +31,38 @@ pub struct Claim {
 }
 
 /// Makes the token of a place in a family.
-pub fn issue(key: &[u8], seed: &str, claim: Claim) -> Result<Secret> {
-    Ok(sealed::<TAG_BYTES>(PREFIX, &body(claim), mac(key, seed, claim)?))
+pub fn issue(key: &[u8], seed: &str, contents: TokenBody) -> Result<Secret> {
+    Ok(sealed::<TAG_BYTES>(PREFIX, &body(contents), mac(key, seed, contents)?))
 }
 
 /// Reads which family a token claims to be of, to look up its seed. Proves nothing.
-pub fn read(token: &Secret) -> Result<Claim> {
-    parse(token).map(|(claim, _)| claim)
+pub fn read(token: &Secret) -> Result<TokenBody> {
+    parse(token).map(|(contents, _)| contents)
 }
 
 /// Proves that we made the token, in constant time (V11.2.4).
-pub fn verify(key: &[u8], seed: &str, token: &Secret) -> Result<Claim> {
-    let (claim, tag) = parse(token)?;
-    mac(key, seed, claim)?.verify_slice(&tag).map_err(|_| invalid())?;
-    Ok(claim)
+pub fn verify(key: &[u8], seed: &str, token: &Secret) -> Result<TokenBody> {
+    let (contents, tag) = parse(token)?;
+    mac(key, seed, contents)?.verify_slice(&tag).map_err(|_| invalid())?;
+    Ok(contents)
 }
 
-fn parse(token: &Secret) -> Result<(Claim, [u8; TAG_BYTES])> {
+fn parse(token: &Secret) -> Result<(TokenBody, [u8; TAG_BYTES])> {
     let (body, tag) = unsealed::<BODY_BYTES, TAG_BYTES>(PREFIX, token).ok_or_else(invalid)?;
     let (session, generation) = body.split_first_chunk::<16>().ok_or_else(invalid)?;
     let generation = generation.try_into().map_err(|_| invalid())?;
-    Ok((Claim { session: SessionId(Uuid::from_bytes(*session)), generation: i64::from_be_bytes(generation) }, tag))
+    Ok((TokenBody { session: SessionId(Uuid::from_bytes(*session)), generation: i64::from_be_bytes(generation) }, tag))
 }
 
-fn body(claim: Claim) -> Vec<u8> {
-    [claim.session.0.as_bytes().as_slice(), &claim.generation.to_be_bytes()].concat()
+fn body(contents: TokenBody) -> Vec<u8> {
+    [contents.session.0.as_bytes().as_slice(), &contents.generation.to_be_bytes()].concat()
 }
 
-fn mac(key: &[u8], seed: &str, claim: Claim) -> Result<Hmac<Sha256>> {
-    Ok(super::keyed(key)?.chain_update(b"rolekeep refresh 1\0").chain_update(body(claim)).chain_update(seed.as_bytes()))
+fn mac(key: &[u8], seed: &str, contents: TokenBody) -> Result<Hmac<Sha256>> {
+    Ok(super::keyed(key)?
+        .chain_update(b"rolekeep refresh 1\0")
+        .chain_update(body(contents))
+        .chain_update(seed.as_bytes()))
 }
 
 /// The one answer about a token that is not good, whatever the reason.
@@ -73,12 +76,12 @@ mod tests {
 
     #[test]
     fn aut_4_only_our_tokens_verify() {
-        let claim = Claim { session: SessionId(Uuid::from_u128(9)), generation: 3 };
-        let token = issue(&[1; 32], "seed", claim).unwrap();
-        assert_eq!(verify(&[1; 32], "seed", &token), Ok(claim));
+        let contents = TokenBody { session: SessionId(Uuid::from_u128(9)), generation: 3 };
+        let token = issue(&[1; 32], "seed", contents).unwrap();
+        assert_eq!(verify(&[1; 32], "seed", &token), Ok(contents));
         assert!(verify(&[2; 32], "seed", &token).is_err());
         assert!(verify(&[1; 32], "other", &token).is_err());
-        let forged = issue(&[2; 32], "seed", Claim { generation: 4, ..claim }).unwrap();
+        let forged = issue(&[2; 32], "seed", TokenBody { generation: 4, ..contents }).unwrap();
         assert!(verify(&[1; 32], "seed", &forged).is_err());
         let whole = token.expose();
         assert!(whole.starts_with("rkr_") && whole.len() == 4 + 75);

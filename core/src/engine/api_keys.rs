@@ -23,7 +23,7 @@ use crate::{
         actor::RequestContext,
         api_keys::{KeyRefusal, Networks},
     },
-    rules::KeyFacts,
+    rules::KeyProperties,
     storage::{ChangeSet, Write},
 };
 
@@ -40,7 +40,7 @@ pub(crate) type Found = Option<LiveKey>;
 /// An API key as stored.
 pub(crate) struct LiveKey {
     pub(crate) key: ApiKey,
-    pub(crate) facts: KeyFacts,
+    pub(crate) properties: KeyProperties,
     last_use: ApiKeyUse,
     networks: Networks,
     is_being_noted: AtomicBool,
@@ -49,8 +49,8 @@ pub(crate) struct LiveKey {
 impl LiveKey {
     fn new(key: ApiKey, last_use: ApiKeyUse) -> Self {
         let networks = Networks::stored(&key);
-        let facts = KeyFacts::new(key.patterns(), key.has_two_factors);
-        Self { key, facts, last_use, networks, is_being_noted: AtomicBool::new(false) }
+        let properties = KeyProperties::new(key.patterns(), key.has_two_factors);
+        Self { key, properties, last_use, networks, is_being_noted: AtomicBool::new(false) }
     }
 
     /// Whether it may be used from there, whoever its owner is by now.

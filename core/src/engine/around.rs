@@ -21,7 +21,7 @@ use crate::{
 /// The caller of an operation, as an [`Observer`] sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Asker {
+pub enum CallerKind {
     /// The application itself.
     System,
     /// A caller who is not signed in.
@@ -37,7 +37,7 @@ pub struct Request<'r> {
     /// The operation's name: `users.create`.
     pub operation: &'static str,
     /// The caller.
-    pub asker: Asker,
+    pub caller: CallerKind,
     /// The user whom the caller acts as (`sessions.impersonate`).
     pub on_behalf_of: Option<UserId>,
     /// The request context.
@@ -109,13 +109,13 @@ impl Engine {
         who: &Who,
         steps: impl Future<Output = Result<()>> + MaybeSend,
     ) -> Result<()> {
-        let asker = match &who.kind {
-            WhoKind::System => Asker::System,
-            WhoKind::Anonymous => Asker::Anonymous,
-            WhoKind::User { id, .. } => Asker::User(who.kind.asker().unwrap_or(*id)),
+        let caller = match &who.kind {
+            WhoKind::System => CallerKind::System,
+            WhoKind::Anonymous => CallerKind::Anonymous,
+            WhoKind::User { id, .. } => CallerKind::User(who.kind.acting_user().unwrap_or(*id)),
         };
         let on_behalf_of = who.kind.on_behalf_of();
-        let request = Request { operation, asker, on_behalf_of, context: &who.request };
+        let request = Request { operation, caller, on_behalf_of, context: &who.request };
         let attempt = Attempt { request, account, now: self.services.now(), storage: &*self.services.storage };
         let stamped = |error| self.stamped(error, request.context);
         let steps = limited(self.hooks.limiter.as_deref(), &attempt, steps);
@@ -155,7 +155,7 @@ async fn in_span(request: Request<'_>, env: &Env, steps: impl Future<Output = Re
         request_id = request.context.request_id.as_deref(),
         reason = field::Empty,
     );
-    if let Asker::User(user) = request.asker {
+    if let CallerKind::User(user) = request.caller {
         span.record("user", field::display(user));
     }
     let began = env.elapsed();

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     Engine, Who, WhoKind,
-    sampled::{Asker, Crowd, Told},
+    sampled::{Crowd, SampledCaller, SampledEntry},
 };
 use crate::{
     audit_chain::{AuditFacts, AuditOrigin},
@@ -48,13 +48,13 @@ impl Engine {
             (AuditDecisions::Denials, false) => Crowd::DeniedDecisions,
             (AuditDecisions::All, _) => Crowd::Decisions,
         };
-        let (asker, told_apart, from) = match subject {
-            Subject::User(id) => (Asker::of(id.to_string()), id.to_string(), AuditOrigin::default()),
+        let (caller, told_apart, from) = match subject {
+            Subject::User(id) => (SampledCaller::of(id.to_string()), id.to_string(), AuditOrigin::default()),
             Subject::Caller(Who { kind: WhoKind::System, .. }) => return,
             Subject::Caller(who) => {
-                let asker = Asker::of_who(who);
-                let told_apart = asker.told_apart(&who.request);
-                (asker, told_apart, who.request.audited())
+                let caller = SampledCaller::of_who(who);
+                let told_apart = caller.told_apart(&who.request);
+                (caller, told_apart, who.request.audited())
             }
         };
         let target = resource.map(|resource| {
@@ -68,6 +68,6 @@ impl Engine {
         };
         let action = if is_allowed { "decisions.allowed" } else { "decisions.denied" };
         let facts = AuditFacts { before: None, after: Some(json!({ "permission": permission })) };
-        self.write_sampled(Told { target, from, facts, ..Told::new(action, asker) }, &more);
+        self.write_sampled(SampledEntry { target, from, facts, ..SampledEntry::new(action, caller) }, &more);
     }
 }

@@ -42,17 +42,17 @@ const LONGEST_MILLIS: u64 = 60_000;
 #[derive(Default)]
 pub(super) struct Deliveries {
     wakes: Mutex<Option<mpsc::Sender<()>>>,
-    pub(super) told: Told,
+    pub(super) notifier: NotifierFailures,
 }
 
 /// What became of notices that this instance gave to the notifier.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct NotifierFailures {
     /// How often in a row it failed, or asked to be told later.
     failed_in_a_row: AtomicU64,
 }
 
-impl Told {
+impl NotifierFailures {
     pub(super) fn failed_in_a_row(&self) -> u64 {
         self.failed_in_a_row.load(Ordering::Relaxed)
     }
@@ -133,7 +133,7 @@ impl Engine {
             Some(Ok(Ok(delivery))) => Some(delivery),
             Some(_) | None => None,
         };
-        self.deliveries.told.count(delivery);
+        self.deliveries.notifier.count(delivery);
         self.settle(&leased, delivery).await
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     Engine, Who, WhoKind,
-    sampled::{Asker, Crowd, Told},
+    sampled::{Crowd, SampledCaller, SampledEntry},
     steps::Entry,
 };
 use crate::{
@@ -49,7 +49,7 @@ impl Refusal {
     }
 
     /// What the plan refuses is committed with what it says of that.
-    pub(super) fn told(&mut self) {
+    pub(super) fn mark_logged(&mut self) {
         self.is_told = true;
     }
 
@@ -124,13 +124,13 @@ impl Engine {
             WhoKind::System | WhoKind::User { .. } => Crowd::Users,
             WhoKind::Anonymous => Crowd::Strangers,
         };
-        let (asker, elapsed) = (Asker::of_who(who), self.services.env.elapsed());
-        let Some(more) = self.main().sampled.count(crowd, asker.told_apart(&who.request), operation, elapsed) else {
+        let (caller, elapsed) = (SampledCaller::of_who(who), self.services.env.elapsed());
+        let Some(more) = self.main().sampled.count(crowd, caller.told_apart(&who.request), operation, elapsed) else {
             return;
         };
         let detail = format!("{operation}: {}", error.reason());
         let target = target.map(|(kind, id)| (kind, Some(id)));
-        let told = Told { target, from: who.request.audited(), detail, ..Told::new(ACTION, asker) };
+        let told = SampledEntry { target, from: who.request.audited(), detail, ..SampledEntry::new(ACTION, caller) };
         self.write_sampled(told, &more);
     }
 
@@ -144,8 +144,12 @@ impl Engine {
         };
         let target = Some(("api_key".to_owned(), Some(key.id.to_string())));
         let detail = format!("API key: {why}");
-        let told =
-            Told { target, from: request.audited(), detail, ..Told::new(ACTION, Asker::of(key.user_id.to_string())) };
+        let told = SampledEntry {
+            target,
+            from: request.audited(),
+            detail,
+            ..SampledEntry::new(ACTION, SampledCaller::of(key.user_id.to_string()))
+        };
         self.write_sampled(told, &more);
     }
 }

@@ -25,7 +25,7 @@ use crate::{
     },
     operations::{policy::state::PolicyState, signing_keys, target::TargetRow},
     rules,
-    storage::{self, ChangeSet, Changes, Committed, Gap, Place, Position, Touched},
+    storage::{self, ChangeSet, Changes, Committed, Gap, LanePosition, Position, Touched},
 };
 
 /// How often others' changes are looked for when no operation does, in milliseconds.
@@ -134,11 +134,11 @@ impl Engine {
         if self.services.storage.hears() && self.confirmed.is_within(max_age, &self.services.env.clock()) {
             return self.settle_doubts().await;
         }
-        self.follow().await
+        self.catch_up().await
     }
 
     /// Catches up with the feed; costs next to nothing where nobody else wrote.
-    pub(crate) async fn follow(self: &Arc<Self>) -> Result<()> {
+    pub(crate) async fn catch_up(self: &Arc<Self>) -> Result<()> {
         self.settle_doubts().await?;
         if !self.services.storage.is_shared() {
             return Ok(());
@@ -148,7 +148,7 @@ impl Engine {
         // Commits whose rows are not in the feed count, too: somebody may ask for their position.
         let changes = self.services.storage.changes(&heard).await?;
         if changes.position != heard {
-            self.catch_up(heard, changes).await?;
+            self.apply_changes(heard, changes).await?;
         }
         self.confirmed.confirm(asked_at);
         Ok(())
@@ -167,11 +167,11 @@ impl Engine {
             return Ok(());
         }
         let first = self.asked_for_strangers.compare_exchange(before, now, Ordering::AcqRel, Ordering::Acquire);
-        if first.is_ok() { self.follow().await } else { Ok(()) }
+        if first.is_ok() { self.catch_up().await } else { Ok(()) }
     }
 
     /// Hears of all commits, one caller at a time, beginning with those that it has read already; to its end even if that caller goes away.
-    async fn catch_up(self: &Arc<Self>, since: Position, changes: Changes) -> Result<()> {
+    async fn apply_changes(self: &Arc<Self>, since: Position, changes: Changes) -> Result<()> {
         let engine = self.clone();
         let whole = async move {
             let _turn = engine.catching_up.lock().await;
@@ -237,7 +237,7 @@ impl Engine {
             return Ok(());
         }
         loop {
-            self.follow().await?;
+            self.catch_up().await?;
             if left <= 0 || self.require_heard(at_least).is_ok() {
                 return self.require_heard(at_least);
             }
@@ -312,7 +312,7 @@ impl Engine {
                 return;
             }
             // What fails now is tried again; meanwhile checks turn `RIGHTS_STALE` by themselves.
-            let _ = engine.follow().await;
+            let _ = engine.catch_up().await;
             if !IS_PAGE {
                 engine.reread_now_and_then();
             }
@@ -336,7 +336,7 @@ impl Engine {
         locked(&self.committed).advance(place);
         let mut heard = locked(&self.position);
         // In a storage that went back it may follow another one than the caches have heard of.
-        if follows == Some(heard.lane(place.lane).unwrap_or(Place::nothing(place.lane))) {
+        if follows == Some(heard.lane(place.lane).unwrap_or(LanePosition::nothing(place.lane))) {
             heard.advance(place);
         }
         drop(heard);

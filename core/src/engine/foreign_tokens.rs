@@ -21,7 +21,7 @@ use crate::{
         actor::{Relied, RequestContext},
         issuers::Verified,
     },
-    rules::SessionFacts,
+    rules::SessionProperties,
 };
 
 /// The token that a caller came by, whose signature was right.
@@ -98,8 +98,8 @@ impl Engine {
     }
 
     /// What somebody proves who comes by such a token: one factor, and nobody knows when.
-    pub(super) fn token_facts(&self) -> SessionFacts {
-        SessionFacts {
+    pub(super) fn token_properties(&self) -> SessionProperties {
+        SessionProperties {
             authenticated_at: None,
             proofs: Proof::External.into(),
             needs_two_factors: self.needs_two_factors(),

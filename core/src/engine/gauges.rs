@@ -14,7 +14,7 @@ const CACHES: usize = 5;
 
 /// What was told last.
 #[derive(Default)]
-pub(super) struct Told(Mutex<Last>);
+pub(super) struct PublishedGauges(Mutex<Last>);
 
 #[derive(Default)]
 struct Last {
@@ -28,7 +28,7 @@ impl Engine {
     pub(super) fn publish(&self) {
         let now = self.services.env.elapsed();
         // Whoever is telling now does it for all.
-        let mut last = match self.told.0.try_lock() {
+        let mut last = match self.published.0.try_lock() {
             Ok(last) => last,
             Err(std::sync::TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
             Err(std::sync::TryLockError::WouldBlock) => return,

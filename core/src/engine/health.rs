@@ -156,7 +156,7 @@ pub struct CacheHealth {
 }
 
 /// What the storage said, and when.
-pub(super) struct Asked {
+pub(super) struct Probe {
     at: Duration,
     answer: Result<i64, Reason>,
     notices: Option<(i64, i64)>,
@@ -170,7 +170,7 @@ impl Engine {
     /// How well the store works. One at a time asks the storage, and its answer is everybody's for a second.
     pub(crate) async fn health(&self) -> Health {
         let (storage, notices) = match self.require_open() {
-            Ok(()) => self.asked().await,
+            Ok(()) => self.probe().await,
             Err(error) => (Err(error.reason()), None),
         };
         let storage = self.storage_health(storage);
@@ -201,11 +201,11 @@ impl Engine {
     }
 
     /// What the storage says, in milliseconds or by its error; how many notices wait, and for how many seconds the first is due.
-    async fn asked(&self) -> (Result<i64, Reason>, Option<(i64, i64)>) {
-        let mut asked = self.asked.lock().await;
+    async fn probe(&self) -> (Result<i64, Reason>, Option<(i64, i64)>) {
+        let mut probe = self.probe.lock().await;
         let env = &self.services.env;
-        let known = asked.as_ref().filter(|asked| env.elapsed().saturating_sub(asked.at) < KEPT);
-        if let Some(Asked { answer, notices, .. }) = known {
+        let known = probe.as_ref().filter(|probe| env.elapsed().saturating_sub(probe.at) < KEPT);
+        if let Some(Probe { answer, notices, .. }) = known {
             return (*answer, *notices);
         }
         let began = env.elapsed();
@@ -226,7 +226,7 @@ impl Engine {
             let micros = due.map_or(0, |due| self.services.now().as_microsecond().saturating_sub(due.as_microsecond()));
             (number(waiting), micros.max(0) / 1_000_000)
         });
-        *asked = Some(Asked { at: env.elapsed(), answer, notices });
+        *probe = Some(Probe { at: env.elapsed(), answer, notices });
         (answer, notices)
     }
 
@@ -270,10 +270,10 @@ impl Engine {
         }
     }
 
-    fn notices_health(&self, asked: Option<(i64, i64)>) -> NoticesHealth {
-        let (waiting, overdue_seconds) = asked.unzip();
+    fn notices_health(&self, probe: Option<(i64, i64)>) -> NoticesHealth {
+        let (waiting, overdue_seconds) = probe.unzip();
         let overdue_seconds = overdue_seconds.unwrap_or_default();
-        let failed_in_a_row = number(self.deliveries.told.failed_in_a_row());
+        let failed_in_a_row = number(self.deliveries.notifier.failed_in_a_row());
         let fails = failed_in_a_row > 0 || overdue_seconds >= OVERDUE_SECONDS;
         NoticesHealth {
             status: if fails { HealthStatus::Degraded } else { HealthStatus::Healthy },

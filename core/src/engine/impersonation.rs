@@ -120,12 +120,12 @@ impl Engine {
         if !theirs.is_active() || !users.is_active() {
             return Err(ended());
         }
-        let facts = sessions::facts(&self.services, &own.session, now);
-        let asking = rules.in_session(theirs, facts);
+        let properties = sessions::properties(&self.services, &own.session, now);
+        let asking = rules.in_session(theirs, properties);
         if !impersonate::may(rules, &asking, &rests_on.target, context, now)? {
             return Err(ended());
         }
-        rules.acting_as(&asking, users, facts)
+        rules.acting_as(&asking, users, properties)
     }
 
     async fn read_target(&self, id: UserId) -> Result<Option<Arc<TargetRow>>> {

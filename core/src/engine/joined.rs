@@ -60,7 +60,7 @@ impl Engine {
             Database::Sqlite(_) => {}
             Database::None => {}
         }
-        self.follow().await?;
+        self.catch_up().await?;
         self.go_on_erasing().await
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rolekeep_macros::portable_async;
 
-use super::around::{Asker, Request};
+use super::around::{CallerKind, Request};
 use crate::{
     environment::{MaybeSend, MaybeSync},
     model::{
@@ -87,7 +87,7 @@ pub(super) async fn limited(
     attempt: &Attempt<'_>,
     steps: impl Future<Output = Result<()>> + MaybeSend,
 ) -> Result<()> {
-    let Some(limiter) = limiter.filter(|_| attempt.request.asker != Asker::System) else { return steps.await };
+    let Some(limiter) = limiter.filter(|_| attempt.request.caller != CallerKind::System) else { return steps.await };
     limiter.admit(attempt).await?;
     let result = steps.await;
     limiter.ended(attempt, result.as_ref().err()).await;

@@ -150,12 +150,12 @@ pub(crate) struct Engine {
     main: Option<Arc<Self>>,
     deliveries: Deliveries,
     #[cfg(feature = "metrics")]
-    told: gauges::Told,
+    published: gauges::PublishedGauges,
     rates: Rates,
     sampled: Sampled,
     looks: cache::Looks,
     /// What the storage said last of how it is.
-    asked: async_lock::Mutex<Option<health::Asked>>,
+    probe: async_lock::Mutex<Option<health::Probe>>,
 }
 
 /// What the host hangs around every operation.
@@ -202,11 +202,11 @@ impl Engine {
             main: None,
             deliveries: Deliveries::default(),
             #[cfg(feature = "metrics")]
-            told: gauges::Told::default(),
+            published: gauges::PublishedGauges::default(),
             rates: Rates::default(),
             sampled: Sampled::default(),
             looks: cache::Looks::default(),
-            asked: async_lock::Mutex::new(None),
+            probe: async_lock::Mutex::new(None),
         }
     }
 
@@ -253,7 +253,7 @@ impl Engine {
             if attempts + policies == 0 {
                 self.keep_up().await?
             } else {
-                self.follow().await?
+                self.catch_up().await?
             }
             let actor = self.actor(who).await?;
             refusal.let_in();
@@ -275,7 +275,7 @@ impl Engine {
             let asks = (listed, permission.as_deref());
             match self.finish(plan, asks, once.as_ref(), alone.is_some()).await? {
                 Finish::Done => {
-                    refusal.told();
+                    refusal.mark_logged();
                     self.tell_of_refused_ones(who, listed, refused);
                     return outcome;
                 }
@@ -296,9 +296,9 @@ impl Engine {
             require_fresh(plan).await?;
         }
         steps.load(plan).await?;
-        if let Some(asked) = steps.asked(plan).filter(|_| !plan.actor.is_system()) {
-            refusal.of(&asked.target);
-            let allowed = require_target(plan, &asked.permission, &asked.target, &asked.read).await;
+        if let Some(check) = steps.permission_check(plan).filter(|_| !plan.actor.is_system()) {
+            refusal.of(&check.target);
+            let allowed = require_target(plan, &check.permission, &check.target, &check.read).await;
             allowed.map_err(|error| refusal.hidden(error))?;
         }
         steps.validate(&self.services, plan.now).await?;

@@ -45,8 +45,8 @@ impl Engine {
         };
         let (rules, principal) = (&loaded.policy.rules, &loaded.principal);
         let asking = match key {
-            Some(live) => rules.by_key(principal, &live.facts, self.needs_two_factors()),
-            None => rules.in_session(principal, self.token_facts()).into_owned(),
+            Some(live) => rules.by_key(principal, &live.properties, self.needs_two_factors()),
+            None => rules.in_session(principal, self.token_properties()).into_owned(),
         };
         let signed_in = SignedIn {
             key: key.map(|live| (live.key.id, live.key.version, live.key.era.unwrap_or_default())),

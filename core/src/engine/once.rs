@@ -46,7 +46,7 @@ impl Once {
         let asker = match &who.kind {
             WhoKind::System => "system".to_owned(),
             WhoKind::Anonymous => return Err(unfit("an idempotency key needs a signed-in user")),
-            WhoKind::User { id, .. } => match who.kind.asker().filter(|asker| asker != id) {
+            WhoKind::User { id, .. } => match who.kind.acting_user().filter(|asker| asker != id) {
                 // Whoever acts as a user has keys of its own.
                 Some(asker) => format!("{asker} as {id}"),
                 None => id.to_string(),

@@ -36,10 +36,10 @@ const SWEPT_EVERY: i64 = 1_000_000;
 
 /// The places that this instance has taken and not used yet.
 #[derive(Default)]
-pub(super) struct Rates(Mutex<Places>);
+pub(super) struct Rates(Mutex<TakenRates>);
 
 #[derive(Default)]
-struct Places {
+struct TakenRates {
     taken: HashMap<Rate, Taken>,
     /// When those whose places were over went last.
     swept_at: Option<Time>,
@@ -51,7 +51,7 @@ struct Taken {
 }
 
 impl Rates {
-    fn all(&self) -> MutexGuard<'_, Places> {
+    fn all(&self) -> MutexGuard<'_, TakenRates> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -86,7 +86,7 @@ impl Rates {
     }
 }
 
-impl Places {
+impl TakenRates {
     fn sweep(&mut self, now: Time) {
         // The clock may have been set back.
         let since = |at: Time| now.as_microsecond().saturating_sub(at.as_microsecond()).unsigned_abs();
@@ -110,7 +110,7 @@ impl Engine {
         let user = match &who.kind {
             WhoKind::System => return Ok(()),
             WhoKind::Anonymous => None,
-            WhoKind::User { .. } => who.kind.asker(),
+            WhoKind::User { .. } => who.kind.acting_user(),
         };
         for rate in rates(&self.services, user, who.request.origin.address, listed.is_read) {
             if !self.rates.use_one(&rate, self.services.now()) {

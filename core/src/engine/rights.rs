@@ -69,7 +69,7 @@ pub(crate) enum By {
 
 impl WhoKind {
     /// The user who asks, in whose own name or another's.
-    pub(crate) fn asker(&self) -> Option<UserId> {
+    pub(crate) fn acting_user(&self) -> Option<UserId> {
         match self {
             Self::System | Self::Anonymous => None,
             Self::User { id, .. } => Some(self.impersonator().map_or(*id, |other| other.id)),
@@ -273,7 +273,7 @@ impl Engine {
         let (policy, now) = (self.services.policy(), self.services.now());
         let known = self.principals.with_rights(|rights| {
             let principal = rights.principal_of(id.0).filter(|one| !one.is_outdated(now))?;
-            rights.rules().is_akin_to(&policy.rules).then(|| principal.clone())
+            rights.rules().is_compatible_with(&policy.rules).then(|| principal.clone())
         });
         match known {
             Some(principal) => {
@@ -332,8 +332,8 @@ impl Engine {
             let signed_in = SignedIn::new(id, loaded.principal, authority, era);
             return Ok((ActorKind::User(signed_in), loaded.policy));
         };
-        let facts = sessions::facts(&self.services, &live.session, self.services.now());
-        let principal = loaded.policy.rules.in_session(&loaded.principal, facts).into_owned();
+        let properties = sessions::properties(&self.services, &live.session, self.services.now());
+        let principal = loaded.policy.rules.in_session(&loaded.principal, properties).into_owned();
         let signed_in = SignedIn {
             session: Some(live.session.id),
             session_version: Some(live.session.version),
@@ -395,7 +395,7 @@ impl Engine {
             WhoKind::User { id, pin, by } => (*id, pin, by),
         };
         self.require_fresh(clock)?;
-        let (mut facts, mut came_by_key, mut acting) = (None, None, None);
+        let (mut properties, mut came_by_key, mut acting) = (None, None, None);
         let era = self.services.era();
         match by {
             By::Host => {}
@@ -404,13 +404,13 @@ impl Engine {
                 let live = self.require_session(id, session, Some(live), (era, clock.now()))?;
                 match session.impersonator.as_ref() {
                     Some(other) if !IS_PAGE => acting = Some((other, other.known()?)),
-                    _ => facts = Some(sessions::facts(&self.services, &live.session, clock.now())),
+                    _ => properties = Some(sessions::properties(&self.services, &live.session, clock.now())),
                 }
             }
             By::Key(_) | By::Token(_) if IS_PAGE => return Err(refused()),
             By::Token(token) => {
                 token.require_known(clock.now())?;
-                facts = Some(self.token_facts());
+                properties = Some(self.token_properties());
             }
             By::Key(key) => {
                 let found = key.slot.get().ok_or_else(not_loaded)?;
@@ -431,9 +431,9 @@ impl Engine {
                 let moment = (&who.request.context, era, clock.now());
                 return ask(rules, &self.acting(rules, (other, theirs), (rests_on, principal), moment)?);
             }
-            match (facts, live_key(came_by_key.as_ref())) {
-                (Some(facts), _) => ask(rules, &rules.in_session(principal, facts)),
-                (None, Some(live)) => ask(rules, &rules.by_key(principal, &live.facts, self.needs_two_factors())),
+            match (properties, live_key(came_by_key.as_ref())) {
+                (Some(properties), _) => ask(rules, &rules.in_session(principal, properties)),
+                (None, Some(live)) => ask(rules, &rules.by_key(principal, &live.properties, self.needs_two_factors())),
                 (None, None) => ask(rules, principal),
             }
         });

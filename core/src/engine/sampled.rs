@@ -26,14 +26,14 @@ const TOLD_APART: usize = 10_000;
 const SORTED_EACH: Duration = Duration::from_secs(1);
 
 /// Who asked.
-pub(super) struct Asker {
+pub(super) struct SampledCaller {
     actor: String,
     /// As whom, where that is another user.
     on_behalf_of: Option<UserId>,
     session: Option<SessionId>,
 }
 
-impl Asker {
+impl SampledCaller {
     /// Who came by no session.
     pub(super) const fn of(actor: String) -> Self {
         Self { actor, on_behalf_of: None, session: None }
@@ -43,7 +43,7 @@ impl Asker {
         let actor = match &who.kind {
             WhoKind::System => "system".to_owned(),
             WhoKind::Anonymous => ANONYMOUS.to_owned(),
-            WhoKind::User { id, .. } => who.kind.asker().unwrap_or(*id).to_string(),
+            WhoKind::User { id, .. } => who.kind.acting_user().unwrap_or(*id).to_string(),
         };
         Self { actor, on_behalf_of: who.kind.on_behalf_of(), session: who.kind.session() }
     }
@@ -58,9 +58,9 @@ impl Asker {
 }
 
 /// What an entry says.
-pub(super) struct Told {
+pub(super) struct SampledEntry {
     pub(super) action: &'static str,
-    pub(super) asker: Asker,
+    pub(super) caller: SampledCaller,
     /// Its type, and its id where it has one.
     pub(super) target: Option<(String, Option<String>)>,
     pub(super) from: AuditOrigin,
@@ -68,11 +68,11 @@ pub(super) struct Told {
     pub(super) detail: String,
 }
 
-impl Told {
+impl SampledEntry {
     /// Of which nothing else is known.
-    pub(super) fn new(action: &'static str, asker: Asker) -> Self {
+    pub(super) fn new(action: &'static str, caller: SampledCaller) -> Self {
         let (from, facts, detail) = (AuditOrigin::default(), AuditFacts::default(), String::new());
-        Self { action, asker, target: None, from, facts, detail }
+        Self { action, caller, target: None, from, facts, detail }
     }
 }
 
@@ -218,7 +218,7 @@ impl Engine {
     }
 
     /// Has an entry written that speaks for more.
-    pub(super) fn write_sampled(self: &Arc<Self>, mut told: Told, more: &More) {
+    pub(super) fn write_sampled(self: &Arc<Self>, mut told: SampledEntry, more: &More) {
         let alike = Some(more.alike).filter(|alike| *alike > 0);
         let parts = [
             Some(std::mem::take(&mut told.detail)).filter(|detail| !detail.is_empty()),
@@ -240,8 +240,10 @@ impl Engine {
         if others == 0 {
             return;
         }
-        let told =
-            Told { detail: further(others), ..Told::new(super::denials::ACTION, Asker::of("system".to_owned())) };
+        let told = SampledEntry {
+            detail: further(others),
+            ..SampledEntry::new(super::denials::ACTION, SampledCaller::of("system".to_owned()))
+        };
         self.queue_sampled(told, others);
         self.write_queued().await;
     }
@@ -269,8 +271,15 @@ impl Engine {
     }
 
     /// Has an entry written with the next ones.
-    fn queue_sampled(&self, told: Told, speaks_for: u64) {
-        let Told { action, asker: Asker { actor, on_behalf_of, session }, target, from, facts, detail } = told;
+    fn queue_sampled(&self, told: SampledEntry, speaks_for: u64) {
+        let SampledEntry {
+            action,
+            caller: SampledCaller { actor, on_behalf_of, session },
+            target,
+            from,
+            facts,
+            detail,
+        } = told;
         let draft = self.services.audit_draft(action, actor, self.services.now());
         let mut counts = self.sampled.counts();
         let Ok(draft) = draft else {

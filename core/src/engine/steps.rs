@@ -31,7 +31,7 @@ pub(crate) trait Steps: MaybeSend {
     fn load<'s>(&'s mut self, plan: &'s Plan<'_>) -> Work<'s, Result<()>>;
 
     /// What the rules are to be asked about what was loaded.
-    fn asked(&self, plan: &Plan<'_>) -> Option<Asked>;
+    fn permission_check(&self, plan: &Plan<'_>) -> Option<PermissionCheck>;
 
     /// Makes the input valid, the first time.
     fn validate<'s>(&'s mut self, services: &'s Services, now: Time) -> Work<'s, Result<()>>;
@@ -60,7 +60,7 @@ pub(crate) struct Entry {
 }
 
 /// A permission to be asked for on a row.
-pub(crate) struct Asked {
+pub(crate) struct PermissionCheck {
     pub(super) permission: Cow<'static, str>,
     pub(super) target: TargetRow,
     /// By which a caller may know that the row exists.
@@ -120,11 +120,11 @@ impl<O: Operation> Steps for Running<O> {
         keep(self.input.target(plan.reads(), plan.actor), &mut self.target)
     }
 
-    fn asked(&self, plan: &Plan<'_>) -> Option<Asked> {
+    fn permission_check(&self, plan: &Plan<'_>) -> Option<PermissionCheck> {
         let target = self.target.as_ref()?;
         let permission = named(self.input.access(target, plan.actor), &self.input)?;
         let (target, read) = target.row()?;
-        Some(Asked { permission, target, read })
+        Some(PermissionCheck { permission, target, read })
     }
 
     fn validate<'s>(&'s mut self, services: &'s Services, now: Time) -> Work<'s, Result<()>> {

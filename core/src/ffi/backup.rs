@@ -67,7 +67,7 @@ pub async fn backup<S: Write + Send + 'static>(
                 let mut file = Unfinished::create(path)?;
                 let sink = BufWriter::with_capacity(PIECE, Wanted(&mut file, wanted.clone()));
                 let summary = um.backup(sink, &options).await?;
-                let is_wanted = Wanted((), wanted).ask(|()| Ok(()));
+                let is_wanted = Wanted((), wanted).attempt(|()| Ok(()));
                 is_wanted.map_err(|problem| Error::new(Reason::StorageUnavailable, problem.to_string()))?;
                 file.keep()?;
                 summary
@@ -130,11 +130,11 @@ impl Drop for Until {
 struct Wanted<S>(S, Arc<AtomicBool>);
 
 impl<S> Wanted<S> {
-    fn ask<T>(&mut self, ask: impl FnOnce(&mut S) -> io::Result<T>) -> io::Result<T> {
+    fn attempt<T>(&mut self, attempt: impl FnOnce(&mut S) -> io::Result<T>) -> io::Result<T> {
         if !self.1.load(Ordering::Relaxed) {
             return Err(io::Error::other("the call was given up"));
         }
-        let answer = ask(&mut self.0);
+        let answer = attempt(&mut self.0);
         if answer.as_ref().is_err_and(|problem| problem.kind() != io::ErrorKind::Interrupted) {
             self.1.store(false, Ordering::Relaxed);
         }
@@ -144,17 +144,17 @@ impl<S> Wanted<S> {
 
 impl<S: Read> Read for Wanted<S> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.ask(|stream| stream.read(into))
+        self.attempt(|stream| stream.read(into))
     }
 }
 
 impl<S: Write> Write for Wanted<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.ask(|stream| stream.write(bytes))
+        self.attempt(|stream| stream.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.ask(|stream| stream.flush())
+        self.attempt(|stream| stream.flush())
     }
 }
 

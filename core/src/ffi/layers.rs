@@ -9,21 +9,21 @@ use crate::{
 
 /// Where settings come from beside the program: `{"file": {"name": …, "text": …}, "variables": [{"name": …, "text": …}]}`.
 #[derive(Deserialize)]
-struct Places {
-    file: Option<Place>,
+struct SettingSources {
+    file: Option<SettingSource>,
     #[serde(default)]
-    variables: Vec<Place>,
+    variables: Vec<SettingSource>,
 }
 
 /// A file or a variable. Where there is no file system the host has read what a file has, or says why it could not.
 #[derive(Deserialize)]
-struct Place {
+struct SettingSource {
     name: String,
     text: Option<String>,
     problem: Option<String>,
 }
 
-impl Place {
+impl SettingSource {
     fn read(self) -> (String, Result<String, String>) {
         (self.name, self.problem.map_or_else(|| Ok(self.text.unwrap_or_default()), Err))
     }
@@ -37,7 +37,7 @@ impl Place {
 pub fn config(given: &str, places: Option<&str>) -> Result<Config> {
     let Some(places) = places else { return Config::from_json(given) };
     let unfit = |problem| Error::new(Reason::InvalidInput, format!("the places of settings: {problem}"));
-    let Places { file, variables } = serde_json::from_str(places).map_err(unfit)?;
+    let SettingSources { file, variables } = serde_json::from_str(places).map_err(unfit)?;
     let mut layers = variables.into_iter().fold(Layers::new(), |layers, variable| match variable.read() {
         (name, Ok(text)) => layers.variable(name, text),
         (name, Err(problem)) => layers.unreadable(name, problem),

@@ -34,7 +34,7 @@ use crate::{
 #[must_use]
 pub struct Builder {
     /// Where it was said to be kept; only one may be.
-    places: Vec<Place>,
+    places: Vec<StorageChoice>,
     policy: Option<Policy>,
     config: Config,
     environment: Option<Env>,
@@ -43,7 +43,7 @@ pub struct Builder {
     hooks: Hooks,
 }
 
-enum Place {
+enum StorageChoice {
     Memory,
     Storage(Arc<dyn Storage>),
     Persister(Arc<dyn Persister>),
@@ -67,7 +67,7 @@ impl Builder {
 
     /// Keeps everything in memory, until it is closed. The default.
     pub fn memory(self) -> Self {
-        self.kept(Place::Memory)
+        self.kept(StorageChoice::Memory)
     }
 
     /// Keeps everything in an SQLite file, which is created if it does not exist; its folder must exist. It takes a file path only:
@@ -80,7 +80,7 @@ impl Builder {
     /// Keeps everything in an SQLite file, opened with the given options.
     #[cfg(feature = "sqlite")]
     pub fn sqlite_with(self, options: crate::storage::SqliteOptions) -> Self {
-        self.kept(Place::Sqlite(options))
+        self.kept(StorageChoice::Sqlite(options))
     }
 
     /// Keeps everything in the schema `rolekeep` of a PostgreSQL database, by a URL such as `postgres://user:password@host/database`
@@ -93,20 +93,20 @@ impl Builder {
     /// Keeps everything in a PostgreSQL database, used with the given options.
     #[cfg(feature = "postgres")]
     pub fn postgres_with(self, options: crate::storage::PostgresOptions) -> Self {
-        self.kept(Place::Postgres(options))
+        self.kept(StorageChoice::Postgres(options))
     }
 
     /// Keeps everything in memory, and makes it durable with a persister of the application.
     pub fn persister(self, persister: impl Persister) -> Self {
-        self.kept(Place::Persister(Arc::new(persister)))
+        self.kept(StorageChoice::Persister(Arc::new(persister)))
     }
 
     /// Keeps everything in a storage of the application.
     pub fn storage(self, storage: Arc<dyn Storage>) -> Self {
-        self.kept(Place::Storage(storage))
+        self.kept(StorageChoice::Storage(storage))
     }
 
-    fn kept(mut self, place: Place) -> Self {
+    fn kept(mut self, place: StorageChoice) -> Self {
         self.places.push(place);
         self
     }
@@ -207,7 +207,7 @@ impl Builder {
     }
 
     /// What a store is opened with. All that is wrong is told, and before a file is made.
-    fn prepare(self) -> Result<(Place, Prepared)> {
+    fn prepare(self) -> Result<(StorageChoice, Prepared)> {
         let Self { places, policy, config, environment, fetch, hooks } = self;
         let checked = config.check_beside(hooks.notifier.is_some());
         let (env, place, given) =
@@ -222,24 +222,24 @@ impl Builder {
     }
 }
 
-impl Place {
+impl StorageChoice {
     #[cfg_attr(
         all(feature = "deferred", target_arch = "wasm32"),
         expect(unused_variables, reason = "there is no database to be joined, and nothing is encrypted")
     )]
     async fn open(self, prepared: &mut Prepared) -> Result<Arc<dyn Storage>> {
         Ok(match self {
-            Place::Memory => Arc::new(MemoryStorage::new()),
-            Place::Storage(storage) => storage,
+            StorageChoice::Memory => Arc::new(MemoryStorage::new()),
+            StorageChoice::Storage(storage) => storage,
             #[cfg(all(feature = "deferred", target_arch = "wasm32"))]
-            Place::Persister(persister) => Arc::new(PersistedStorage::open(persister).await?),
+            StorageChoice::Persister(persister) => Arc::new(PersistedStorage::open(persister).await?),
             #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
-            Place::Persister(persister) => {
+            StorageChoice::Persister(persister) => {
                 let (keys, env) = (prepared.config.encryption_keys()?, prepared.env.clone());
                 Arc::new(PersistedStorage::open_encrypted(persister, keys, env).await?)
             }
             #[cfg(feature = "sqlite")]
-            Place::Sqlite(options) => {
+            StorageChoice::Sqlite(options) => {
                 let storage = Arc::new(crate::storage::SqliteStorage::open(options).await?);
                 if storage.is_shared() {
                     prepared.hooks.database = Database::Sqlite(storage.clone());
@@ -247,7 +247,7 @@ impl Place {
                 storage
             }
             #[cfg(feature = "postgres")]
-            Place::Postgres(options) => {
+            StorageChoice::Postgres(options) => {
                 let storage = Arc::new(crate::storage::PostgresStorage::open(options).await?);
                 prepared.hooks.database = Database::Postgres(storage.clone());
                 storage
@@ -367,7 +367,7 @@ fn given(policy: Option<Policy>, config: &Config) -> Result<Option<Given>> {
 }
 
 /// The one place that was given, by the builder or its configuration; memory where none was.
-fn place_of(mut places: Vec<Place>, config: &Config) -> Result<Place> {
+fn place_of(mut places: Vec<StorageChoice>, config: &Config) -> Result<StorageChoice> {
     if let Some(path) = &config.sqlite {
         places.push(sqlite(path, config)?);
     }
@@ -375,25 +375,25 @@ fn place_of(mut places: Vec<Place>, config: &Config) -> Result<Place> {
         places.push(postgres(url, config)?);
     }
     match (places.pop(), places.is_empty()) {
-        (None, _) => Ok(Place::Memory),
+        (None, _) => Ok(StorageChoice::Memory),
         (Some(place), true) => Ok(place),
         (Some(_), false) => Err(Error::new(Reason::ConfigInvalid, "two storages are given; a store has one")),
     }
 }
 
 #[cfg(feature = "sqlite")]
-fn sqlite(path: &str, config: &Config) -> Result<Place> {
+fn sqlite(path: &str, config: &Config) -> Result<StorageChoice> {
     let options = crate::storage::SqliteOptions::new(path).exclusive(config.exclusive);
-    Ok(Place::Sqlite(options.migrates(config.migrates)))
+    Ok(StorageChoice::Sqlite(options.migrates(config.migrates)))
 }
 
 #[cfg(not(feature = "sqlite"))]
-fn sqlite(_: &str, _: &Config) -> Result<Place> {
+fn sqlite(_: &str, _: &Config) -> Result<StorageChoice> {
     Err(Error::new(Reason::ConfigInvalid, "there is no SQLite here; give a persister"))
 }
 
 #[cfg(feature = "postgres")]
-fn postgres(url: &Secret, config: &Config) -> Result<Place> {
+fn postgres(url: &Secret, config: &Config) -> Result<StorageChoice> {
     let mut options = crate::storage::PostgresOptions::new(url.expose()).schema(&config.postgres_schema);
     options = options.migrates(config.migrates);
     if let Some(listener) = &config.postgres_listener {
@@ -402,11 +402,11 @@ fn postgres(url: &Secret, config: &Config) -> Result<Place> {
     if let Some(replica) = &config.postgres_replica {
         options = options.replica_url(replica.expose());
     }
-    Ok(Place::Postgres(options))
+    Ok(StorageChoice::Postgres(options))
 }
 
 #[cfg(not(feature = "postgres"))]
-fn postgres(_: &Secret, _: &Config) -> Result<Place> {
+fn postgres(_: &Secret, _: &Config) -> Result<StorageChoice> {
     Err(Error::new(Reason::ConfigInvalid, "there is no PostgreSQL here; give another storage"))
 }
 

@@ -204,7 +204,7 @@ impl UserManagement {
     /// `UNAVAILABLE` if the storage does not respond.
     pub async fn refresh(&self) -> Result<()> {
         self.engine.require_open()?;
-        self.engine.follow().await
+        self.engine.catch_up().await
     }
 
     /// The health of the store and of everything that it depends on, for status pages and orchestrators.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 use super::{
     input::Limits,
     text,
-    time::{self, NoTime, Time},
+    time::{self, ParseTimeError, Time},
     value::Value,
 };
 
@@ -113,12 +113,12 @@ impl From<Vec<FieldError>> for FieldErrors {
 
 /// A word that is none of an enum's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownWord {
+pub struct UnknownVariant {
     given: String,
     known: &'static [&'static str],
 }
 
-impl UnknownWord {
+impl UnknownVariant {
     /// Says what is allowed, and what may have been meant.
     pub fn new(given: &str, known: &'static [&'static str]) -> Self {
         // Nothing is suggested for a longer one.
@@ -127,7 +127,7 @@ impl UnknownWord {
     }
 }
 
-impl std::fmt::Display for UnknownWord {
+impl std::fmt::Display for UnknownVariant {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "expected one of {}", self.known.join(", "))?;
         match nearest(&self.given, self.known.iter().copied()) {
@@ -137,7 +137,7 @@ impl std::fmt::Display for UnknownWord {
     }
 }
 
-impl std::error::Error for UnknownWord {}
+impl std::error::Error for UnknownVariant {}
 
 /// An error of parsing text that knows which [`FieldCode`] it is.
 pub trait Misread: std::fmt::Display {
@@ -145,7 +145,7 @@ pub trait Misread: std::fmt::Display {
     fn code(&self) -> FieldCode;
 }
 
-impl Misread for UnknownWord {
+impl Misread for UnknownVariant {
     fn code(&self) -> FieldCode {
         FieldCode::UnknownValue
     }
@@ -397,7 +397,8 @@ impl FromJson for Time {
         match time::parse(&text) {
             Ok(time) => Some(time),
             Err(problem) => {
-                let code = if problem == NoTime::Range { FieldCode::OutOfRange } else { FieldCode::InvalidFormat };
+                let code =
+                    if problem == ParseTimeError::Range { FieldCode::OutOfRange } else { FieldCode::InvalidFormat };
                 at.error(code, problem.to_string());
                 None
             }

@@ -31,8 +31,8 @@ impl Noun {
     /// Nothing to anybody: tables of tests.
     pub const NONE: Self = Self {
         resource: None,
-        audit: Audit::Untold("nobody asks"),
-        events: Events::Untold("nobody asks"),
+        audit: Audit::Unlogged("nobody asks"),
+        events: Events::Unpublished("nobody asks"),
         owners: &[],
         caches: &[],
         retention: Retention::Kept,
@@ -42,8 +42,8 @@ impl Noun {
     /// How the audit log speaks of it, if it does.
     pub const fn words(&self) -> Option<&Words> {
         match &self.audit {
-            Audit::Told(words) => Some(words),
-            Audit::Untold(_) => None,
+            Audit::Logged(words) => Some(words),
+            Audit::Unlogged(_) => None,
         }
     }
 
@@ -114,23 +114,23 @@ pub enum Along {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Audit {
     /// In these words.
-    Told(Words),
+    Logged(Words),
     /// Not, and why.
-    Untold(&'static str),
+    Unlogged(&'static str),
 }
 
 /// Whether a change of a row is an event.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Events {
     /// It is.
-    Told(Told),
+    Published(PublishedEvents),
     /// It is not, and why.
-    Untold(&'static str),
+    Unpublished(&'static str),
 }
 
 /// The events of a record.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct PublishedEvents {
     /// What they are about: `user`, `drone_assignment`.
     pub kind: &'static str,
     /// Who hears of them, beside the application itself.

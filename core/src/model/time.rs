@@ -21,7 +21,7 @@ pub struct Time(i64);
 
 /// The error for a text or number that is not a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoTime {
+pub enum ParseTimeError {
     /// It does not have the form of RFC 3339.
     #[error("expected a time as in RFC 3339, such as 2026-01-31T12:00:00Z")]
     Form,
@@ -49,26 +49,26 @@ impl Time {
     /// The time this many seconds after 1970-01-01T00:00:00Z.
     ///
     /// # Errors
-    /// [`NoTime::Range`]
-    pub fn from_second(second: i64) -> Result<Self, NoTime> {
+    /// [`ParseTimeError::Range`]
+    pub fn from_second(second: i64) -> Result<Self, ParseTimeError> {
         Self::from_microsecond(second.saturating_mul(MICROS))
     }
 
     /// The time this many milliseconds after 1970-01-01T00:00:00Z.
     ///
     /// # Errors
-    /// [`NoTime::Range`]
-    pub fn from_millisecond(millisecond: i64) -> Result<Self, NoTime> {
+    /// [`ParseTimeError::Range`]
+    pub fn from_millisecond(millisecond: i64) -> Result<Self, ParseTimeError> {
         Self::from_microsecond(millisecond.saturating_mul(1000))
     }
 
     /// The time this many microseconds after 1970-01-01T00:00:00Z.
     ///
     /// # Errors
-    /// [`NoTime::Range`]
-    pub fn from_microsecond(microsecond: i64) -> Result<Self, NoTime> {
+    /// [`ParseTimeError::Range`]
+    pub fn from_microsecond(microsecond: i64) -> Result<Self, ParseTimeError> {
         let time = Self(microsecond);
-        if (Self::MIN..=Self::MAX).contains(&time) { Ok(time) } else { Err(NoTime::Range) }
+        if (Self::MIN..=Self::MAX).contains(&time) { Ok(time) } else { Err(ParseTimeError::Range) }
     }
 
     /// Whole seconds since 1970-01-01T00:00:00Z, rounded down.
@@ -194,9 +194,9 @@ impl fmt::Debug for Time {
 }
 
 impl FromStr for Time {
-    type Err = NoTime;
+    type Err = ParseTimeError;
 
-    fn from_str(text: &str) -> Result<Self, NoTime> {
+    fn from_str(text: &str) -> Result<Self, ParseTimeError> {
         parse(text)
     }
 }
@@ -224,23 +224,23 @@ impl From<Time> for SystemTime {
 
 /// Truncated to whole microseconds.
 impl TryFrom<SystemTime> for Time {
-    type Error = NoTime;
+    type Error = ParseTimeError;
 
-    fn try_from(time: SystemTime) -> Result<Self, NoTime> {
+    fn try_from(time: SystemTime) -> Result<Self, ParseTimeError> {
         let micros = match time.duration_since(SystemTime::UNIX_EPOCH) {
             Ok(since) => i64::try_from(since.as_micros()),
             Err(before) => i64::try_from(before.duration().as_nanos().div_ceil(1000)).map(|micros| -micros),
         };
-        Self::from_microsecond(micros.map_err(|_| NoTime::Range)?)
+        Self::from_microsecond(micros.map_err(|_| ParseTimeError::Range)?)
     }
 }
 
 /// A time as in RFC 3339 and in no other form, cut to whole microseconds.
 ///
 /// # Errors
-/// [`NoTime`]
-pub fn parse(text: &str) -> Result<Time, NoTime> {
-    let (local, offset) = rfc_3339(text).ok_or(NoTime::Form)?;
+/// [`ParseTimeError`]
+pub fn parse(text: &str) -> Result<Time, ParseTimeError> {
+    let (local, offset) = rfc_3339(text).ok_or(ParseTimeError::Form)?;
     Time::from_microsecond(local.as_microsecond() - offset * MICROS)
 }
 
@@ -298,7 +298,7 @@ fn rfc_3339(text: &str) -> Option<(Civil, i64)> {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use super::{NoTime, Time, parse, parse_date};
+    use super::{ParseTimeError, Time, parse, parse_date};
     use crate::model::value::Value;
 
     #[test]
@@ -344,9 +344,9 @@ mod tests {
             "2026-01-01T00:00:00Z ",
             "2026-01-0\u{661}T00:00:00Z",
         ] {
-            assert_eq!(parse(wrong), Err(NoTime::Form), "{wrong}");
+            assert_eq!(parse(wrong), Err(ParseTimeError::Form), "{wrong}");
         }
-        assert_eq!(parse("0000-12-31T23:59:59Z"), Err(NoTime::Range));
+        assert_eq!(parse("0000-12-31T23:59:59Z"), Err(ParseTimeError::Range));
     }
 
     #[test]
@@ -394,26 +394,26 @@ mod tests {
             ("0000-12-31T10:00:00-14:00", Some("0001-01-01T00:00:00Z")),
             ("0000-12-31T09:59:59-14:00", None),
         ] {
-            let expected = utc.map_or(Err(NoTime::Range), |utc| Ok(parse(utc).unwrap()));
+            let expected = utc.map_or(Err(ParseTimeError::Range), |utc| Ok(parse(utc).unwrap()));
             assert_eq!(parse(text), expected, "{text}");
         }
         for zone in ["+24:00", "-24:00", "+00:60", "-23:99"] {
-            assert_eq!(parse(&format!("2026-01-01T00:00:00{zone}")), Err(NoTime::Form), "{zone}");
+            assert_eq!(parse(&format!("2026-01-01T00:00:00{zone}")), Err(ParseTimeError::Form), "{zone}");
         }
     }
 
     #[test]
     fn what_lies_beyond_is_no_time() {
         for micros in [Time::MIN.as_microsecond() - 1, Time::MAX.as_microsecond() + 1, i64::MIN, i64::MAX] {
-            assert_eq!(Time::from_microsecond(micros), Err(NoTime::Range));
+            assert_eq!(Time::from_microsecond(micros), Err(ParseTimeError::Range));
         }
         for second in [i64::MIN, -62_135_596_801, 253_402_300_800, i64::MAX] {
-            assert_eq!(Time::from_second(second), Err(NoTime::Range));
-            assert_eq!(Time::from_millisecond(second.saturating_mul(1000)), Err(NoTime::Range));
+            assert_eq!(Time::from_second(second), Err(ParseTimeError::Range));
+            assert_eq!(Time::from_millisecond(second.saturating_mul(1000)), Err(ParseTimeError::Range));
         }
         let (first, last) = (SystemTime::from(Time::MIN), SystemTime::from(Time::MAX));
-        assert_eq!(Time::try_from(first - Duration::from_micros(1)), Err(NoTime::Range));
-        assert_eq!(Time::try_from(last + Duration::from_micros(1)), Err(NoTime::Range));
+        assert_eq!(Time::try_from(first - Duration::from_micros(1)), Err(ParseTimeError::Range));
+        assert_eq!(Time::try_from(last + Duration::from_micros(1)), Err(ParseTimeError::Range));
         assert_eq!(Time::MAX.checked_add(Duration::from_micros(1)), None);
         assert_eq!(Time::MIN.checked_add(Duration::MAX), None);
         assert_eq!((Time::MAX.plus_seconds(i64::MAX), Time::MIN.plus_seconds(i64::MIN)), (Time::MAX, Time::MIN));
@@ -438,7 +438,7 @@ mod tests {
             let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanos:09}");
             let given: Result<jiff::civil::DateTime, _> = text.parse();
             let time = parse(&format!("{text}Z"));
-            assert_eq!(time.is_ok() || time == Err(NoTime::Range), given.is_ok(), "{text}");
+            assert_eq!(time.is_ok() || time == Err(ParseTimeError::Range), given.is_ok(), "{text}");
             if let (Ok(time), Ok(given)) = (time, given) {
                 let whole = given.with().subsec_nanosecond(given.subsec_nanosecond() / 1000 * 1000).build().unwrap();
                 assert_eq!(time.date_time(), whole);

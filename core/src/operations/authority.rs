@@ -66,13 +66,13 @@ fn touches_authority(plan: &Plan<'_>, change: &TargetChange) -> bool {
     if !change.relations.is_empty() {
         return true;
     }
-    let Some(before) = &change.before else { return rights::fills_guarded(rules, after) };
+    let Some(before) = &change.before else { return rights::fills_authority(rules, after) };
     // What the library itself fills in, having found it out, is no caller's choice.
     let is_found_out = |column: &Column| change.is_established && rights::is_given(column);
     let mut columns = after.table.columns.iter().enumerate();
     columns.any(|(at, column)| {
         let (old, new) = (&before.row.0[at], &after.row.0[at]);
-        !is_found_out(column) && rights::is_guarded_change(rules, &after.kind, column, old, new)
+        !is_found_out(column) && rights::is_change_of_authority(rules, &after.kind, column, old, new)
     })
 }
 

@@ -2,7 +2,7 @@
 //! writes, so that no operation can forget to say it.
 
 use super::{
-    plan::{Memory, Planned, Writes},
+    plan::{Memory, PlannedWrite, Writes},
     target::{self, TargetRow, Tied},
 };
 use crate::{
@@ -22,7 +22,7 @@ pub(crate) struct TargetChange {
     pub(crate) before: Option<TargetRow>,
     /// After; none where it goes.
     pub(crate) after: Option<TargetRow>,
-    /// The guarded relations that change.
+    /// The relations that carry authority and change.
     pub(crate) relations: Vec<&'static str>,
     /// What the library itself fills in was found out by the operation.
     pub(crate) is_established: bool,
@@ -40,7 +40,7 @@ pub(super) async fn of(
     for Tied { of: owner, name, link, table } in target::relations() {
         let Some(resource) = owner.noun.resource else { continue };
         // Of rows that each say what they are it is known once they are there.
-        if resource.kinds.is_none() && !rules.is_guarded(resource.kind, name) {
+        if resource.kinds.is_none() && !rules.carries_authority(resource.kind, name) {
             continue;
         }
         for tie in writes.values().filter(|tie| tie.table.name == table.name) {
@@ -56,7 +56,7 @@ pub(super) async fn of(
             let known = changes.iter_mut().find(|one| [&one.before, &one.after].into_iter().flatten().any(is_of));
             if let Some(known) = known {
                 let image = [&known.before, &known.after].into_iter().flatten().next();
-                if image.is_some_and(|image| rules.is_guarded(&image.kind, name)) {
+                if image.is_some_and(|image| rules.carries_authority(&image.kind, name)) {
                     known.relations.push(name);
                 }
                 continue;
@@ -71,7 +71,7 @@ pub(super) async fn of(
             for row in rows {
                 let check = Check { table: owner, key: owner.key_of(&row), expected: Some(owner.version_of(&row)) };
                 let target = TargetRow::of_row(resource.kind, owner, row);
-                if !rules.is_guarded(&target.kind, name) {
+                if !rules.carries_authority(&target.kind, name) {
                     continue;
                 }
                 checks.push(check);
@@ -83,7 +83,7 @@ pub(super) async fn of(
     Ok((changes, checks))
 }
 
-fn change(planned: &Planned) -> Option<TargetChange> {
+fn change(planned: &PlannedWrite) -> Option<TargetChange> {
     if planned.is_judged {
         return None;
     }

@@ -178,7 +178,7 @@ pub(crate) async fn release((name, lease): &(String, LeaseId), plan: &mut Plan<'
     let before: Option<Consumer> = plan.reads().get(&(name.clone(),)).await?;
     if let Some(before) = before.filter(|before| before.lease == Some(*lease)) {
         plan.tell_of_nothing();
-        plan.follow(Some(&before), Consumer { lease: None, leased_until: None, ..before.clone() });
+        plan.write_consequence(Some(&before), Consumer { lease: None, leased_until: None, ..before.clone() });
     }
     Ok(())
 }
@@ -245,7 +245,7 @@ impl Operation for ClaimConsumer {
         };
         plan.services.leases.take(&known.name, lease);
         let leased = Consumer { lease: Some(lease), leased_until: Some(now.plus_seconds(LEASE_SECONDS)), ..known };
-        Ok(leased_of(&plan.follow(before.as_ref(), leased), lease))
+        Ok(leased_of(&plan.write_consequence(before.as_ref(), leased), lease))
     }
 }
 
@@ -292,7 +292,7 @@ impl Operation for Acknowledge {
         let leased_until = Some(now.plus_seconds(LEASE_SECONDS));
         let after = Consumer { position: position.to_string(), reached_at, leased_until, ..before.clone() };
         plan.tell_of_nothing();
-        Ok(leased_of(&plan.follow(Some(&before), after), *lease))
+        Ok(leased_of(&plan.write_consequence(Some(&before), after), *lease))
     }
 }
 
@@ -329,7 +329,7 @@ impl Operation for DeleteConsumer {
     async fn plan(name: &String, (): (), plan: &mut Plan<'_>) -> Result<()> {
         let consumer: Consumer = plan.reads().require(&(name.clone(),), "consumer").await?;
         plan.audit("consumers.delete", Some(("consumer", name.clone())), None);
-        plan.follow_delete(&consumer);
+        plan.delete_consequence(&consumer);
         Ok(())
     }
 }

@@ -97,7 +97,7 @@ pub(super) async fn advance(
     password.put_into(&mut after, plan).await?;
     after.epoch += 1;
     after.moved_at = Some(plan.now);
-    let after = plan.follow(before.as_ref(), after);
+    let after = plan.write_consequence(before.as_ref(), after);
     let ended = sessions::end_all(plan, user.id, why, None).await?;
     // Where it was asked for, the operation says so.
     if !ended.is_empty() && why != SessionEnd::Revoked {
@@ -129,7 +129,7 @@ pub(super) async fn void_steps(plan: &mut Plan<'_>, user: &User) -> Result<Crede
     plan.check(user);
     let after = before.clone().unwrap_or_else(|| Credential::empty(user.id));
     let after = Credential { epoch: after.epoch + 1, moved_at: Some(plan.now), ..after };
-    Ok(plan.follow(before.as_ref(), after))
+    Ok(plan.write_consequence(before.as_ref(), after))
 }
 
 impl Password {

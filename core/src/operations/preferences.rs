@@ -210,7 +210,7 @@ impl Operation for UpdatePreferences {
             profiles::change_own(plan, user, None, change).await?
         };
         let stored = Some(&before).filter(|before| before.version > 0);
-        let after = plan.follow(stored, Preferences { updated_at: plan.now, ..after });
+        let after = plan.write_consequence(stored, Preferences { updated_at: plan.now, ..after });
         Ok(PreferencesView::of(after, &user))
     }
 }

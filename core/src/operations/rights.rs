@@ -46,20 +46,26 @@ pub(crate) async fn require_fresh(plan: &Plan<'_>) -> Result<()> {
 }
 
 /// Whether the policy's conditions and scopes read an attribute (docs/rules.md, "Attributes that carry authority").
-pub(crate) fn is_guarded(rules: &RuleSet, kind: &str, column: &str) -> bool {
+pub(crate) fn carries_authority(rules: &RuleSet, kind: &str, column: &str) -> bool {
     // What conditions read as `principal.verified` is this column.
-    let is_verified = kind == User::TYPE && column == "email_verified" && rules.is_guarded(kind, "verified");
-    is_verified || rules.is_guarded(kind, column)
+    let is_verified = kind == User::TYPE && column == "email_verified" && rules.carries_authority(kind, "verified");
+    is_verified || rules.carries_authority(kind, column)
 }
 
 /// Whether what differs between two values of a column carries authority; those of no row are null. Attributes that the policy has declared do,
 /// whether anything reads them yet or not: they are declared to be read.
-pub(crate) fn is_guarded_change(rules: &RuleSet, kind: &str, column: &Column, before: &Value, after: &Value) -> bool {
+pub(crate) fn is_change_of_authority(
+    rules: &RuleSet,
+    kind: &str,
+    column: &Column,
+    before: &Value,
+    after: &Value,
+) -> bool {
     if before == after {
         return false;
     }
     if column.name != attributes::COLUMN {
-        return is_guarded(rules, kind, column.name);
+        return carries_authority(rules, kind, column.name);
     }
     let [before, after] = [before, after].map(attributes::of_value);
     let mut members = before.keys().chain(after.keys());
@@ -72,12 +78,12 @@ pub(crate) const fn is_given(column: &Column) -> bool {
 }
 
 /// Whether a new row holds what conditions and scopes read, by somebody's choice.
-pub(crate) fn fills_guarded(rules: &RuleSet, row: &TargetRow) -> bool {
+pub(crate) fn fills_authority(rules: &RuleSet, row: &TargetRow) -> bool {
     let mut columns = row.table.columns.iter().zip(&row.row.0);
     columns.any(|(column, value)| {
         // What stands there unless somebody says otherwise is nobody's choice.
         let is_default = column.default.is_some() && value.as_text() == column.default;
-        !is_given(column) && !is_default && is_guarded_change(rules, &row.kind, column, &Value::Null, value)
+        !is_given(column) && !is_default && is_change_of_authority(rules, &row.kind, column, &Value::Null, value)
     })
 }
 

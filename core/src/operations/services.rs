@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use uuid::Uuid;
 
 use super::{
-    audit, consumers::Leases, hasher::Hasher, issuers::Issuers, limits::Places, passwords::Breaches,
+    audit, consumers::Leases, hasher::Hasher, issuers::Issuers, limits::Permits, passwords::Breaches,
     policy::state::PolicyState, reads::Reads, store_secrets::NameKey,
 };
 use crate::{
@@ -74,7 +74,7 @@ pub struct Shared {
     /// Whose word on addresses is believed, and from which addresses requests are answered.
     pub(crate) networks: Networks,
     /// The tries that are looked at now.
-    pub(crate) places: Places,
+    pub(crate) permits: Permits,
     /// For whom passkeys are, where they are offered.
     pub(crate) relying_party: Option<RelyingParty>,
     /// Other issuers, whose tokens are believed.
@@ -123,7 +123,7 @@ impl Services {
         let (networks, relying_party) = (config.networks()?, config.relying_party()?);
         let (supabase, audit_signer) = (config.supabase()?, config.audit_signer()?);
         let keys = ArcSwap::from_pointee(keys);
-        let (policy, places) = (ArcSwap::from_pointee(PolicyState::empty()?), Places::default());
+        let (policy, permits) = (ArcSwap::from_pointee(PolicyState::empty()?), Permits::default());
         let (era, key_era) = (AtomicI64::new(0), AtomicI64::new(0));
         let shared = Shared {
             slow_calls: Arc::default(),
@@ -135,7 +135,7 @@ impl Services {
             audit_keys,
             audit_signer,
             networks,
-            places,
+            permits,
             relying_party,
             issuers,
             supabase,

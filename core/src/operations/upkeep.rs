@@ -21,8 +21,8 @@ use crate::{
         value::Value,
     },
     storage::{
-        self, ChangeSet, CommitError, CommitRecord, Direction, LANE, Order, PRUNE_BATCH, Place, Query, Storage, Window,
-        Write, tables,
+        self, ChangeSet, CommitError, CommitRecord, Direction, LANE, LanePosition, Order, PRUNE_BATCH, Query, Storage,
+        Window, Write, tables,
     },
 };
 
@@ -168,7 +168,7 @@ async fn feed_before(services: &Services, now: Time) -> Result<Time> {
 async fn newest_lines(services: &Services, count: u64) -> Result<Option<Time>> {
     let newest = services.storage.position().await?.number(LANE);
     let Some(first) = newest.checked_sub(count) else { return Ok(None) };
-    let line = services.reads().get::<CommitRecord>(&(Place::line(LANE, first + 1),)).await?;
+    let line = services.reads().get::<CommitRecord>(&(LanePosition::line(LANE, first + 1),)).await?;
     Ok(line.map(|line| line.at))
 }
 

@@ -17,11 +17,11 @@ const MAX_SUGGESTIONS: u32 = 100;
 const MAX_TOLD: usize = 20_000;
 
 /// How problems are told: what browsers load on demand, as few policies have any.
-static TOLD: Deferred<fn(Diagnostics, &str) -> Error> = Deferred::new(Diagnostics::told);
+static INTO_ERROR: Deferred<fn(Diagnostics, &str) -> Error> = Deferred::new(Diagnostics::report);
 
 #[cfg(feature = "bindings")]
 pub(in crate::rules) fn load_deferred() {
-    TOLD.load(Diagnostics::told);
+    INTO_ERROR.load(Diagnostics::report);
 }
 
 /// A part of the policy file, in bytes; [`Span::CODE`] for what was built by code.
@@ -197,19 +197,19 @@ impl Diagnostics {
 
     /// Every problem, and where it stands in the text.
     pub(crate) fn into_error(self, message: &str) -> Error {
-        TOLD.get().map_or_else(|not_loaded| not_loaded, |told| told(self, message))
+        INTO_ERROR.get().map_or_else(|not_loaded| not_loaded, |report| report(self, message))
     }
 
-    fn told(self, message: &str) -> Error {
+    fn report(self, message: &str) -> Error {
         let source = self.source.clone().unwrap_or_default();
         let (list, more) = self.into_list();
         let in_file = list.iter().filter(|one| one.condition.is_none());
         let starts = in_file.flat_map(|one| [Some(one.span), one.first.map(|(first, _)| first)]);
-        let places = Places::of(&source, starts.flatten());
+        let places = LinesAndColumns::of(&source, starts.flatten());
         let (mut problems, mut marks) = (Vec::with_capacity(list.len()), Vec::new());
         for Diagnostic { span, message, help, label, first, condition, .. } in list {
             let (line, column) = match &condition {
-                Some(condition) => Places::of(condition, [span]).at(span),
+                Some(condition) => LinesAndColumns::of(condition, [span]).at(span),
                 None => places.at(span),
             };
             let told = first.map(|(first, label)| {
@@ -234,9 +234,9 @@ impl Diagnostics {
 }
 
 /// Lines and columns, both from 1, of some bytes of a text: found in one walk.
-struct Places(Vec<(u32, u32, u32)>);
+struct LinesAndColumns(Vec<(u32, u32, u32)>);
 
-impl Places {
+impl LinesAndColumns {
     fn of(source: &str, spans: impl IntoIterator<Item = Span>) -> Self {
         let mut wanted: Vec<u32> = spans.into_iter().filter(|span| !span.is_code()).map(|span| span.start).collect();
         wanted.sort_unstable();

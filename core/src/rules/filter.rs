@@ -158,7 +158,7 @@ struct Lowering<'l, 'h> {
 
 /// Where grants of one effect and condition are held.
 #[derive(Default)]
-struct Reach {
+struct HeldScopes {
     is_global: bool,
     /// By the slot that they compare with.
     within: BTreeMap<u32, Vec<Value>>,
@@ -184,22 +184,22 @@ impl Lowering<'_, '_> {
             return Ok(Predicate::Always);
         }
         // By effect and condition: fifty scopes of one condition become one set.
-        let mut reaches: BTreeMap<(Effect, u32), Reach> = BTreeMap::new();
+        let mut by_grant: BTreeMap<(Effect, u32), HeldScopes> = BTreeMap::new();
         // Assignments of one role mostly follow each other.
         let (mut role, mut grants) = (NONE, SmallVec::new());
-        for held in principal.assignments().filter(|one| rules.counts(*one, cx.now())) {
+        for held in principal.assignments().filter(|one| rules.is_in_force(*one, cx.now())) {
             if held.role != role {
                 (role, grants) = (held.role, self.grants_of(held.role, permission));
             }
             for grant in &grants {
                 let scope = if grant.0 == Effect::Deny { cx.scope_of_deny(held.scope()) } else { held.scope() };
-                self.widen(reaches.entry(*grant).or_default(), scope);
+                self.widen(by_grant.entry(*grant).or_default(), scope);
             }
         }
         // Whatever the order of the assignments.
         let (mut allowed, mut denied) = (Vec::new(), Vec::new());
-        for ((effect, condition), reach) in reaches {
-            let scope = self.reach(reach)?;
+        for ((effect, condition), scopes) in by_grant {
+            let scope = self.scope_predicate(scopes)?;
             let condition = match rules.condition(condition) {
                 Some(condition) if scope != Predicate::Never => self.tree(&condition.tree)?,
                 _ => Predicate::Always,
@@ -213,38 +213,40 @@ impl Lowering<'_, '_> {
     /// What a role says of a permission: effects and conditions.
     fn grants_of(&self, role: u32, permission: PermissionId) -> SmallVec<[(Effect, u32); 4]> {
         let rules = self.cx.rules;
-        let specials = |role, effect, without| {
-            let specials = rules.specials(role, permission.0).filter(move |one| one.effect == effect);
-            specials.filter(move |one| rules.is_on(one.fields, None, without)).map(|one| (one.effect, one.condition))
+        let qualified_grants = |role, effect, without| {
+            let qualified_grants = rules.qualified_grants(role, permission.0).filter(move |one| one.effect == effect);
+            qualified_grants
+                .filter(move |one| rules.is_on(one.fields, None, without))
+                .map(|one| (one.effect, one.condition))
         };
         let mut grants = SmallVec::new();
-        for part in rules.parts(self.cx.principal, role) {
-            grants.extend(rules.permission_index.has(part, permission.0).then_some((Effect::Allow, NONE)));
-            grants.extend(specials(part, Effect::Allow, false));
+        for active in rules.activated_roles(self.cx.principal, role) {
+            grants.extend(rules.permission_index.has(active, permission.0).then_some((Effect::Allow, NONE)));
+            grants.extend(qualified_grants(active, Effect::Allow, false));
         }
-        grants.extend(specials(role, Effect::Deny, true));
+        grants.extend(qualified_grants(role, Effect::Deny, true));
         grants
     }
 
-    fn widen(&self, reach: &mut Reach, scope: &BoundScope) {
+    fn widen(&self, scopes: &mut HeldScopes, scope: &BoundScope) {
         let (Some(kind), Some(id)) = (scope.kind(), scope.id()) else {
-            reach.is_global |= *scope == BoundScope::Global;
+            scopes.is_global |= *scope == BoundScope::Global;
             return;
         };
         for (bound, slot) in &self.cx.ty.bound {
             if *bound == kind {
-                reach.within.entry(*slot).or_default().push(id.clone());
+                scopes.within.entry(*slot).or_default().push(id.clone());
             } else if let Some(tree) = self.cx.rules.tree_of(self.cx.principal) {
-                reach.within.entry(*slot).or_default().extend(tree.within(*bound, kind, &id));
+                scopes.within.entry(*slot).or_default().extend(tree.within(*bound, kind, &id));
             }
         }
     }
 
-    fn reach(&self, reach: Reach) -> Result<Predicate> {
-        if reach.is_global {
+    fn scope_predicate(&self, scopes: HeldScopes) -> Result<Predicate> {
+        if scopes.is_global {
             return Ok(Predicate::Always);
         }
-        let within = reach.within.into_iter().filter(|(_, ids)| !ids.is_empty());
+        let within = scopes.within.into_iter().filter(|(_, ids)| !ids.is_empty());
         let parts = within.filter_map(|(slot, ids)| {
             let name = self.column(self.cx.ty.attributes.get(slot as usize)?);
             Some(name.map(|name| Predicate::In(name, Predicate::set(ids))))

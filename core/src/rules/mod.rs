@@ -41,7 +41,7 @@ pub use filter::RowFilter;
 pub use policy::{Effect, Policy, Role};
 pub use principal::{AssignedRole, Principal, PrincipalData, PrincipalId, StoredAssignment, StoredPrincipal};
 pub use resource::{Context, Resource};
-pub use scope::{NoScope, Scope, tree::ScopeTree};
+pub use scope::{ParseScopeError, Scope, tree::ScopeTree};
 pub use standalone::{PrincipalChecks, Rules};
 
 // For the crate.
@@ -53,7 +53,7 @@ pub(crate) use condition::{
 };
 pub(crate) use filter::FilterAttribute;
 pub(crate) use policy::rows::PolicyRows;
-pub(crate) use principal::{KeyFacts, SessionFacts};
+pub(crate) use principal::{KeyProperties, SessionProperties};
 #[cfg(feature = "bindings")]
 pub(crate) use resource::ResourceValue;
 
@@ -61,10 +61,10 @@ pub(crate) use resource::ResourceValue;
 use authorize::{EvaluationContext, Supposed, Verdict};
 use compile::{
     attribute::{Attribute, ResourceType, Stored},
-    interner::place,
+    interner::to_index,
     reads::TypeReads,
-    role::{CompiledRole, GrantId, NONE, OwnGrant, Special},
-    rule_set::{Mark, Stamp, suggestion},
+    role::{CompiledRole, GrantId, NONE, OwnGrant, QualifiedGrant},
+    rule_set::{DecisionFlags, RuleSetVersion, suggestion},
     symbols::{Symbols, USER},
 };
 use condition::{

@@ -88,7 +88,7 @@ fn each_secret(
 }
 
 /// Refuses to ask what is in a secret column: encrypted, it would be another answer.
-fn require_unasked(query: &Query) -> Result<()> {
+fn refuse_reads_of_secrets(query: &Query) -> Result<()> {
     let is_secret = |name: &str| query.table.columns.iter().any(|column| column.secret && column.name == name);
     // Nothing decrypts what stands beside a row.
     let is_beside = query.beside.is_some_and(|table| table.columns.iter().any(|column| column.secret));
@@ -98,7 +98,7 @@ fn require_unasked(query: &Query) -> Result<()> {
     if groups
         || is_beside
         || query.order.iter().any(|order| is_secret(&order.column))
-        || asks(&query.filter, &is_secret)
+        || reads_secret(&query.filter, &is_secret)
     {
         return Err(Error::new(
             Reason::Internal,
@@ -108,13 +108,13 @@ fn require_unasked(query: &Query) -> Result<()> {
     Ok(())
 }
 
-fn asks(filter: &Predicate, is_secret: &impl Fn(&str) -> bool) -> bool {
+fn reads_secret(filter: &Predicate, is_secret: &impl Fn(&str) -> bool) -> bool {
     match filter {
         // Whether there is a value is no secret, nor how it is encrypted.
         Predicate::Always | Predicate::Never | Predicate::Present(_) | Predicate::Search(_) => false,
         Predicate::StartsWith(name, start) => is_secret(name) && !start.starts_with(PREFIX),
-        Predicate::And(parts) | Predicate::Or(parts) => parts.iter().any(|part| asks(part, is_secret)),
-        Predicate::Not(part) => asks(part, is_secret),
+        Predicate::And(parts) | Predicate::Or(parts) => parts.iter().any(|part| reads_secret(part, is_secret)),
+        Predicate::Not(part) => reads_secret(part, is_secret),
         Predicate::Compare(name, ..)
         | Predicate::In(name, _)
         | Predicate::Contains(name, _)
@@ -190,7 +190,7 @@ impl Storage for Encrypted {
     }
 
     async fn query(&self, query: &Query) -> Result<Rows> {
-        require_unasked(query)?;
+        refuse_reads_of_secrets(query)?;
         let mut found = self.storage.query(query).await?;
         found.rows.iter_mut().try_for_each(|row| self.opened(query.table, row))?;
         Ok(found)
@@ -199,7 +199,7 @@ impl Storage for Encrypted {
     async fn read_batch(&self, batch: &[BatchRead]) -> Result<Vec<Vec<Row>>> {
         for part in batch {
             if let BatchRead::Filter(table, filter) = part {
-                require_unasked(&Query::of(table, filter.clone()))?;
+                refuse_reads_of_secrets(&Query::of(table, filter.clone()))?;
             }
         }
         let mut found = self.storage.read_batch(batch).await?;

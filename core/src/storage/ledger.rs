@@ -6,8 +6,8 @@ use std::time::Duration;
 #[cfg(feature = "sql")]
 use super::Query;
 use super::{
-    ChangeSet, Changes, CommitError, Committed, FEED_PAGE, Gap, Line, PRUNE_BATCH, Place, Position, Retention, Touched,
-    Write,
+    ChangeSet, Changes, CommitError, Committed, FEED_PAGE, Gap, LanePosition, Line, PRUNE_BATCH, Position, Retention,
+    Touched, Write,
 };
 #[cfg(feature = "sqlite")]
 use super::{Direction, Order, Window};
@@ -68,7 +68,7 @@ pub(crate) fn rows_of(change_set: &ChangeSet, lane: u16, number: u64, head: Opti
     let touched = change_set.writes.iter().filter(|write| write.table.is_in_feed());
     let touched = touched.map(|write| Touched { table: write.table.name.to_owned(), key: write.key.clone() });
     let mut commit = CommitRecord {
-        position: Place::line(lane, number),
+        position: LanePosition::line(lane, number),
         id: change_set.id,
         at: change_set.at,
         touched: Document(touched.collect()),
@@ -84,7 +84,7 @@ pub(crate) fn rows_of(change_set: &ChangeSet, lane: u16, number: u64, head: Opti
 pub(crate) fn restored(id: ChangeSetId, at: Time, lane: u16, epoch: u16) -> CommitRecord {
     // An id of its own for each lane, in a part that chance has made and that is not in its tag.
     let id = ChangeSetId(uuid::Uuid::from_u128(id.0.as_u128() ^ (u128::from(lane) << 32)));
-    let position = Place::line(lane, Place::first_of(epoch));
+    let position = LanePosition::line(lane, LanePosition::first_of(epoch));
     CommitRecord { position, id, at, touched: Document(Vec::new()), events: None, version: 1 }
 }
 
@@ -122,7 +122,7 @@ pub(crate) fn outcome_of_missing(
     id: ChangeSetId,
     oldest: impl IntoIterator<Item = (i64, Time)>,
 ) -> Result<Option<Committed>> {
-    let pruned = oldest.into_iter().filter(|(line, _)| Place::of_line(*line).1 > 1);
+    let pruned = oldest.into_iter().filter(|(line, _)| LanePosition::of_line(*line).1 > 1);
     let Some(at) = pruned.map(|(_, at)| at).max() else { return Ok(None) };
     if made_at(id).is_some_and(|made_at| made_at > at) {
         return Ok(None);
@@ -133,15 +133,15 @@ pub(crate) fn outcome_of_missing(
 
 impl CommitRecord {
     /// Where it stands.
-    pub(crate) fn place(&self) -> Place {
-        let (lane, number) = Place::of_line(self.position);
-        Place::new(lane, number, self.id)
+    pub(crate) fn place(&self) -> LanePosition {
+        let (lane, number) = LanePosition::of_line(self.position);
+        LanePosition::new(lane, number, self.id)
     }
 }
 
 /// The line from which a lane is read on that is known so far: the known one itself, to see that it is the same.
 pub(crate) fn first_line(lane: u16, since: &Position) -> i64 {
-    Place::line(lane, since.number(lane).max(1))
+    LanePosition::line(lane, since.number(lane).max(1))
 }
 
 /// As many lines are read of a lane at a time.
@@ -154,9 +154,9 @@ impl Changes {
     }
 
     /// Takes what there is of a lane: its newest commit, and its lines from [`first_line`] on, up to [`LINES`].
-    pub(crate) fn take(&mut self, newest: Place, lines: impl IntoIterator<Item = CommitRecord>) {
+    pub(crate) fn take(&mut self, newest: LanePosition, lines: impl IntoIterator<Item = CommitRecord>) {
         let mut known = self.position.lane(newest.lane);
-        let is_other = |found: Place, known: Option<Place>| {
+        let is_other = |found: LanePosition, known: Option<LanePosition>| {
             known.is_some_and(|known| found.number == known.number && found != known)
         };
         let mut is_rewound = is_other(newest, known)
@@ -215,7 +215,7 @@ pub(crate) fn committed(lines: Vec<Row>) -> Result<Option<Committed>> {
 
 /// What the only lane tells after a position: its newest commit, and the lines of [`lines_after`].
 #[cfg(feature = "sqlite")]
-pub(crate) fn changes(since: &Position, newest: Place, lines: Vec<Row>) -> Result<Changes> {
+pub(crate) fn changes(since: &Position, newest: LanePosition, lines: Vec<Row>) -> Result<Changes> {
     let lines = lines.into_iter().map(CommitRecord::from_row).collect::<Result<Vec<_>, _>>()?;
     let mut changes = Changes::after(since);
     changes.take(newest, lines);

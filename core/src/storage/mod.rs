@@ -41,9 +41,9 @@ pub use ledger::CommitRecord;
 pub(crate) use ledger::LANE;
 pub use memory::MemoryStorage;
 pub(crate) use observed::Observed;
-pub use one_lane::{OneLane, Planned};
+pub use one_lane::{CommitWork, OneLane};
 pub use persister::{Batch, Loaded, Persisted, PersistedStorage, Persister, RowChange};
-pub use position::{Committed, MOST_LANES, Place, Position};
+pub use position::{Committed, LanePosition, MOST_LANES, Position};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStorage};
 pub use query::{Direction, Group, GroupBy, Order, Query, Rows, Sorting, Window};
@@ -286,7 +286,7 @@ pub struct Changes {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// Where it stands.
-    pub place: Place,
+    pub place: LanePosition,
     /// When it was planned.
     pub at: Time,
     /// The change set's id.

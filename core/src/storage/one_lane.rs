@@ -1,7 +1,8 @@
 //! What a storage does whose commits follow one another, whatever it keeps its rows in.
 
 use super::{
-    ChangeSet, Changes, CommitError, CommitRecord, Committed, PRUNE_BATCH, Place, Position, Retention, Write, ledger,
+    ChangeSet, Changes, CommitError, CommitRecord, Committed, LanePosition, PRUNE_BATCH, Position, Retention, Write,
+    ledger,
 };
 use crate::{
     audit_chain::AuditHead,
@@ -57,10 +58,10 @@ pub trait OneLane {
     ///
     /// # Errors
     /// As [`Storage::commit`](super::Storage::commit) answers them.
-    fn plan(&self, change_set: &ChangeSet) -> Result<Planned, CommitError> {
+    fn resolve(&self, change_set: &ChangeSet) -> Result<CommitWork, CommitError> {
         change_set.validate()?;
         if let Some(line) = self.line_of(change_set.id)? {
-            return Ok(Planned::Done(Committed::before(place(line)?)));
+            return Ok(CommitWork::Done(Committed::before(place(line)?)));
         }
         let checks = change_set.checks.iter().map(|check| (check.table, &check.key, check.expected));
         let writes = change_set.writes.iter().map(|write| (write.table, &write.key, write.expected));
@@ -70,7 +71,7 @@ pub trait OneLane {
             }
         }
         let last = newest(self)?;
-        let place = Place::new(ledger::LANE, last.number + 1, change_set.id);
+        let place = LanePosition::new(ledger::LANE, last.number + 1, change_set.id);
         let head = match change_set.audit.is_empty() {
             true => None,
             false => self.row(AuditHead::TABLE, &Key(vec![Value::Int(ledger::LANE.into())]))?,
@@ -81,7 +82,7 @@ pub trait OneLane {
                 return Err(ledger::taken(write.table, write.key.clone()));
             }
         }
-        Ok(Planned::Pending {
+        Ok(CommitWork::Pending {
             committed: Committed { place, follows: Some(last) },
             writes: change_set.writes.iter().cloned().chain(own).collect(),
         })
@@ -136,9 +137,9 @@ pub trait OneLane {
     }
 }
 
-/// What remains to be done after [`OneLane::plan`].
+/// What remains to be done after [`OneLane::resolve`].
 #[derive(Clone, Debug)]
-pub enum Planned {
+pub enum CommitWork {
     /// Nothing: it was already committed.
     Done(Committed),
     /// Write these rows, all or none.
@@ -150,12 +151,12 @@ pub enum Planned {
     },
 }
 
-fn newest(rows: &(impl OneLane + ?Sized)) -> Result<Place> {
-    rows.last_line()?.map_or(Ok(Place::nothing(ledger::LANE)), place)
+fn newest(rows: &(impl OneLane + ?Sized)) -> Result<LanePosition> {
+    rows.last_line()?.map_or(Ok(LanePosition::nothing(ledger::LANE)), place)
 }
 
 /// Where the commit of a line stands.
-fn place(line: Row) -> Result<Place> {
+fn place(line: Row) -> Result<LanePosition> {
     Ok(CommitRecord::from_row(line)?.place())
 }
 

@@ -31,22 +31,22 @@ const LAST_EPOCH: u16 = (1 << (NUMBER_BITS - COUNT_BITS)) - 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Committed {
     /// Where it stands.
-    pub place: Place,
+    pub place: LanePosition,
     /// The one before it in its lane, of number 0 where there is none: who has heard of that has heard of all in the lane up to
     /// this commit. None if that is not known, as of a commit that took place some time ago.
-    pub follows: Option<Place>,
+    pub follows: Option<LanePosition>,
 }
 
 impl Committed {
     /// A commit of some time ago.
-    pub fn before(place: Place) -> Self {
+    pub fn before(place: LanePosition) -> Self {
         Self { place, follows: None }
     }
 }
 
 /// Where a commit stands in the feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct LanePosition {
     /// The lane: 0 where commits follow one another.
     pub lane: u16,
     /// Its number in the lane, from 1; of a store that was restored, from the first of its epoch.
@@ -55,7 +55,7 @@ pub struct Place {
     pub tag: u32,
 }
 
-impl Place {
+impl LanePosition {
     /// The commit of this id.
     pub fn new(lane: u16, number: u64, id: ChangeSetId) -> Self {
         Self { lane, number, tag: Self::tag_of(id) }
@@ -123,7 +123,7 @@ impl Place {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Position(
     /// By lane; lanes without any commit are left out.
-    Vec<Place>,
+    Vec<LanePosition>,
 );
 
 impl Position {
@@ -131,12 +131,12 @@ impl Position {
     pub const START: Self = Self(Vec::new());
 
     /// The newest known commit of each lane that has one.
-    pub fn lanes(&self) -> &[Place] {
+    pub fn lanes(&self) -> &[LanePosition] {
         &self.0
     }
 
     /// The newest known commit of a lane.
-    pub fn lane(&self, lane: u16) -> Option<Place> {
+    pub fn lane(&self, lane: u16) -> Option<LanePosition> {
         let at = self.0.binary_search_by_key(&lane, |known| known.lane).ok()?;
         self.0.get(at).copied()
     }
@@ -152,7 +152,7 @@ impl Position {
     }
 
     /// Goes on to a commit, if that is a later one of its lane.
-    pub fn advance(&mut self, to: Place) {
+    pub fn advance(&mut self, to: LanePosition) {
         if self.number(to.lane) < to.number {
             self.set(to);
         }
@@ -164,7 +164,7 @@ impl Position {
     }
 
     /// Takes this for the newest commit of its lane, whatever it was.
-    pub(crate) fn set(&mut self, to: Place) {
+    pub(crate) fn set(&mut self, to: LanePosition) {
         match self.0.binary_search_by_key(&to.lane, |known| known.lane) {
             Ok(at) if to.number == 0 => drop(self.0.remove(at)),
             Ok(at) => self.0[at] = to,
@@ -174,15 +174,15 @@ impl Position {
     }
 }
 
-impl Place {
+impl LanePosition {
     fn includes(self, other: Self) -> bool {
         let is_later = self.number > other.number && self.epoch() == other.epoch();
         is_later || (self.number, self.tag) == (other.number, other.tag)
     }
 }
 
-impl FromIterator<Place> for Position {
-    fn from_iter<I: IntoIterator<Item = Place>>(lanes: I) -> Self {
+impl FromIterator<LanePosition> for Position {
+    fn from_iter<I: IntoIterator<Item = LanePosition>>(lanes: I) -> Self {
         let mut position = Self::START;
         lanes.into_iter().for_each(|known| position.advance(known));
         position
@@ -245,7 +245,7 @@ fn read(text: &str) -> Option<Position> {
         if lane >= MOST_LANES || !is_next || number == 0 || number >> NUMBER_BITS != 0 {
             return None;
         }
-        position.0.push(Place { lane, number, tag });
+        position.0.push(LanePosition { lane, number, tag });
     }
     Some(position)
 }
@@ -270,9 +270,9 @@ mod tests {
 
     use super::*;
 
-    fn commits() -> impl Strategy<Value = Vec<Place>> {
+    fn commits() -> impl Strategy<Value = Vec<LanePosition>> {
         let commit = (0..MOST_LANES, prop_oneof![1..300_u64, 1..(1_u64 << NUMBER_BITS)], any::<u32>());
-        prop::collection::vec(commit.prop_map(|(lane, number, tag)| Place { lane, number, tag }), 0..80)
+        prop::collection::vec(commit.prop_map(|(lane, number, tag)| LanePosition { lane, number, tag }), 0..80)
     }
 
     proptest! {
@@ -293,13 +293,13 @@ mod tests {
 
         #[test]
         fn a_merged_position_includes_both(one in commits(), other in commits()) {
-            let in_one = |commit: Place| Place { number: (commit.number & ((1 << COUNT_BITS) - 1)).max(1), ..commit };
-            let of = |commits: Vec<Place>| commits.into_iter().map(in_one).collect::<Position>();
+            let in_one = |commit: LanePosition| LanePosition { number: (commit.number & ((1 << COUNT_BITS) - 1)).max(1), ..commit };
+            let of = |commits: Vec<LanePosition>| commits.into_iter().map(in_one).collect::<Position>();
             let (one, other) = (of(one), of(other));
             let mut both = one.clone();
             both.merge(&other);
             prop_assert!(both.includes(&one));
-            let is_same_history = |known: &Place| one.lane(known.lane).is_none_or(|mine| mine.number != known.number || mine.tag == known.tag);
+            let is_same_history = |known: &LanePosition| one.lane(known.lane).is_none_or(|mine| mine.number != known.number || mine.tag == known.tag);
             prop_assert_eq!(both.includes(&other), other.lanes().iter().all(is_same_history));
             prop_assert_eq!(one.includes(&other), other.lanes().iter().all(|wanted| one.lane(wanted.lane).is_some_and(|mine| mine.includes(*wanted))));
         }
@@ -307,8 +307,8 @@ mod tests {
         #[test]
         fn no_position_of_another_epoch_is_reached(commits in commits(), chance in any::<u16>(), more in 0..100_u64) {
             let before: Position = commits.into_iter().collect();
-            let epoch = Place::other_epoch(chance, &before);
-            let restored = (0..MOST_LANES).map(|lane| Place { lane, number: Place::first_of(epoch) + more, tag: 7 });
+            let epoch = LanePosition::other_epoch(chance, &before);
+            let restored = (0..MOST_LANES).map(|lane| LanePosition { lane, number: LanePosition::first_of(epoch) + more, tag: 7 });
             let restored: Position = restored.collect();
             prop_assert!(restored.lanes().iter().all(|place| place.epoch() == epoch && epoch > 0));
             for lane in before.lanes() {
@@ -319,9 +319,9 @@ mod tests {
 
         #[test]
         fn lines_of_a_lane_stand_together_in_their_order(lane in 0..MOST_LANES, number in 1..(1_u64 << NUMBER_BITS)) {
-            let line = Place::line(lane, number);
-            prop_assert_eq!(Place::of_line(line), (lane, number));
-            prop_assert!(line >= Place::line(lane, 0) && line < Place::line(lane + 1, 0));
+            let line = LanePosition::line(lane, number);
+            prop_assert_eq!(LanePosition::of_line(line), (lane, number));
+            prop_assert!(line >= LanePosition::line(lane, 0) && line < LanePosition::line(lane + 1, 0));
         }
     }
 }

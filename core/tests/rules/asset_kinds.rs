@@ -33,7 +33,9 @@ fn conditions_read_assets_as_they_read_drones() {
     let mut read: Vec<&str> = rules.reads("vehicle").iter().map(String::as_str).collect();
     read.sort_unstable();
     assert_eq!(read, ["assigned_users", "id", "kind", "region_id", "status"]);
-    assert!(rules.is_guarded("vehicle", "assigned_users") && !rules.is_guarded("drone", "assigned_users"));
+    assert!(
+        rules.carries_authority("vehicle", "assigned_users") && !rules.carries_authority("drone", "assigned_users")
+    );
     let more = rolekeep::rules::Role::new("driver").allow_when("vehicle:read", "resource.speed == 7");
     assert!(compiled(&vehicle().add_role(more)).is_err());
 }

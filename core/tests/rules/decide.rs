@@ -128,8 +128,8 @@ proptest! {
     }
 
     #[test]
-    fn absence_opens_no_door(case in cases(), hidden in any::<u32>()) {
-        // `has` may be used to open or close a door on purpose: here it is only where it guards.
+    fn absence_never_allows(case in cases(), hidden in any::<u32>()) {
+        // `has` may be used on purpose to allow or refuse what has no value: here it only covers what is read.
         let mut case = case;
         for role in &mut case.roles {
             role.grants.retain(|grant| grant.when.as_ref().is_none_or(|when| {

@@ -77,7 +77,7 @@ fn says(rules: &RuleSet) -> impl PartialEq + std::fmt::Debug + use<> {
     let guarded: Vec<bool> = types
         .iter()
         .flat_map(|ty| names.map(|name| (*ty, name)))
-        .map(|(ty, name)| rules.is_guarded(ty, name))
+        .map(|(ty, name)| rules.carries_authority(ty, name))
         .collect();
     let reads: Vec<Vec<String>> = types.iter().map(|ty| rules.reads(ty).to_vec()).collect();
     let relations: Vec<Vec<String>> = types.iter().map(|ty| rules.relations_read(ty).to_vec()).collect();
@@ -160,7 +160,8 @@ fn an_edited_rule_set_answers_as_one_compiled_from_scratch() {
             for other in &versions {
                 let mut chain = std::iter::successors(Some(&other.principal), |one| one.on_behalf_of());
                 let is_limited = case.askers.iter().any(|asker| asker.session.is_some() || asker.key.is_some());
-                if !one.rules.is_akin_to(&other.rules) || is_limited || chain.any(Principal::has_unknown_roles) {
+                if !one.rules.is_compatible_with(&other.rules) || is_limited || chain.any(Principal::has_unknown_roles)
+                {
                     continue;
                 }
                 let own = case.principal(&one.rules).unwrap();
@@ -185,7 +186,7 @@ fn two_edits_of_one_rule_set_give_two_roles_two_numbers() {
     let rules = RuleSet::compile(&policy, &Schema::new()).unwrap();
     let one = rules.with_role(Role::new("reader").allow("document:read")).unwrap();
     let other = rules.with_role(Role::new("editor").allow("document:edit")).unwrap();
-    assert!(one.is_akin_to(&other));
+    assert!(one.is_compatible_with(&other));
     let facts = StoredPrincipal {
         assignments: vec![StoredAssignment::new("reader", Scope::Global)],
         ..StoredPrincipal::new(uuid::Uuid::from_u128(1))

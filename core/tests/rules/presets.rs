@@ -137,8 +137,8 @@ fn flyos_decides_as_this_table() {
     assert_eq!(filter(&main), Predicate::Always);
     assert_eq!(filter(&east), Predicate::equals("region_id", EAST));
     assert_eq!(rules.relations_read("drone"), ["assigned_users"]);
-    assert!(rules.is_guarded("user", "region_id") && rules.is_guarded("drone", "assigned_users"));
-    assert!(!rules.is_guarded("drone", "model") && !rules.is_guarded("user", "email"));
+    assert!(rules.carries_authority("user", "region_id") && rules.carries_authority("drone", "assigned_users"));
+    assert!(!rules.carries_authority("drone", "model") && !rules.carries_authority("user", "email"));
 }
 
 #[test]

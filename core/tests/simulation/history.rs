@@ -19,7 +19,7 @@ use rolekeep::{
     },
     roles::RoleAssignment,
     scopes::ScopeRow,
-    storage::{ChangeSet, Key, MemoryStorage, Place, Position, Predicate, Query, Row, Storage, Table, Write},
+    storage::{ChangeSet, Key, LanePosition, MemoryStorage, Position, Predicate, Query, Row, Storage, Table, Write},
     users::UserStatus,
 };
 
@@ -45,7 +45,7 @@ pub struct Moment {
     pub position: u64,
     /// When it came, in microseconds that passed.
     at: u64,
-    place: Option<Place>,
+    place: Option<LanePosition>,
     /// The task that committed; none: it was there before.
     pub owner: Option<TaskId>,
     change: Option<ChangeSetId>,
@@ -151,7 +151,14 @@ impl History {
         format!("{} ({})", actions.join(", "), writes.join("; "))
     }
 
-    pub fn record(&mut self, memory: &MemoryStorage, at: u64, place: Place, owner: TaskId, change_set: &ChangeSet) {
+    pub fn record(
+        &mut self,
+        memory: &MemoryStorage,
+        at: u64,
+        place: LanePosition,
+        owner: TaskId,
+        change_set: &ChangeSet,
+    ) {
         // That a session or a key is used is noted beside whatever is asked for.
         let notes = [SessionActivity::TABLE.name, ApiKeyUse::TABLE.name];
         let is_note = change_set.writes.iter().all(|write| notes.contains(&write.table.name));
@@ -285,7 +292,7 @@ impl Moment {
     fn now(
         memory: &MemoryStorage,
         at: u64,
-        place: Option<Place>,
+        place: Option<LanePosition>,
         owner: Option<TaskId>,
         by: Option<&ChangeSet>,
     ) -> Self {

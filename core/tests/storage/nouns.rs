@@ -51,7 +51,7 @@ fn a_column_with_the_name_of_a_secret_is_one() {
 #[test]
 fn who_is_not_told_of_says_why() {
     for table in tables() {
-        if let Audit::Untold(why) = table.noun.audit {
+        if let Audit::Unlogged(why) = table.noun.audit {
             assert!(why.len() > 10, "{}: {why:?} is no reason", table.name);
         }
     }

@@ -14,7 +14,7 @@ use rolekeep::{
     Error, Reason, Result,
     internals::record::Record,
     storage::{
-        Batch, CommitError, Committed, Loaded, Persisted, PersistedStorage, Persister, Place, Position, Pruned,
+        Batch, CommitError, Committed, LanePosition, Loaded, Persisted, PersistedStorage, Persister, Position, Pruned,
         Retention, RowChange, Storage, Write,
         conformance::{self, Item, change_set, change_set_id},
     },
@@ -110,9 +110,9 @@ async fn everything_is_there_after_opening_again() {
     let rows = second.get(Item::TABLE, &keys).await.unwrap();
     assert_eq!(rows[0], None);
     assert_eq!(rows[1..], items[1..].iter().map(|item| Some(item.to_row())).collect::<Vec<_>>());
-    let place = Place::new(0, 2, change_set_id(2));
+    let place = LanePosition::new(0, 2, change_set_id(2));
     assert_eq!(second.outcome(change_set_id(2)).await.unwrap(), Some(Committed::before(place)));
-    let since = Place::new(0, 1, change_set_id(1)).position();
+    let since = LanePosition::new(0, 1, change_set_id(1)).position();
     assert_eq!(second.changes(&since).await.unwrap(), first.changes(&since).await.unwrap());
 }
 
@@ -209,7 +209,7 @@ async fn a_failing_host_is_never_guessed_about() {
     assert!(matches!(storage.commit(&insert(3)).await, Err(CommitError::Unknown)));
     assert_eq!(storage.outcome(change_set_id(3)).await.unwrap_err().reason(), Reason::StorageUnavailable);
     host.loads_fail.store(0, Ordering::Relaxed);
-    let place = Place::new(0, 2, change_set_id(3));
+    let place = LanePosition::new(0, 2, change_set_id(3));
     assert_eq!(storage.outcome(change_set_id(3)).await.unwrap(), Some(Committed::before(place)));
     assert_eq!(storage.outcome(change_set_id(1)).await.unwrap(), None);
 }

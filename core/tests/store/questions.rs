@@ -340,7 +340,7 @@ async fn a_token_that_ran_out_asks_nothing_any_more() {
 /// The position of a commit that comes some time after this.
 fn later_than(position: &rolekeep::storage::Position) -> rolekeep::storage::Position {
     let last = position.lanes()[0];
-    rolekeep::storage::Place { number: last.number + 1, ..last }.position()
+    rolekeep::storage::LanePosition { number: last.number + 1, ..last }.position()
 }
 
 #[tokio::test]

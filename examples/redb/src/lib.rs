@@ -34,7 +34,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, backends:
 use rolekeep::{
     ChangeSetId, Error, Reason, Result,
     storage::{
-        ChangeSet, Changes, CommitError, Committed, Key, Load, OneLane, Planned, Position, Pruned, Query, Retention,
+        ChangeSet, Changes, CommitError, CommitWork, Committed, Key, Load, OneLane, Position, Pruned, Query, Retention,
         Row, Rows as Answer, Snapshot, Storage, Table, Write, tables,
     },
 };
@@ -127,9 +127,9 @@ impl Storage for RedbStorage {
             // Waits for the one before it, and is rolled back if it is dropped.
             let transaction = database.begin_write().map_err(failed)?;
             let rows = Rows { transaction: &transaction, tables: &tables };
-            let (committed, writes) = match rows.plan(&change_set)? {
-                Planned::Done(committed) => return Ok(committed),
-                Planned::Pending { committed, writes } => (committed, writes),
+            let (committed, writes) = match rows.resolve(&change_set)? {
+                CommitWork::Done(committed) => return Ok(committed),
+                CommitWork::Pending { committed, writes } => (committed, writes),
             };
             rows.apply(&writes)?;
             // After an error only the file knows.

@@ -4,7 +4,7 @@ use ciborium::Value;
 
 use super::{Algorithm, Refusal, cbor};
 use crate::{
-    credentials::signatures::{self, Parts},
+    credentials::signatures::{self, PublicParameters},
     model::error::{Error, Reason, Result},
 };
 
@@ -92,17 +92,17 @@ fn to_cose(key: &signatures::PublicKey) -> Value {
     let algorithm = (member::ALGORITHM, key.algorithm().number().into());
     let bytes = |part: &[u8]| Value::Bytes(part.to_vec());
     let members: Vec<(i64, Value)> = match key.parts() {
-        Parts::Es256(x, y) => vec![
+        PublicParameters::Es256(x, y) => vec![
             (member::TYPE, 2.into()),
             algorithm,
             (member::CURVE, 1.into()),
             (member::X, bytes(&x)),
             (member::Y, bytes(&y)),
         ],
-        Parts::EdDsa(x) => {
+        PublicParameters::EdDsa(x) => {
             vec![(member::TYPE, 1.into()), algorithm, (member::CURVE, 6.into()), (member::X, bytes(&x))]
         }
-        Parts::Rs256(modulus, exponent) => vec![
+        PublicParameters::Rs256(modulus, exponent) => vec![
             (member::TYPE, 3.into()),
             algorithm,
             (member::MODULUS, Value::Bytes(modulus)),

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use zeroize::Zeroizing;
 
-use super::{Algorithm, PrivateKey, PublicKey, public_key::Parts};
+use super::{Algorithm, PrivateKey, PublicKey, public_key::PublicParameters};
 use crate::model::input;
 
 impl PublicKey {
@@ -27,9 +27,11 @@ impl PublicKey {
     fn required_members(&self) -> String {
         let text = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
         match self.parts() {
-            Parts::Es256(x, y) => format!(r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#, text(&x), text(&y)),
-            Parts::EdDsa(x) => format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, text(&x)),
-            Parts::Rs256(n, e) => format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, text(&e), text(&n)),
+            PublicParameters::Es256(x, y) => {
+                format!(r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#, text(&x), text(&y))
+            }
+            PublicParameters::EdDsa(x) => format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, text(&x)),
+            PublicParameters::Rs256(n, e) => format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, text(&e), text(&n)),
         }
     }
 }
@@ -71,9 +73,9 @@ impl PrivateKey {
         let private = Self::of_bytes(algorithm, secret).ok_or(NoPrivateKey::Kind)?;
         let is_same = |name: &str, part: &[u8]| bytes(name).is_some_and(|bytes| bytes.as_slice() == part);
         let has_its_public_part = match private.public_key().parts() {
-            Parts::Es256(x, y) => is_same("x", &x) && is_same("y", &y),
-            Parts::EdDsa(x) => is_same("x", &x),
-            Parts::Rs256(..) => false,
+            PublicParameters::Es256(x, y) => is_same("x", &x) && is_same("y", &y),
+            PublicParameters::EdDsa(x) => is_same("x", &x),
+            PublicParameters::Rs256(..) => false,
         };
         if !has_its_public_part {
             return Err(NoPrivateKey::Halves);

@@ -22,10 +22,10 @@ pub use jwk::{KeySet, NoPrivateKey};
 pub use off::{KeySet, NotOffered as NoPrivateKey, PrivateKey, PublicKey};
 #[cfg(feature = "asymmetric")]
 pub use private_key::PrivateKey;
-#[cfg(feature = "passkeys")]
-pub use public_key::Parts;
 #[cfg(feature = "asymmetric")]
 pub use public_key::PublicKey;
+#[cfg(feature = "passkeys")]
+pub use public_key::PublicParameters;
 
 /// What a key signs by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@ enum Kind {
 
 /// What a key is written as: numbers, the first byte being the highest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Parts {
+pub enum PublicParameters {
     /// A point of P-256.
     Es256([u8; 32], [u8; 32]),
     /// A point of Ed25519.
@@ -81,15 +81,15 @@ impl PublicKey {
     }
 
     /// What it is made of.
-    pub fn parts(&self) -> Parts {
+    pub fn parts(&self) -> PublicParameters {
         match &self.0 {
             Kind::Es256(key) => {
                 let point = key.to_sec1_point(false);
                 let [x, y] = [point.x(), point.y()].map(|part| part.map_or([0; 32], |part| (*part).into()));
-                Parts::Es256(x, y)
+                PublicParameters::Es256(x, y)
             }
-            Kind::EdDsa(key) => Parts::EdDsa(key.to_bytes()),
-            Kind::Rs256 { modulus, exponent } => Parts::Rs256(modulus.clone(), exponent.clone()),
+            Kind::EdDsa(key) => PublicParameters::EdDsa(key.to_bytes()),
+            Kind::Rs256 { modulus, exponent } => PublicParameters::Rs256(modulus.clone(), exponent.clone()),
         }
     }
 

@@ -225,7 +225,7 @@ pub struct StoredEvent {
 
 /// A row as it was and is: none where it was not there, or is gone.
 #[derive(Clone, Copy)]
-pub struct Change<'r> {
+pub struct RowChange<'r> {
     /// The row's table.
     pub table: &'static Table,
     /// Before.
@@ -234,7 +234,7 @@ pub struct Change<'r> {
     pub after: Option<&'r Row>,
 }
 
-impl Change<'_> {
+impl RowChange<'_> {
     /// Whether a column differs that is more than the library's own record of changes.
     fn changed(&self) -> impl Iterator<Item = &'static str> {
         let of_both = self.before.zip(self.after);
@@ -257,7 +257,13 @@ impl Change<'_> {
     }
 
     /// What others are told that happened to a row which stays as it is.
-    pub fn told(&self, event: EventType, data: Map<String, Json>, cause: &str, actor: &str) -> Option<StoredEvent> {
+    pub fn event_of_unchanged(
+        &self,
+        event: EventType,
+        data: Map<String, Json>,
+        cause: &str,
+        actor: &str,
+    ) -> Option<StoredEvent> {
         self.stored(event, Vec::new(), data, cause, actor)
     }
 
@@ -287,7 +293,7 @@ impl Change<'_> {
 
     /// What others are told of it, as the record declares it.
     pub fn events(&self, cause: &str, actor: &str) -> Vec<StoredEvent> {
-        let Events::Told(told) = &self.table.noun.events else { return Vec::new() };
+        let Events::Published(told) = &self.table.noun.events else { return Vec::new() };
         let changed: Vec<&'static str> = self.changed().collect();
         let stored = |event, changed, more| self.stored(event, changed, more, cause, actor);
         match &told.types {

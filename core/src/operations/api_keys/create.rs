@@ -173,7 +173,7 @@ impl Wanted {
         // Read before the keys, and moved: who ends all keys meanwhile, or makes another, does so, too. Whoever deletes the account
         // moves that.
         let before = epochs::credential_of(plan, user.id).await?;
-        plan.follow(before.as_ref(), before.clone().unwrap_or_else(|| Credential::empty(user.id)));
+        plan.write_consequence(before.as_ref(), before.clone().unwrap_or_else(|| Credential::empty(user.id)));
         plan.check(user);
         let known: Vec<ApiKey> = plan.reads().all(alive_of(plan, user.id)).await?;
         if known.len() >= MOST {
@@ -184,7 +184,7 @@ impl Wanted {
         let id = plan.services.env.new_id()?;
         let random: api_key::Random = plan.services.env.random()?;
         let (secret, hash) = api_key::issue(id, &random);
-        let key = plan.follow(
+        let key = plan.write_consequence(
             None,
             ApiKey {
                 id,
@@ -202,7 +202,7 @@ impl Wanted {
                 version: 0,
             },
         );
-        let unused = plan.follow(None, ApiKeyUse { api_key_id: id, last_used_at: None, version: 0 });
+        let unused = plan.write_consequence(None, ApiKeyUse { api_key_id: id, last_used_at: None, version: 0 });
         notices::tell_of_either(plan, NoticeKind::ApiKeyCreated, user)?;
         plan.audit(action, Some(("api_key", id.to_string())), None);
         Ok(NewApiKey { key: secret, api_key: ApiKeyView::of(plan, key, Some(&unused)) })

@@ -75,5 +75,5 @@ pub(in crate::operations) async fn end_all(plan: &mut Plan<'_>, user: UserId, wh
 
 fn end(plan: &mut Plan<'_>, key: ApiKey, why: ApiKeyEnd) {
     let ended = ApiKey { ended_at: Some(plan.now), end_reason: Some(why), ..key.clone() };
-    plan.follow(Some(&key), ended);
+    plan.write_consequence(Some(&key), ended);
 }

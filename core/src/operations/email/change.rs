@@ -78,7 +78,7 @@ impl Operation for ChangeEmail {
             return Err(wrong("email", FieldCode::Disagrees, "must not be the present address"));
         }
         let other = (email, epochs::credential_or_empty(plan, user.id).await?.epoch);
-        notices::ask_for_oneself(plan, NoticeKind::EmailChange, &user, Some(other)).await?;
+        notices::request_for_oneself(plan, NoticeKind::EmailChange, &user, Some(other)).await?;
         plan.audit("email.change", Some(("user", user.id.to_string())), None);
         Ok(())
     }
@@ -129,7 +129,7 @@ pub(super) async fn change_address(
     let mut credential = epochs::advance(plan, &user, SessionEnd::CredentialChanged, Password::Kept, keys).await?;
     if credential.address_proved_at.is_none() {
         let proved = Credential { address_proved_at: Some(plan.now), ..credential.clone() };
-        credential = plan.follow(Some(&credential), proved);
+        credential = plan.write_consequence(Some(&credential), proved);
     }
     Ok((user, credential))
 }

@@ -69,7 +69,7 @@ impl Operation for RevertEmail {
         let (user, credential) = change_address(plan, before, &link.address, ApiKeyFate::Ended).await?;
         unlink_since(plan, user.id, (link.epoch, link.created_at)).await?;
         let epoch = credential.epoch;
-        plan.follow(Some(&credential), credential.clone().without_password());
+        plan.write_consequence(Some(&credential), credential.clone().without_password());
         let reset = links::make(plan, &user, epoch, LinkPurpose::Reset, &link.address)?;
         notices::tell_by_link(plan, NoticeKind::PasswordReset, &user, reset)?;
         plan.audit("email.revert", Some(("user", user.id.to_string())), None);

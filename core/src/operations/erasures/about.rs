@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::{
-    audit_chain::{AuditEntry, AuditKeys, erased::Part, verify::is_as_written},
+    audit_chain::{AuditEntry, AuditKeys, erased::EntryPart, verify::is_as_written},
     model::{
         erasure::{Erasure, FormerEmail, Known},
         invitation::Invitation,
@@ -101,15 +101,15 @@ impl Person {
 
     /// Takes from an entry that is what was written what is about the person; which parts. Any other stays as it is, for whoever verifies
     /// the log.
-    pub(in crate::operations) fn take_from(&self, entry: &mut AuditEntry, keys: &AuditKeys) -> Vec<Part> {
+    pub(in crate::operations) fn take_from(&self, entry: &mut AuditEntry, keys: &AuditKeys) -> Vec<EntryPart> {
         let parts = self.parts(entry);
         if parts.is_empty() || !is_as_written(entry, keys) {
             return Vec::new();
         }
         for part in &parts {
             match part {
-                Part::Payload => (entry.payload, entry.salt) = (None, None),
-                Part::Origin => (entry.origin, entry.origin_salt) = (None, None),
+                EntryPart::Payload => (entry.payload, entry.salt) = (None, None),
+                EntryPart::Origin => (entry.origin, entry.origin_salt) = (None, None),
             }
         }
         entry.version += 1;
@@ -117,7 +117,7 @@ impl Person {
     }
 
     /// The parts of an entry that are about the person, and not gone yet.
-    fn parts(&self, entry: &AuditEntry) -> Vec<Part> {
+    fn parts(&self, entry: &AuditEntry) -> Vec<EntryPart> {
         let is_about = self.is_about(entry);
         let is_from = entry.actor == self.id || is_about && entry.actor == "anonymous";
         // The first format had all in the payload.
@@ -127,8 +127,8 @@ impl Person {
             let is_named = || !is_of_an_account(entry) && self.is_named(payload, entry.at);
             has_fields(payload) && (is_about || says_from_where || is_named())
         };
-        let payload = entry.payload.as_ref().filter(|payload| is_personal(&payload.0)).map(|_| Part::Payload);
-        let origin = entry.origin.as_ref().filter(|_| is_from).map(|_| Part::Origin);
+        let payload = entry.payload.as_ref().filter(|payload| is_personal(&payload.0)).map(|_| EntryPart::Payload);
+        let origin = entry.origin.as_ref().filter(|_| is_from).map(|_| EntryPart::Origin);
         payload.into_iter().chain(origin).collect()
     }
 

@@ -16,7 +16,7 @@ use super::{audit, plan::Plan, reads::Reads, services::Services};
 use crate::{
     audit_chain::{
         AuditDraft, AuditEntry, AuditFacts,
-        erased::{self, Part, Place},
+        erased::{self, EntryPart, ErasedPart},
         verify::is_as_written,
     },
     model::{
@@ -125,7 +125,7 @@ struct Step {
     /// The entries without what was erased of them, and their versions before.
     entries: Vec<(AuditEntry, i64)>,
     /// What was erased.
-    places: Vec<Place>,
+    places: Vec<ErasedPart>,
     /// Other rows that change or go.
     rows: Vec<Write>,
     /// The invitations among them.
@@ -188,8 +188,8 @@ impl Step {
             let before = entry.version;
             for part in person.take_from(&mut entry, keys) {
                 match part {
-                    Part::Payload => next.payloads += 1,
-                    Part::Origin => next.origins += 1,
+                    EntryPart::Payload => next.payloads += 1,
+                    EntryPart::Origin => next.origins += 1,
                 }
                 self.places.push((entry.lane, entry.seq, part));
             }

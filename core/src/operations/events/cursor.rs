@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use crate::{
     model::error::{Error, Reason, Result},
-    storage::{Place, Position},
+    storage::{LanePosition, Position},
 };
 
 /// Between the position and the part, which a position's text never has.
@@ -21,12 +21,12 @@ pub struct Cursor {
 
 impl Cursor {
     /// In the middle of a commit that follows a position.
-    pub(super) fn within(position: Position, place: Place, events: usize) -> Self {
+    pub(super) fn within(position: Position, place: LanePosition, events: usize) -> Self {
         Self { position, part: Some((place.lane, events)) }
     }
 
     /// How many events of a commit were read.
-    pub(super) fn read_of(&self, place: Place) -> usize {
+    pub(super) fn read_of(&self, place: LanePosition) -> usize {
         let is_next = |lane: u16| lane == place.lane && self.position.number(lane) + 1 == place.number;
         self.part.filter(|(lane, _)| is_next(*lane)).map_or(0, |(_, events)| events)
     }
@@ -70,12 +70,12 @@ impl FromStr for Cursor {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cursor, Place, Position};
+    use super::{Cursor, LanePosition, Position};
     use crate::model::id::ChangeSetId;
 
     #[test]
     fn a_cursor_is_read_as_written() {
-        let place = |number| Place::new(3, number, ChangeSetId(uuid::Uuid::from_u128(7)));
+        let place = |number| LanePosition::new(3, number, ChangeSetId(uuid::Uuid::from_u128(7)));
         let position: Position = [place(5)].into_iter().collect();
         let whole = Cursor::from(position.clone());
         let part = Cursor::within(position.clone(), place(6), 2);

@@ -23,7 +23,7 @@ use crate::{
 const SKEW_SECONDS: i64 = 60;
 
 /// A commit, and what it tells.
-struct Told {
+struct CommitEvents {
     line: Line,
     events: Vec<StoredEvent>,
 }
@@ -32,7 +32,7 @@ struct Told {
 pub(super) struct Feed {
     since: Cursor,
     /// In an order in which they may have been committed.
-    commits: Vec<Told>,
+    commits: Vec<CommitEvents>,
     /// How many of them nothing unread can have come before.
     certain: usize,
     /// Behind all of them.
@@ -68,7 +68,7 @@ impl Feed {
                 Some(events) => events.read().ok_or_else(corrupt)?,
                 None => Vec::new(),
             };
-            self.commits.push(Told { line, events });
+            self.commits.push(CommitEvents { line, events });
         }
         if !IS_PAGE {
             self.commits = in_order(std::mem::take(&mut self.commits));
@@ -79,7 +79,7 @@ impl Feed {
                 let before = cut.plus_seconds(-SKEW_SECONDS);
                 let first = self.commits.first().map(|told| told.line.place.lane);
                 let is_single = self.commits.iter().all(|told| Some(told.line.place.lane) == first);
-                let is_certain = |told: &&Told| is_single || told.line.at < before;
+                let is_certain = |told: &&CommitEvents| is_single || told.line.at < before;
                 self.commits.iter().take_while(is_certain).count()
             }
         };
@@ -96,7 +96,7 @@ impl Feed {
         let (mut position, mut events) = (self.since.position.clone(), Vec::new());
         let is_all = self.certain == self.commits.len();
         let mut commits = self.commits.into_iter().take(self.certain).peekable();
-        while let Some(Told { line, events: stored }) =
+        while let Some(CommitEvents { line, events: stored }) =
             commits.next_if(|told| events.is_empty() || events.len() + told.events.len() <= most)
         {
             let (first, read) = (events.len(), self.since.read_of(line.place));
@@ -136,7 +136,7 @@ fn last_of_cut_lanes(lines: &[Line]) -> Option<Time> {
 }
 
 /// In an order in which lanes and the versions of rows agree; of several such, the earlier planned first.
-fn in_order(commits: Vec<Told>) -> Vec<Told> {
+fn in_order(commits: Vec<CommitEvents>) -> Vec<CommitEvents> {
     let lanes: HashSet<u16> = commits.iter().map(|told| told.line.place.lane).collect();
     if lanes.len() < 2 {
         return commits;
@@ -188,7 +188,7 @@ fn in_order(commits: Vec<Told>) -> Vec<Told> {
             }
         }
     }
-    let mut commits: Vec<Option<Told>> = commits.into_iter().map(Some).collect();
+    let mut commits: Vec<Option<CommitEvents>> = commits.into_iter().map(Some).collect();
     order.into_iter().filter_map(|at| commits[at].take()).collect()
 }
 
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{id::ChangeSetId, record::Unread, value::Value},
-        storage::Place,
+        storage::LanePosition,
     };
 
     /// What instances did whose commits are in lanes, in the order in which they were committed.
@@ -238,7 +238,7 @@ mod tests {
                 let millis = commit as i64 * step + roll(skew.unsigned_abs() + 1) as i64;
                 let at = Time::from_microsecond(millis * 1_000).unwrap();
                 let events = Some(Unread(serde_json::to_string(&events).unwrap().into()));
-                Line { place: Place::new(lane as u16, numbers[lane], id), at, id, events }
+                Line { place: LanePosition::new(lane as u16, numbers[lane], id), at, id, events }
             });
             Self(lines.collect())
         }

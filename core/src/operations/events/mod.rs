@@ -189,7 +189,7 @@ fn missed(gap: Gap) -> Error {
 impl Event {
     /// One of a commit; none, if only a newer version of this library knows what it is.
     fn of(line: &Line, number: usize, stored: StoredEvent, position: &Cursor) -> Option<Self> {
-        let Events::Told(told) = &storage::table(&stored.table)?.noun.events else { return None };
+        let Events::Published(told) = &storage::table(&stored.table)?.noun.events else { return None };
         let aggregate = Aggregate { kind: told.kind.to_owned(), id: stored.key.named(), version: stored.version };
         Some(Self {
             id: format!("{}.{number}", line.id),

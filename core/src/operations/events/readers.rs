@@ -52,7 +52,7 @@ impl Hearing {
 
     /// Whether the caller hears of an event.
     pub(super) fn hears(&self, plan: &Plan<'_>, event: &StoredEvent) -> Result<bool> {
-        let Some(Events::Told(told)) = storage::table(&event.table).map(|table| &table.noun.events) else {
+        let Some(Events::Published(told)) = storage::table(&event.table).map(|table| &table.noun.events) else {
             return Ok(false);
         };
         Ok(self.is_all
@@ -78,7 +78,7 @@ fn is_own(plan: &Plan<'_>, event: &StoredEvent) -> bool {
 /// The rows that whoever hears of it may read: itself, or those that it belongs to. None: no row says so.
 fn asked_about(event: &StoredEvent) -> Option<Vec<(&'static Table, Key)>> {
     let table = storage::table(&event.table)?;
-    let Events::Told(told) = &table.noun.events else { return None };
+    let Events::Published(told) = &table.noun.events else { return None };
     if told.readers != Readers::Rows {
         return None;
     }

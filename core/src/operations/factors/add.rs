@@ -115,7 +115,10 @@ impl Operation for AddFactor {
     async fn plan(added: &Self, (): (), plan: &mut Plan<'_>) -> Result<AddedFactor> {
         let (session, user, challenge) = own_challenge(plan, ChallengePurpose::AddFactor, &added.challenge).await?;
         let (enrolled, _) = enrol(plan, &user, &challenge, &added.code, added.name.clone()).await?;
-        plan.follow(Some(&challenge), Challenge { used_at: Some(plan.now), seed: None, ..challenge.clone() });
+        plan.write_consequence(
+            Some(&challenge),
+            Challenge { used_at: Some(plan.now), seed: None, ..challenge.clone() },
+        );
         let before = sessions::proof_of(&session);
         let proved = Proved { by: before.by.with(Proof::Totp), ..before };
         let tokens = renew(plan, user, &session, proved).await?;

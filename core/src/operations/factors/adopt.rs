@@ -59,13 +59,13 @@ pub(super) async fn adopt(plan: &mut Plan<'_>, user: &User, new: New) -> Result<
     require_room(&known, kind)?;
     plan.check(user);
     let epoch = epochs::credential_or_empty(plan, user.id).await?.epoch;
-    let factor = plan.follow(None, Factor { epoch: epoch + 1, ..new.factor });
-    let state = plan.follow(None, new.state);
+    let factor = plan.write_consequence(None, Factor { epoch: epoch + 1, ..new.factor });
+    let state = plan.write_consequence(None, new.state);
     let advanced = epochs::advance(plan, user, SessionEnd::CredentialChanged, Password::Kept, ApiKeyFate::Kept).await?;
     let since = Some(advanced.second_factor_since.unwrap_or(plan.now));
     let handle = advanced.handle.clone().or(new.handle);
     let credential =
-        plan.follow(Some(&advanced), Credential { second_factor_since: since, handle, ..advanced.clone() });
+        plan.write_consequence(Some(&advanced), Credential { second_factor_since: since, handle, ..advanced.clone() });
     let is_first = known.is_empty();
     let recovery_codes = if is_first { recovery::replace(plan, user.id, epoch + 1).await? } else { Vec::new() };
     // Whoever has the password alone may be the one that adds the first, and a passkey signs in by itself: the account's owner

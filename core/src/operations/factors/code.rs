@@ -59,7 +59,7 @@ pub(in crate::operations) async fn prove_by_code(
         // What lies so far ahead was used by a clock that was wrong: it goes on from here, so that no code counts twice.
         let present = totp::present(plan.now);
         let last_step = if state.last_step > present + FAR_AHEAD { present + 1 } else { state.last_step };
-        plan.follow(Some(state), FactorState { failures, last_step, ..state.clone() });
+        plan.write_consequence(Some(state), FactorState { failures, last_step, ..state.clone() });
         if failures == MOST_FAILURES {
             plan.audit("factors.suspended", Some(("user", user.id.to_string())), Some(factor.kind.to_string()));
         }
@@ -84,11 +84,11 @@ async fn accepted(
             // None of a step that was used, or before one (RFC 6238, section 5.2).
             if let Some(step) = step.filter(|step| *step > state.last_step) {
                 let used = FactorState { last_step: step, last_used_at: plan.now, failures: 0, ..state.clone() };
-                plan.follow(Some(state), used);
+                plan.write_consequence(Some(state), used);
                 // In a row is what was wrong since any of them was right.
                 let wrong = factors.iter().map(|(_, other)| other).filter(|other| other.factor_id != state.factor_id);
                 for other in wrong.filter(|other| (1..MOST_FAILURES).contains(&other.failures)) {
-                    plan.follow(Some(other), FactorState { failures: 0, ..other.clone() });
+                    plan.write_consequence(Some(other), FactorState { failures: 0, ..other.clone() });
                 }
                 return Ok(Some((Proof::Totp, Some(step))));
             }

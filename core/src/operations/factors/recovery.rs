@@ -79,7 +79,7 @@ pub(super) async fn replace(plan: &mut Plan<'_>, user: UserId, epoch: i64) -> Re
         let random: [u8; LETTERS] = plan.services.env.random()?;
         let code = letters::grouped(&random, 4);
         let hash = hash(user, &code).ok_or_else(|| Error::new(Reason::Internal, "a code cannot be read"))?;
-        plan.follow(None, RecoveryCode { user_id: user, hash, epoch, used_at: None, version: 0 });
+        plan.write_consequence(None, RecoveryCode { user_id: user, hash, epoch, used_at: None, version: 0 });
         codes.push(code);
     }
     Ok(codes)
@@ -94,7 +94,7 @@ pub(super) async fn end(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
 pub(super) async fn end_after(plan: &mut Plan<'_>, user: UserId, epoch: i64) -> Result<bool> {
     let codes: Vec<RecoveryCode> = plan.reads().of_user(user).await?;
     let going: Vec<_> = codes.iter().filter(|code| code.epoch > epoch).collect();
-    going.iter().for_each(|code| plan.follow_delete(*code));
+    going.iter().for_each(|code| plan.delete_consequence(*code));
     Ok(!going.is_empty())
 }
 
@@ -109,7 +109,7 @@ pub(super) async fn count_left(plan: &Plan<'_>, user: UserId) -> Result<i64> {
 pub(super) async fn use_up(plan: &mut Plan<'_>, user: UserId, typed: &Secret) -> Result<bool> {
     let code = found(plan, user, typed).await?.filter(|code| code.used_at.is_none());
     if let Some(code) = &code {
-        plan.follow(Some(code), RecoveryCode { used_at: Some(plan.now), ..code.clone() });
+        plan.write_consequence(Some(code), RecoveryCode { used_at: Some(plan.now), ..code.clone() });
     }
     Ok(code.is_some())
 }

@@ -174,15 +174,18 @@ async fn end(
     // What is kept of them goes with the user, whoever deletes that meanwhile.
     plan.check(user);
     for (factor, state) in going {
-        plan.follow_delete(&state);
-        plan.follow_delete(&factor);
+        plan.delete_consequence(&state);
+        plan.delete_consequence(&factor);
         let Factor { id, user_id, kind, name, added_at, .. } = factor;
-        plan.follow(None, FormerFactor { id, user_id, kind, name, added_at, ended_at: plan.now, version: 0 });
+        plan.write_consequence(
+            None,
+            FormerFactor { id, user_id, kind, name, added_at, ended_at: plan.now, version: 0 },
+        );
     }
     let advanced = epochs::advance(plan, user, SessionEnd::CredentialChanged, Password::Kept, keys).await?;
     if are_all {
         recovery::end(plan, user.id).await?;
-        plan.follow(Some(&advanced), Credential { second_factor_since: None, ..advanced.clone() });
+        plan.write_consequence(Some(&advanced), Credential { second_factor_since: None, ..advanced.clone() });
     }
     Ok(())
 }
@@ -191,7 +194,7 @@ async fn end(
 async fn end_passkeys(plan: &mut Plan<'_>, user: UserId, going: &[(Factor, FactorState)]) -> Result<()> {
     for passkey in passkeys::among(plan, user, going).await? {
         if going.iter().any(|(factor, _)| factor.id == passkey.factor_id) {
-            plan.follow_delete(&passkey);
+            plan.delete_consequence(&passkey);
         }
     }
     Ok(())

@@ -60,7 +60,7 @@ pub(in crate::operations) fn begin_setup(
         None => {
             let seed = Some(new_seed(services)?);
             let is_stored = challenge.version > 0;
-            plan.follow(is_stored.then_some(&challenge), Challenge { seed, ..challenge.clone() })
+            plan.write_consequence(is_stored.then_some(&challenge), Challenge { seed, ..challenge.clone() })
         }
     };
     let seed = challenge.seed.clone().ok_or_else(|| Error::new(Reason::Internal, "a seed was just made"))?;

@@ -105,7 +105,7 @@ pub(super) async fn take<R: AssetRecord>(
     assigned: &mut Vec<R::Assignment>,
     user: UserId,
 ) -> Result<()> {
-    assigned.iter().filter(|assigned| assigned.user() == user).for_each(|gone| plan.follow_delete(gone));
+    assigned.iter().filter(|assigned| assigned.user() == user).for_each(|gone| plan.delete_consequence(gone));
     assigned.retain(|assigned| assigned.user() != user);
     plan.move_authority(user).await
 }

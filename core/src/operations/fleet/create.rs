@@ -49,5 +49,5 @@ pub(super) async fn assign<R: AssetRecord>(plan: &mut Plan<'_>, asset: &R, user:
     // Whoever deletes or moves the user looks at its assignments, and must not miss this one.
     plan.move_authority(user.id).await?;
     let assignment = R::Assignment::new(asset.id(), user.id, plan.now);
-    Ok(plan.follow(None, assignment))
+    Ok(plan.write_consequence(None, assignment))
 }

@@ -58,11 +58,11 @@ async fn drop_of<R: AssetRecord>(user: &User, dropped: &mut DroppedAssets, plan:
             false => dropped.hidden_count += 1,
         }
         if let Some(assignment) = assigned.iter().find(|assigned| assigned.asset() == asset.id()) {
-            plan.follow_delete(assignment);
+            plan.delete_consequence(assignment);
         }
         if asset.operator() == Some(user.id) {
             let after = asset.operated_by(None, plan.now);
-            plan.follow(Some(&asset), after);
+            plan.write_consequence(Some(&asset), after);
         }
     }
     Ok(())

@@ -171,7 +171,7 @@ impl Operation for AddGroupMembers {
         require_few_groups(plan, &new, 1).await?;
         for user_id in new {
             let (added_by, added_at) = (plan.actor.name(), plan.now);
-            plan.follow(None, GroupMember { group_id: group.id, user_id, added_by, added_at, version: 0 });
+            plan.write_consequence(None, GroupMember { group_id: group.id, user_id, added_by, added_at, version: 0 });
         }
         Ok(touch(plan, &group, count))
     }
@@ -209,7 +209,7 @@ impl Operation for RemoveGroupMembers {
         require_administrator_without(plan, &users, &roles).await?;
         let count = group.member_count - i64::try_from(users.len()).unwrap_or(i64::MAX);
         plan.move_authority_of(users).await?;
-        gone.values().for_each(|member| plan.follow_delete(member));
+        gone.values().for_each(|member| plan.delete_consequence(member));
         Ok(touch(plan, &group, count))
     }
 }
@@ -336,7 +336,7 @@ fn add(plan: &mut Plan<'_>, group: &Group, user_id: UserId, by: &str) -> Result<
         return Err(too_many_members());
     }
     let (added_by, added_at) = (by.to_owned(), plan.now);
-    plan.follow(None, GroupMember { group_id: group.id, user_id, added_by, added_at, version: 0 });
+    plan.write_consequence(None, GroupMember { group_id: group.id, user_id, added_by, added_at, version: 0 });
     touch(plan, group, count);
     Ok(())
 }

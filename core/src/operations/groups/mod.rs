@@ -100,7 +100,7 @@ pub(super) async fn end_roles(plan: &mut Plan<'_>, gone: Vec<GroupRole>) -> Resu
     if gone.is_empty() {
         return Ok(());
     }
-    gone.iter().for_each(|role| plan.follow_delete(role));
+    gone.iter().for_each(|role| plan.delete_consequence(role));
     move_members(plan, gone.iter().map(|role| role.group_id).collect()).await
 }
 
@@ -118,7 +118,7 @@ async fn leave(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
     let groups: Vec<Group> = plan.reads().many(members.iter().map(|member| (member.group_id,))).await?;
     let groups: BTreeMap<GroupId, Group> = groups.into_iter().map(|group| (group.id, group)).collect();
     for member in &members {
-        plan.follow_delete(member);
+        plan.delete_consequence(member);
         if let Some(group) = groups.get(&member.group_id) {
             touch(plan, group, group.member_count - 1);
         }

@@ -134,7 +134,7 @@ impl Operation for AssignGroupRole {
             reason,
             version: before.as_ref().map_or(0, |before| before.version),
         };
-        Ok(plan.follow(before.as_ref(), after))
+        Ok(plan.write_consequence(before.as_ref(), after))
     }
 }
 

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_channel::oneshot;
 
-pub use self::queue::Place;
+pub use self::queue::QueuePermit;
 use self::queue::{Job, Queue};
 use super::passwords::AcceptedPassword;
 use crate::{
@@ -67,7 +67,7 @@ impl Hasher {
     ///
     /// # Errors
     /// [`Reason::HashingQueueFull`]
-    pub fn enter(&self, is_first: bool) -> Result<Place> {
+    pub fn enter(&self, is_first: bool) -> Result<QueuePermit> {
         self.queue.enter(is_first)
     }
 
@@ -86,7 +86,7 @@ impl Hasher {
         hash: Option<Secret>,
         costs: Vec<String>,
         password: &Secret,
-        place: Place,
+        place: QueuePermit,
     ) -> Result<Verified> {
         if password_rule::is_too_long(password) {
             return Ok(Verified { is_right: false, renewed: None });
@@ -107,7 +107,7 @@ impl Hasher {
     /// Works when it is its turn, and says how long that took.
     async fn run<T: MaybeSend + 'static>(
         &self,
-        place: Place,
+        place: QueuePermit,
         work: impl FnOnce(&mut Memory) -> T + MaybeSend + 'static,
     ) -> Result<(T, Duration)> {
         self.queue.watch(&self.env);

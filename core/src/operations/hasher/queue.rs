@@ -49,7 +49,7 @@ pub(super) trait Job: MaybeSend {
 /// A job in line.
 struct Waiting {
     number: u64,
-    place: Place,
+    place: QueuePermit,
     job: Box<dyn Job>,
 }
 
@@ -122,10 +122,10 @@ impl Queue {
     }
 
     /// Takes a place, if one is left.
-    pub(super) fn enter(&self, is_first: bool) -> Result<Place> {
+    pub(super) fn enter(&self, is_first: bool) -> Result<QueuePermit> {
         let places = if is_first { self.places } else { self.places - self.places / KEPT_PART };
         let before = self.taken.fetch_add(1, Ordering::SeqCst);
-        let place = Place { taken: self.taken.clone(), is_first };
+        let place = QueuePermit { taken: self.taken.clone(), is_first };
         if before >= places {
             let full = Error::new(Reason::HashingQueueFull, "too many logins at once; try again in a moment");
             return Err(full.retry_in(Duration::from_secs(1)));
@@ -145,7 +145,7 @@ impl Queue {
 
     /// Joins the line of a place. Where fewer workers are busy than may be, and none is about to be free, there is one more, who is to
     /// run.
-    pub(super) fn join(self: &Arc<Self>, place: Place, job: Box<dyn Job>) -> (Turn, Option<Worker>) {
+    pub(super) fn join(self: &Arc<Self>, place: QueuePermit, job: Box<dyn Job>) -> (Turn, Option<Worker>) {
         let mut lines = self.lines();
         lines.last += 1;
         let number = lines.last;
@@ -167,12 +167,12 @@ impl Queue {
 }
 
 /// A place among those who are hashed or wait.
-pub struct Place {
+pub struct QueuePermit {
     taken: Arc<AtomicUsize>,
     is_first: bool,
 }
 
-impl Drop for Place {
+impl Drop for QueuePermit {
     fn drop(&mut self) {
         self.taken.fetch_sub(1, Ordering::SeqCst);
     }

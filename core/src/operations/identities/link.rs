@@ -87,7 +87,7 @@ impl Operation for StartIdentity {
 
     async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<IdentityChallenge> {
         let session = own(plan).await?;
-        let (challenge, expires_at) = sign_in::ask(plan, Purpose::Identity, &bound(&session))?;
+        let (challenge, expires_at) = sign_in::issue_challenge(plan, Purpose::Identity, &bound(&session))?;
         let nonce = nonce(&challenge);
         Ok(IdentityChallenge { challenge, nonce, expires_at })
     }
@@ -109,7 +109,7 @@ impl Operation for LinkIdentity {
 
     async fn plan((linked, read): &(Self, Read), (): (), plan: &mut Plan<'_>) -> Result<IdentityView> {
         let session = own(plan).await?;
-        let asked = sign_in::asked(plan, Purpose::Identity, &linked.challenge, &bound(&session))?;
+        let asked = sign_in::read_challenge(plan, Purpose::Identity, &linked.challenge, &bound(&session))?;
         let user = existing(plan.reads(), session.user_id).await?;
         if plan.reads().get::<Challenge>(&(asked.id,)).await?.is_some() {
             return Err(sign_in::void());

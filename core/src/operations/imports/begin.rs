@@ -183,7 +183,7 @@ impl Operation for BeginImport {
             version: 0,
         };
         plan.audit("imports.begin", Some(("import", import.id.to_string())), Some(import.options.0.source.clone()));
-        Ok(ImportView::of(plan.follow(None, import)))
+        Ok(ImportView::of(plan.write_consequence(None, import)))
     }
 }
 
@@ -229,7 +229,7 @@ impl Operation for ResumeImport {
         let reading = Document(Reading { replayed, ..before.reading.0.clone() });
         plan.audit("imports.resume", Some(("import", id.to_string())), None);
         let after = Import { reading, replayed_digest: None, updated_at: plan.now, ..before.clone() };
-        Ok(ImportView::of(plan.follow(Some(&before), after)))
+        Ok(ImportView::of(plan.write_consequence(Some(&before), after)))
     }
 }
 

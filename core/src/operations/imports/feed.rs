@@ -148,7 +148,7 @@ impl Operation for FeedImport {
         let is_stopped = after.counts.0.failed >= MOST_FAILURES;
         let after = match is_stopped {
             true => end(&before, after, ImportStatus::Stopped, plan),
-            false => plan.follow(Some(&before), after),
+            false => plan.write_consequence(Some(&before), after),
         };
         Ok(ImportProgress { import: ImportView::of(after), items })
     }
@@ -202,7 +202,7 @@ fn keep(import: &mut Import, data: &[u8], plan: &mut Plan<'_>) -> Result<()> {
     if !data.is_empty() {
         let data = BASE64_STANDARD.encode(data).into();
         let (import_id, at, expires_at) = (import.id, import.position, import.expires_at);
-        plan.follow(None, ImportPiece { import_id, at, data, expires_at, version: 0 });
+        plan.write_consequence(None, ImportPiece { import_id, at, data, expires_at, version: 0 });
     }
     Ok(())
 }
@@ -434,7 +434,7 @@ async fn note(items: &[ImportItem], import: &mut Import, plan: &mut Plan<'_>) ->
             user.iter().for_each(|user| plan.check(user));
         }
         let problem = ImportProblem { code: item.code, message: item.message.clone(), errors: item.errors.clone() };
-        plan.follow(
+        plan.write_consequence(
             None,
             ImportFailure {
                 import_id: import.id,

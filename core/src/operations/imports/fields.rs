@@ -67,12 +67,12 @@ pub(super) fn of_columns(header: &[String], columns: Vec<String>) -> Result<Map<
         return Err(Invalid::new(FieldCode::Disagrees, message));
     }
     let given = header.iter().zip(columns).filter(|(_, column)| !column.is_empty());
-    Ok(given.map(|(name, column)| (name.clone(), Json::String(unguarded(column)))).collect())
+    Ok(given.map(|(name, column)| (name.clone(), Json::String(unescaped(column)))).collect())
 }
 
 /// A spreadsheet that reads what we write would take these for the beginning of a formula; what we write puts `'` before them
 /// (CWE-1236), which is taken off here, and before nothing else.
-fn unguarded(column: String) -> String {
+fn unescaped(column: String) -> String {
     match column.strip_prefix('\'') {
         Some(rest) if rest.starts_with(['=', '+', '-', '@', '\'', '\t', '\r']) => rest.to_owned(),
         _ => column,
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn formulas_lose_what_guards_them_and_names_lose_nothing() {
-        let of = |column: &str| unguarded(column.to_owned());
+        let of = |column: &str| unescaped(column.to_owned());
         assert_eq!(of("'=1+1"), "=1+1");
         assert_eq!(of("'+49 30"), "+49 30");
         assert_eq!(of("''quoted"), "'quoted");

@@ -106,7 +106,7 @@ impl Operation for AbortImport {
     async fn plan(id: &ImportId, (): (), plan: &mut Plan<'_>) -> Result<ImportView> {
         let before = open(*id, plan).await?;
         for piece in pieces(*id, plan).await? {
-            plan.follow_delete(&piece);
+            plan.delete_consequence(&piece);
         }
         plan.audit("imports.abort", Some(("import", id.to_string())), None);
         Ok(ImportView::of(end(&before, before.clone(), ImportStatus::Aborted, plan)))
@@ -124,7 +124,7 @@ pub(super) fn end(before: &Import, after: Import, status: ImportStatus, plan: &m
         expires_at: plan.now.plus_seconds(KEPT_SECONDS),
         ..after
     };
-    plan.follow(Some(before), after)
+    plan.write_consequence(Some(before), after)
 }
 
 async fn pieces(id: ImportId, plan: &Plan<'_>) -> Result<Vec<ImportPiece>> {
@@ -139,7 +139,7 @@ async fn make_all(import: &mut Import, plan: &mut Plan<'_>) -> Result<()> {
     for piece in pieces(import.id, plan).await? {
         let bytes = BASE64_STANDARD.decode(piece.data.expose());
         data.extend(bytes.map_err(|_| Error::new(Reason::Corrupt, "a piece of an import is damaged"))?);
-        plan.follow_delete(&piece);
+        plan.delete_consequence(&piece);
     }
     if i64::try_from(data.len()) != Ok(import.position) {
         return Err(Error::new(Reason::WrongStatus, "pieces of this import are gone; begin another one"));

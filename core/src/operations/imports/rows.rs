@@ -106,7 +106,7 @@ impl Row {
         Ok(Ok(Self { number, foreign_id: candidate.foreign_id, key, new, groups, visibility, left_out }))
     }
 
-    fn claim(&self, options: &ImportOptions) -> Option<(String, String)> {
+    fn name_key(&self, options: &ImportOptions) -> Option<(String, String)> {
         Some((Claim::of_import(&options.source), self.key.clone()?))
     }
 }
@@ -189,7 +189,7 @@ pub(super) async fn read_ahead(rows: &[Row], options: &ImportOptions, plan: &Pla
     let mut claims = Vec::new();
     let (mut guards, mut lanes) = (Vec::new(), Vec::new());
     for row in rows {
-        if let Some((kind, name)) = row.claim(options) {
+        if let Some((kind, name)) = row.name_key(options) {
             claims.extend(gone_names::gone(plan.services, &kind, &name)?.map(|gone| (gone.kind, gone.name)));
             claims.push((kind, name));
         }
@@ -224,8 +224,8 @@ pub(super) async fn apply(
     options: &ImportOptions,
     plan: &mut Plan<'_>,
 ) -> Result<(ImportOutcome, Option<UserId>)> {
-    let claim = row.claim(options);
-    let known = match &claim {
+    let name_key = row.name_key(options);
+    let known = match &name_key {
         Some(key) => {
             let claim = plan.reads().get::<Claim>(key).await?;
             plan.rely_on_row(key, claim.as_ref());
@@ -244,7 +244,7 @@ pub(super) async fn apply(
             None => Ok((ImportOutcome::Gone, None)),
         };
     }
-    if let Some((kind, name)) = &claim
+    if let Some((kind, name)) = &name_key
         && let Some(gone) = gone_names::gone(plan.services, kind, name)?
     {
         let key = (gone.kind, gone.name);
@@ -260,12 +260,12 @@ pub(super) async fn apply(
         administrators::require_may_act_as(plan, user.id).await?;
         // Neither its address nor itself goes meanwhile.
         plan.check(&user);
-        take(claim, user.id, plan);
+        take(name_key, user.id, plan);
         return existing(row, options, user, plan).await;
     }
     create(row, plan).await?;
     let id = row.new.id.ok_or_else(|| Error::new(Reason::Internal, "a record has no id"))?;
-    take(claim, id, plan);
+    take(name_key, id, plan);
     Ok((ImportOutcome::Created, Some(id)))
 }
 
@@ -278,9 +278,9 @@ async fn proved_owner(row: &Row, email: &str, plan: &Plan<'_>) -> Result<Option<
     Ok(user.filter(is_proved).filter(|_| row.new.past.is_email_verified))
 }
 
-fn take(claim: Option<(String, String)>, owner: UserId, plan: &mut Plan<'_>) {
-    if let Some((kind, name)) = claim {
-        plan.follow(None, Claim { kind, name, owner: owner.to_string(), held_until: None, version: 0 });
+fn take(name_key: Option<(String, String)>, owner: UserId, plan: &mut Plan<'_>) {
+    if let Some((kind, name)) = name_key {
+        plan.write_consequence(None, Claim { kind, name, owner: owner.to_string(), held_until: None, version: 0 });
     }
 }
 
@@ -315,7 +315,7 @@ async fn create(row: &Row, plan: &mut Plan<'_>) -> Result<()> {
     let new = &row.new;
     let defaults = plan.rules().default_roles();
     let gives = new.roles.iter().any(|role| !defaults.contains(&role.as_str()));
-    let is_dated = new.past.created_at.is_some() && rights::is_guarded(plan.rules(), User::TYPE, "created_at");
+    let is_dated = new.past.created_at.is_some() && rights::carries_authority(plan.rules(), User::TYPE, "created_at");
     if new.password_hash.is_some() || new.past.is_email_verified || gives || is_dated {
         plan.require_administrator()?;
     }

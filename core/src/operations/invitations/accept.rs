@@ -31,7 +31,7 @@ use crate::{
         scopes,
         services::Services,
         users::{
-            CreateUser, Fields, Made, NewUser, Past, UserView, existing, insert, is_elsewhere, refuse_guarded, shown,
+            CreateUser, Fields, Made, NewUser, Past, UserView, existing, insert, is_elsewhere, refuse_authority, shown,
         },
         verification,
     },
@@ -194,7 +194,7 @@ async fn require_unproved(plan: &mut Plan<'_>, user: &User, credential: Option<&
 
 impl Accepting {
     /// Plans the account of somebody who has none.
-    async fn make(&self, plan: &mut Plan<'_>, invitation: &Invitation, told: Told<'_>) -> Result<User> {
+    async fn make(&self, plan: &mut Plan<'_>, invitation: &Invitation, told: CountedTry<'_>) -> Result<User> {
         let fields = self.fields(plan, invitation)?;
         self.require_free(plan, &fields, None, told).await?;
         let new = NewUser {
@@ -221,7 +221,7 @@ impl Accepting {
         plan: &mut Plan<'_>,
         invitation: &Invitation,
         user: User,
-        told: Told<'_>,
+        told: CountedTry<'_>,
     ) -> Result<User> {
         let fields = self.fields(plan, invitation)?;
         self.require_free(plan, &fields, Some(user.id), told).await?;
@@ -240,7 +240,7 @@ impl Accepting {
         };
         plan.rename("username", before.username.as_deref(), named.username.as_deref(), named.id).await?;
         notices::tell_of_username(plan, notices::tell, &before, &named).await?;
-        let named = plan.follow(Some(&before), named);
+        let named = plan.write_consequence(Some(&before), named);
         verification::prove(plan, &named, Some(credential)).await?;
         limits::forget(plan, &named).await?;
         existing(plan.reads(), named.id).await
@@ -288,7 +288,7 @@ impl Accepting {
             ..CreateUser::new(&invitation.email)
         };
         let fields = new.check_fields(&mut checks, plan.services, plan.now)?;
-        refuse_guarded(&mut checks, plan.rules(), &fields);
+        refuse_authority(&mut checks, plan.rules(), &fields);
         checks.finish()?;
         Ok(fields)
     }
@@ -299,7 +299,7 @@ impl Accepting {
         plan: &mut Plan<'_>,
         fields: &Fields,
         own: Option<UserId>,
-        told: Told<'_>,
+        told: CountedTry<'_>,
     ) -> Result<()> {
         let Some(username) = &fields.username else { return Ok(()) };
         match plan.is_username_taken(username, own).await? {
@@ -309,7 +309,7 @@ impl Accepting {
     }
 
     /// The hash of the password. Last of all: whoever gets so far uses the invitation up, or is too late.
-    async fn hash(&self, plan: &mut Plan<'_>, told: Told<'_>) -> Result<Secret> {
+    async fn hash(&self, plan: &mut Plan<'_>, told: CountedTry<'_>) -> Result<Secret> {
         let password = self.password.as_ref().ok_or_else(|| wrong("password", FieldCode::Required, "must be given"))?;
         match password.hash(plan.services, "password", true).await {
             Err(refused) if refused.reason() == Reason::InvalidInput => Err(refuse(plan, told, refused)),
@@ -319,10 +319,10 @@ impl Accepting {
 }
 
 /// What an answer counts in that tells of others, or that the application looks up.
-type Told<'t> = (&'t Try, &'t Standing);
+type CountedTry<'t> = (&'t Try, &'t Standing);
 
 /// Plans that such an answer counts: nobody is invited to ask for one name, or one password, after the other.
-fn refuse(plan: &mut Plan<'_>, (tried, standing): Told<'_>, wrong: Error) -> Error {
+fn refuse(plan: &mut Plan<'_>, (tried, standing): CountedTry<'_>, wrong: Error) -> Error {
     plan.record_failure(tried, standing);
     plan.refuse(wrong.clone());
     wrong

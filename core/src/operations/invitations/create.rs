@@ -122,7 +122,7 @@ impl Operation for CreateInvitation {
         };
         notices::invite(plan, &invitation.email, LinkId(invitation.id.0)).await?;
         take_place(plan, &invitation).await?;
-        let invitation = plan.follow(None, invitation);
+        let invitation = plan.write_consequence(None, invitation);
         let roles = inviter::names(&invitation.roles.0).map(|(role, scope)| format!("{role} ({scope})"));
         let given: Vec<String> =
             roles.chain(invitation.groups().iter().map(|group| format!("group {group}"))).collect();
@@ -167,6 +167,6 @@ async fn take_place(plan: &mut Plan<'_>, invitation: &Invitation) -> Result<()> 
     let (kind, name) = key;
     let version = known.as_ref().map_or(0, |claim| claim.version);
     let held_until = Some(invitation.expires_at);
-    plan.follow(known.as_ref(), Claim { kind, name, owner: invitation.id.to_string(), held_until, version });
+    plan.write_consequence(known.as_ref(), Claim { kind, name, owner: invitation.id.to_string(), held_until, version });
     Ok(())
 }

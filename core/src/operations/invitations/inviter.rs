@@ -53,7 +53,7 @@ pub(super) fn account(email: Option<String>, now: Time) -> User {
 pub(super) async fn require_may_make(plan: &Plan<'_>, inviter: Inviter<'_>, account: &User) -> Result<()> {
     require_may_invite(plan, inviter, account).await?;
     let row = TargetRow::of(account);
-    if rights::fills_guarded(plan.rules(), &row) && !plan.may_as(inviter, "user:set_authority", &row).await? {
+    if rights::fills_authority(plan.rules(), &row) && !plan.may_as(inviter, "user:set_authority", &row).await? {
         return Err(Error::new(Reason::Denied, "this decides who may do what; it needs `set_authority`"));
     }
     Ok(())

@@ -61,7 +61,7 @@ impl Invitation {
     /// Plans its end.
     async fn end(&self, plan: &mut Plan<'_>, why: InvitationEnd, accepted_by: Option<UserId>) -> Result<()> {
         let ended = Self { ended_at: Some(plan.now), end_reason: Some(why), accepted_by, ..self.clone() };
-        plan.follow(Some(self), ended);
+        plan.write_consequence(Some(self), ended);
         plan.release(Claim::INVITATION, &self.email, self.id).await
     }
 }

@@ -90,7 +90,7 @@ async fn forget_lanes(plan: &mut Plan<'_>, lanes: Vec<String>) -> Result<()> {
     let rows = rows(plan.reads(), lanes, plan.now).await?.0;
     for row in rows.into_iter().filter(|row| row.value != 0) {
         // Kept until its time is over: who read it meanwhile finds it moved.
-        plan.follow(Some(&row), Limit { value: 0, expires_at: plan.now, ..row.clone() });
+        plan.write_consequence(Some(&row), Limit { value: 0, expires_at: plan.now, ..row.clone() });
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use uuid::Uuid;
 
-use super::{places::Place, quota::Quota};
+use super::{permits::Permit, quota::Quota};
 use crate::{
     credentials::{access_token::invalid, device_token, pseudonym},
     model::{
@@ -242,8 +242,8 @@ impl Try {
     ///
     /// # Errors
     /// `RATE_LIMIT_EXCEEDED`
-    pub(in crate::operations) fn place(&self, services: &Services) -> Result<Option<Place>> {
-        self.at_once.as_ref().map(|lane| services.places.take(lane, AT_ONCE)).transpose()
+    pub(in crate::operations) fn place(&self, services: &Services) -> Result<Option<Permit>> {
+        self.at_once.as_ref().map(|lane| services.permits.take(lane, AT_ONCE)).transpose()
     }
 }
 
@@ -252,10 +252,10 @@ impl Side {
     ///
     /// # Errors
     /// `RATE_LIMIT_EXCEEDED` where too many wait.
-    pub(in crate::operations) async fn turn(&self, services: &Services) -> Result<Option<(Place, bool)>> {
+    pub(in crate::operations) async fn turn(&self, services: &Services) -> Result<Option<(Permit, bool)>> {
         let Some(lane) = self.lanes.last() else { return Ok(None) };
         let most_waiting = services.config.hashing_queue as usize;
-        services.places.wait(&lane.key, lane.quota.count, most_waiting).await.map(Some)
+        services.permits.wait(&lane.key, lane.quota.count, most_waiting).await.map(Some)
     }
 }
 

@@ -9,25 +9,25 @@
 //! |---|---|
 //! | `quota` | how many in which time (GCRA), pure |
 //! | `lanes` | what a try counts in |
-//! | `asks` | what asking for mail counts in |
+//! | `requests` | what a request for mail or an account counts in |
 //! | `tries` | letting tries in, and counting them |
-//! | `places` | how many are looked at now, on this instance |
+//! | `permits` | how many are looked at now, on this instance |
 //! | `rates` | requests a minute, reads and writes an hour |
 //! | `clear` | the operation `limits.clear` |
 
-mod asks;
 mod clear;
 mod lanes;
-mod places;
+mod permits;
 mod quota;
 mod rates;
+mod requests;
 mod tries;
 
 pub use clear::ClearLimits;
 pub(super) use clear::{forget, lanes_of};
 pub(crate) use lanes::network;
 pub(super) use lanes::{Claimed, FactorTry, Try, known_device, mail_device_token, new_device_token, pseudonym_of};
-pub(super) use places::{Place, Places};
+pub(super) use permits::{Permit, Permits};
 #[cfg(test)]
 pub(crate) use quota::Quota;
 pub(crate) use rates::{Rate, rates, take_some};

@@ -67,6 +67,6 @@ pub(crate) async fn take_some(plan: &mut Plan<'_>, rate: &Rate, most: u32) -> Re
     let value = next.unwrap_or(now);
     let expires_at = Time::from_microsecond(value).unwrap_or(plan.now);
     let version = before.as_ref().map_or(0, |row| row.version);
-    plan.follow(before.as_ref(), Limit { lane, value, expires_at, version });
+    plan.write_consequence(before.as_ref(), Limit { lane, value, expires_at, version });
     Ok(taken)
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     lanes::{Side, Try},
-    places::Place,
+    permits::Permit,
 };
 use crate::{
     model::{
@@ -68,7 +68,7 @@ pub(in crate::operations) trait Tries {
 ///
 /// # Errors
 /// `RATE_LIMIT_EXCEEDED`
-pub(in crate::operations) async fn room(services: &Services, tried: &Try) -> Result<(Option<Place>, bool)> {
+pub(in crate::operations) async fn room(services: &Services, tried: &Try) -> Result<(Option<Permit>, bool)> {
     services.require_lasting()?;
     let found = async || {
         let now = services.now();
@@ -155,7 +155,7 @@ impl Standing {
     fn write(&self, plan: &mut Plan<'_>, key: &str, value: i64, expires_at: Time) {
         let before = self.rows.get(key);
         let version = before.map_or(0, |row| row.version);
-        plan.follow(before, Limit { lane: key.to_owned(), value, expires_at, version });
+        plan.write_consequence(before, Limit { lane: key.to_owned(), value, expires_at, version });
     }
 }
 

@@ -137,7 +137,7 @@ impl OneTimeLink {
 
     /// Plans that it is good no more.
     pub(super) fn use_up(&self, plan: &mut Plan<'_>) {
-        plan.follow(Some(self), Self { used_at: Some(plan.now), ..self.clone() });
+        plan.write_consequence(Some(self), Self { used_at: Some(plan.now), ..self.clone() });
     }
 }
 
@@ -205,7 +205,7 @@ pub(super) fn make_as(
         used_at: None,
         version: 0,
     };
-    plan.follow(None, link)
+    plan.write_consequence(None, link)
 }
 
 /// Opens a link by what was mailed.

@@ -74,7 +74,7 @@ fn of_kinds<'a>(kinds: impl IntoIterator<Item = &'a NoticeKind>) -> Predicate {
 }
 
 /// Those that somebody asked for.
-fn asked_for() -> Predicate {
+fn requested() -> Predicate {
     of_kinds(NoticeKind::ALL.iter().filter(|kind| kind.is_asked_for()))
 }
 
@@ -144,7 +144,7 @@ fn is_told(plan: &Plan<'_>, user: &User) -> bool {
 fn send_to(plan: &mut Plan<'_>, user: &User, notice: PendingNotice) {
     // Deleted with its user, whoever deletes that meanwhile.
     plan.check(user);
-    plan.follow(None, PendingNotice { user_id: Some(user.id), address: user.email.clone(), ..notice });
+    plan.write_consequence(None, PendingNotice { user_id: Some(user.id), address: user.email.clone(), ..notice });
 }
 
 /// The same as [`tell`] with a link in it, to the address that the link is about.
@@ -155,7 +155,7 @@ pub(super) fn tell_by_link(plan: &mut Plan<'_>, kind: NoticeKind, user: &User, l
     plan.check(user);
     let notice = PendingNotice::new(plan, kind)?;
     let (user_id, address, link_id) = (Some(user.id), Some(link.address), Some(link.id));
-    plan.follow(None, PendingNotice { user_id, address, link_id, ..notice });
+    plan.write_consequence(None, PendingNotice { user_id, address, link_id, ..notice });
     Ok(())
 }
 
@@ -163,7 +163,7 @@ pub(super) fn tell_by_link(plan: &mut Plan<'_>, kind: NoticeKind, user: &User, l
 pub(super) fn tell_by_name(plan: &mut Plan<'_>, kind: NoticeKind, name: &str) -> Result<()> {
     if plan.services.has_notifier() {
         let notice = PendingNotice::new(plan, kind)?;
-        plan.follow(None, PendingNotice { identifier: Some(name.trim().to_owned()), ..notice });
+        plan.write_consequence(None, PendingNotice { identifier: Some(name.trim().to_owned()), ..notice });
     }
     Ok(())
 }
@@ -184,7 +184,7 @@ pub(super) fn require_notifier(plan: &Plan<'_>) -> Result<()> {
 ///
 /// # Errors
 /// `RATE_LIMIT_EXCEEDED`, [`Reason::NotOffered`].
-pub(super) async fn ask_by_name(
+pub(super) async fn request_by_name(
     plan: &mut Plan<'_>,
     kind: NoticeKind,
     name: &str,
@@ -196,10 +196,10 @@ pub(super) async fn ask_by_name(
         Some(_) => users::owner_of(plan.reads(), name).await?,
         None => None,
     };
-    let notice = asked_by(plan, kind, &Claimed::Name(name, owner, device_token), None).await?;
+    let notice = requested_by(plan, kind, &Claimed::Name(name, owner, device_token), None).await?;
     let expires_at = link.map_or(notice.expires_at, |(_, expires_at)| expires_at);
     let (identifier, link_id) = (Some(name.trim().to_owned()), link.map(|(id, _)| id));
-    plan.follow(None, PendingNotice { identifier, link_id, expires_at, ..notice });
+    plan.write_consequence(None, PendingNotice { identifier, link_id, expires_at, ..notice });
     Ok(())
 }
 
@@ -207,17 +207,17 @@ pub(super) async fn ask_by_name(
 ///
 /// # Errors
 /// `RATE_LIMIT_EXCEEDED`, [`Reason::NotOffered`].
-pub(super) async fn ask_for_oneself(
+pub(super) async fn request_for_oneself(
     plan: &mut Plan<'_>,
     kind: NoticeKind,
     user: &User,
     other: Option<(&String, i64)>,
 ) -> Result<()> {
     let address = other.map(|(address, _)| address.clone());
-    let notice = asked_by(plan, kind, &Claimed::Session(user.id, user.id.0), address.as_deref()).await?;
+    let notice = requested_by(plan, kind, &Claimed::Session(user.id, user.id.0), address.as_deref()).await?;
     plan.check(user);
     let epoch = other.map(|(_, epoch)| epoch);
-    plan.follow(None, PendingNotice { user_id: Some(user.id), address, epoch, ..notice });
+    plan.write_consequence(None, PendingNotice { user_id: Some(user.id), address, epoch, ..notice });
     Ok(())
 }
 
@@ -228,9 +228,9 @@ pub(super) async fn ask_for_oneself(
 pub(super) async fn invite(plan: &mut Plan<'_>, address: &str, invitation: LinkId) -> Result<()> {
     require_notifier(plan)?;
     let tried = Try::inviting(plan.services, plan.actor, address)?;
-    let notice = asked(plan, NoticeKind::Invitation, &tried).await?;
+    let notice = counted_request(plan, NoticeKind::Invitation, &tried).await?;
     let (address, link_id) = (Some(address.to_owned()), Some(invitation));
-    plan.follow(None, PendingNotice { address, link_id, ..notice.without_origin() });
+    plan.write_consequence(None, PendingNotice { address, link_id, ..notice.without_origin() });
     Ok(())
 }
 
@@ -238,34 +238,34 @@ pub(super) async fn invite(plan: &mut Plan<'_>, address: &str, invitation: LinkI
 ///
 /// # Errors
 /// `RATE_LIMIT_EXCEEDED`
-pub(super) async fn ask_for_account(plan: &mut Plan<'_>, address: &str, registration: LinkId) -> Result<()> {
+pub(super) async fn request_for_account(plan: &mut Plan<'_>, address: &str, registration: LinkId) -> Result<()> {
     let notice = one_more(plan, NoticeKind::Registration).await?;
     let (address, link_id) = (Some(address.to_owned()), Some(registration));
-    plan.follow(None, PendingNotice { address, link_id, ..notice });
+    plan.write_consequence(None, PendingNotice { address, link_id, ..notice });
     Ok(())
 }
 
 /// A notice that somebody asks for, counted by what it claims to be.
-async fn asked_by(
+async fn requested_by(
     plan: &mut Plan<'_>,
     kind: NoticeKind,
     claimed: &Claimed<'_>,
     address: Option<&str>,
 ) -> Result<PendingNotice> {
     require_notifier(plan)?;
-    let tried = Try::asking(plan.services, plan.actor, kind, claimed, address, plan.now)?;
-    asked(plan, kind, &tried).await
+    let tried = Try::requesting(plan.services, plan.actor, kind, claimed, address, plan.now)?;
+    counted_request(plan, kind, &tried).await
 }
 
 /// A notice that somebody asks for, counted.
-async fn asked(plan: &mut Plan<'_>, kind: NoticeKind, tried: &Try) -> Result<PendingNotice> {
+async fn counted_request(plan: &mut Plan<'_>, kind: NoticeKind, tried: &Try) -> Result<PendingNotice> {
     plan.count_failed(tried).await?;
     one_more(plan, kind).await
 }
 
 /// A notice that somebody asks for, if not too many wait.
 async fn one_more(plan: &Plan<'_>, kind: NoticeKind) -> Result<PendingNotice> {
-    let waiting = plan.reads().count_up_to::<PendingNotice>(asked_for(), MOST_WAITING).await?;
+    let waiting = plan.reads().count_up_to::<PendingNotice>(requested(), MOST_WAITING).await?;
     if waiting.unsigned_abs() >= MOST_WAITING {
         return Err(Error::rate_limited(Duration::from_secs(60)));
     }

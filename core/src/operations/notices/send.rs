@@ -111,9 +111,9 @@ pub(crate) async fn lease(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Op
         let is_of_nobody = matches!(row.kind, NoticeKind::Invitation | NoticeKind::Registration);
         let is_known = row.user_id.is_some() || is_of_nobody;
         if is_known && plan.now >= row.expires_at {
-            told(plan, row, "it was not sent in time");
+            audit_failure(plan, row, "it was not sent in time");
         }
-        plan.follow_delete(row);
+        plan.delete_consequence(row);
         return Ok(None);
     };
     // A link goes to the address that it is about, whatever the account's is by now.
@@ -122,7 +122,7 @@ pub(crate) async fn lease(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Op
     // What somebody asked to be mailed is not where its owner is told of that: it may be another mailbox of the same name.
     let of_row = || row.address.clone().filter(|_| row.kind == kind);
     let Some(address) = of_link.or_else(of_row).or_else(of_user) else {
-        plan.follow_delete(row);
+        plan.delete_consequence(row);
         return Ok(None);
     };
     user.iter().for_each(|user| plan.check(user));
@@ -138,7 +138,7 @@ pub(crate) async fn lease(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Op
         tries: row.tries.saturating_add(1),
         ..row.clone()
     };
-    let row = plan.follow(Some(row), after);
+    let row = plan.write_consequence(Some(row), after);
     let api_keys = match (kind, user_id) {
         (NoticeKind::SessionsEnded, Some(user)) => api_keys::beginnings(plan, user).await?,
         _ => Vec::new(),
@@ -149,7 +149,7 @@ pub(crate) async fn lease(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Op
     let page = token.as_ref().zip(config.link_url.as_ref());
     let opened: Option<Secret> = page.map(|(token, page)| format!("{page}#{}", token.expose()).into());
     let words = text::words(kind, link.is_some());
-    let told = text::Told {
+    let told = text::NoticeDetails {
         application: config.application_name.as_deref(),
         at: row.at,
         ip: row.ip.as_deref(),
@@ -337,12 +337,12 @@ pub(crate) fn settle(plan: &mut Plan<'_>, leased: &Leased, delivery: Option<Deli
     let row = &leased.row;
     let wait = match delivery {
         Some(Delivery::Sent) => {
-            plan.follow_delete(row);
+            plan.delete_consequence(row);
             return Ok(());
         }
         Some(Delivery::Refused) => {
-            told(plan, row, "the notifier refused it");
-            plan.follow_delete(row);
+            audit_failure(plan, row, "the notifier refused it");
+            plan.delete_consequence(row);
             return Ok(());
         }
         Some(Delivery::RetryAfter(wait)) => wait.clamp(Duration::from_secs(1), Duration::from_secs(RETRY_SECONDS.1)),
@@ -358,18 +358,18 @@ pub(crate) fn settle(plan: &mut Plan<'_>, leased: &Leased, delivery: Option<Deli
     let due = Time::from_microsecond(plan.now.as_microsecond().saturating_add(micros));
     match due.ok().filter(|due| *due < row.expires_at) {
         Some(due_at) => {
-            plan.follow(Some(row), PendingNotice { due_at, ..row.clone() });
+            plan.write_consequence(Some(row), PendingNotice { due_at, ..row.clone() });
         }
         None => {
-            told(plan, row, "it could not be sent in time");
-            plan.follow_delete(row);
+            audit_failure(plan, row, "it could not be sent in time");
+            plan.delete_consequence(row);
         }
     }
     Ok(())
 }
 
 /// Plans that the audit log hears of a notice that is not sent.
-fn told(plan: &mut Plan<'_>, row: &PendingNotice, why: &str) {
+fn audit_failure(plan: &mut Plan<'_>, row: &PendingNotice, why: &str) {
     let user = row.user_id.map(|user| ("user", user.to_string()));
     plan.audit("notices.failed", user, Some(format!("{}: {why}", row.kind)));
 }

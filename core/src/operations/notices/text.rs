@@ -5,7 +5,7 @@ use super::NoticeKind;
 use crate::model::{secret::Secret, time::Time};
 
 /// What stands in a notice beside its words.
-pub(super) struct Told<'n> {
+pub(super) struct NoticeDetails<'n> {
     pub(super) application: Option<&'n str>,
     pub(super) at: Time,
     pub(super) ip: Option<&'n str>,
@@ -209,7 +209,7 @@ pub(super) const fn words(kind: NoticeKind, has_link: bool) -> Words {
 
 impl Words {
     /// The text, with what stands in it.
-    pub(super) fn text(&self, told: &Told<'_>) -> Secret {
+    pub(super) fn text(&self, told: &NoticeDetails<'_>) -> Secret {
         let mut text = String::from("Hello,\n\n");
         text.push_str(self.about);
         text.push('\n');

@@ -18,7 +18,7 @@ use crate::{
         time::Time,
         value::Value,
     },
-    operations::{hasher::Place, plan::Plan, reads::Reads, services::Services},
+    operations::{hasher::QueuePermit, plan::Plan, reads::Reads, services::Services},
     storage::Write,
 };
 
@@ -32,7 +32,7 @@ const KEPT_SECONDS: i64 = 24 * 3600;
 #[portable_async]
 pub(in crate::operations) trait Hashes {
     /// Whether it is the password; where there is none, no password is, after the same work.
-    async fn verify(&self, credential: Option<&Credential>, password: &Secret, place: Place) -> Result<Verified>;
+    async fn verify(&self, credential: Option<&Credential>, password: &Secret, place: QueuePermit) -> Result<Verified>;
 
     /// The cost of a hash that is going to be stored, noted for all who sign in later.
     async fn keep_cost(&mut self, hash: &Secret) -> Result<String>;
@@ -43,7 +43,7 @@ pub(in crate::operations) trait Hashes {
 
 #[portable_async]
 impl Hashes for Plan<'_> {
-    async fn verify(&self, credential: Option<&Credential>, password: &Secret, place: Place) -> Result<Verified> {
+    async fn verify(&self, credential: Option<&Credential>, password: &Secret, place: QueuePermit) -> Result<Verified> {
         let hash = credential.and_then(|one| one.password_hash.clone());
         self.services.hasher.verify(hash, known(self.reads()).await?, password, place).await
     }
@@ -56,7 +56,7 @@ impl Hashes for Plan<'_> {
             // It may just be forgotten, as nothing has it: who does so finds it moved.
             known => {
                 let used = HashCost { cost: cost.clone(), used_at: self.now, version: 0 };
-                self.follow(known.as_ref(), used);
+                self.write_consequence(known.as_ref(), used);
             }
         }
         Ok(cost)

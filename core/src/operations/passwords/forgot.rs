@@ -87,7 +87,7 @@ impl Operation for ForgotPassword {
 
     async fn plan(asked: &Self, (): (), plan: &mut Plan<'_>) -> Result<()> {
         let (name, token) = (&asked.identifier, asked.device_token.as_ref());
-        notices::ask_by_name(plan, NoticeKind::PasswordReset, name, token, None).await?;
+        notices::request_by_name(plan, NoticeKind::PasswordReset, name, token, None).await?;
         plan.audit("passwords.forgot", None, None);
         Ok(())
     }

@@ -143,7 +143,7 @@ impl Operation for ExpirePasswords {
             };
             if before.password_hash.is_some() && !before.must_change {
                 plan.audit("passwords.expire", Some(("user", id.to_string())), None);
-                plan.follow(Some(&before), Credential { must_change: true, ..before.clone() });
+                plan.write_consequence(Some(&before), Credential { must_change: true, ..before.clone() });
             }
         }
         Ok(())

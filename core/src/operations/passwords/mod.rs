@@ -84,7 +84,7 @@ pub(super) async fn upgrade_hash(plan: &mut Plan<'_>, before: Credential, hash: 
     let Some(hash) = hash else { return Ok(before) };
     let hash_cost = Some(plan.keep_cost(&hash).await?);
     let after = Credential { password_hash: Some(hash), hash_cost, ..before.clone() };
-    Ok(plan.follow(Some(&before), after))
+    Ok(plan.write_consequence(Some(&before), after))
 }
 
 /// Whether the password, if it is right, lets its user in at this time.

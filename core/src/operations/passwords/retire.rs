@@ -120,14 +120,14 @@ impl Operation for RetirePasswords {
             let before = Credential::from_row(row)?;
             plan.audit("passwords.retire", Some(("user", before.user_id.to_string())), None);
             let after = before.clone().without_password();
-            plan.follow(Some(&before), after);
+            plan.write_consequence(Some(&before), after);
         }
         let left = held.saturating_sub(retired);
         if left == 0
             && let Some(known) = plan.reads().get::<HashCost>(&(cost.clone(),)).await?
         {
             // Sign-ins do its work no more. Who stores such a hash meanwhile finds it moved.
-            plan.follow_delete(&known);
+            plan.delete_consequence(&known);
         }
         Ok(RetiredPasswords { retired, left })
     }

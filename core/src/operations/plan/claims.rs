@@ -275,7 +275,7 @@ impl Plan<'_> {
                 let is_new =
                     |gone: &Claim| !known.iter().any(|known| (&known.kind, &known.name) == (&gone.kind, &gone.name));
                 for gone in gone.into_iter().filter(is_new) {
-                    self.follow(None, gone);
+                    self.write_consequence(None, gone);
                 }
             }
             self.remove(&claim, None);

@@ -74,7 +74,7 @@ pub struct Plan<'a> {
     torn: Option<Check>,
     events: Vec<Event>,
     /// What happened to rows that are not written.
-    told: Vec<Told>,
+    told: Vec<RowEvent>,
     /// Whether the failed try that was counted last is the first within its minute.
     pub(super) is_first_failure: bool,
     /// What was written over since a savepoint, if there is one.
@@ -100,14 +100,14 @@ pub struct Plan<'a> {
 }
 
 /// The rows that a plan writes.
-pub(super) type Writes = BTreeMap<(&'static str, Key), Planned>;
+pub(super) type Writes = BTreeMap<(&'static str, Key), PlannedWrite>;
 
 /// A row of the plan as it was before; none: there was none.
-type Undo = ((&'static str, Key), Option<Planned>);
+type Undo = ((&'static str, Key), Option<PlannedWrite>);
 
 /// A row as it was and will be.
 #[derive(Clone)]
-pub(super) struct Planned {
+pub(super) struct PlannedWrite {
     pub(super) table: &'static Table,
     expected: Option<i64>,
     pub(super) before: Option<Row>,
@@ -121,7 +121,7 @@ pub(super) struct Planned {
 }
 
 /// An event of a row that stays as it is.
-struct Told {
+struct RowEvent {
     event: EventType,
     table: &'static Table,
     row: Row,

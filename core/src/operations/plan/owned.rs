@@ -1,6 +1,6 @@
 //! What goes with a row: found in the declarations of all records, so that no deletion forgets one.
 
-use super::{Plan, Planned};
+use super::{Plan, PlannedWrite};
 use crate::{
     model::{
         deferred::unless_page,
@@ -214,8 +214,8 @@ impl Plan<'_> {
     }
 
     /// A row that the plan makes somebody's, unseen by who deletes that one meanwhile.
-    pub(super) fn unjoined(&self) -> Option<&Planned> {
-        let is_unjoined = |planned: &&Planned| {
+    pub(super) fn unjoined(&self) -> Option<&PlannedWrite> {
+        let is_unjoined = |planned: &&PlannedWrite| {
             let Some(after) = &planned.after else { return false };
             let joins = |owner: &&Owner| {
                 let is = |row: &Row| row.0[owner.column] == after.0[owner.column];
@@ -240,8 +240,8 @@ impl Plan<'_> {
     }
 
     /// A row that the plan writes and that carries authority, of whose user the plan moves no guard.
-    pub(super) fn unguarded(&self) -> Option<&Planned> {
-        let is_unguarded = |planned: &&Planned| {
+    pub(super) fn unguarded(&self) -> Option<&PlannedWrite> {
+        let is_unguarded = |planned: &&PlannedWrite| {
             let rows = [&planned.before, &planned.after].into_iter().flatten();
             let carries = planned.table.noun.carries_authority();
             carries

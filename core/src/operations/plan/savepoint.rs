@@ -1,6 +1,6 @@
 //! One of many things that a plan is made of: where it fails, nothing of it is written.
 
-use super::{Plan, Planned, Writes};
+use super::{Plan, PlannedWrite, Writes};
 use crate::{
     model::{error::Result, record::Key},
     operations::changes::{self, TargetChange},
@@ -49,7 +49,7 @@ impl Plan<'_> {
     /// A row is about to be written.
     pub(super) fn remember(&mut self, key: &(&'static str, Key)) {
         if let Some(undo) = &mut self.undo {
-            let before: Option<Planned> = self.writes.get(key).cloned();
+            let before: Option<PlannedWrite> = self.writes.get(key).cloned();
             undo.push((key.clone(), before));
         }
     }

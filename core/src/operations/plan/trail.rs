@@ -4,13 +4,13 @@ use std::fmt::Display;
 
 use serde_json::Value as Json;
 
-use super::{Event, Plan, Planned, Told};
+use super::{Event, Plan, PlannedWrite, RowEvent};
 use crate::{
     audit_chain::{AuditFacts, AuditPayload},
     model::{
         attributes,
         credential::Credential,
-        event::{Change, EventType, StoredEvent},
+        event::{EventType, RowChange, StoredEvent},
         id::UserId,
         noun::{Upkeep, Words},
         proof::Proof,
@@ -57,7 +57,7 @@ impl Plan<'_> {
     /// Tells others of something that happened to a row without changing it.
     pub fn tell<R: Record>(&mut self, event: EventType, row: &R, data: &[(&str, &str)]) {
         let data = data.iter().map(|(name, value)| ((*name).to_owned(), Json::from(*value))).collect();
-        self.told.push(Told { event, table: R::TABLE, row: row.to_row(), data });
+        self.told.push(RowEvent { event, table: R::TABLE, row: row.to_row(), data });
     }
 
     /// Tells the audit log that nobody was signed in, and why; and others once a minute that somebody tried, of an account that there is.
@@ -77,15 +77,15 @@ impl Plan<'_> {
     /// What others are told of the rows, as their records declare it: first of those that were asked for.
     pub(super) fn events_of_writes(&self, cause: &str) -> Vec<StoredEvent> {
         let actor = self.actor.name();
-        let mut writes: Vec<&Planned> = self.writes.values().collect();
+        let mut writes: Vec<&PlannedWrite> = self.writes.values().collect();
         writes.sort_by_key(|planned| planned.asked.is_none());
         let changes = writes.into_iter().map(|planned| {
             let (before, after) = (planned.before.as_ref(), planned.after.as_ref());
-            Change { table: planned.table, before, after }.events(cause, &actor)
+            RowChange { table: planned.table, before, after }.events(cause, &actor)
         });
         let told = self.told.iter().filter_map(|told| {
-            let change = Change { table: told.table, before: None, after: Some(&told.row) };
-            change.told(told.event, told.data.clone(), cause, &actor)
+            let change = RowChange { table: told.table, before: None, after: Some(&told.row) };
+            change.event_of_unchanged(told.event, told.data.clone(), cause, &actor)
         });
         changes.flatten().chain(told).collect()
     }
@@ -95,7 +95,7 @@ impl Plan<'_> {
     /// where no row is its own.
     pub(super) fn tell_of_writes(&mut self, operation: &str) {
         let own_area = operation.split('.').next().unwrap_or_default();
-        let mut writes: Vec<&Planned> = self.writes.values().collect();
+        let mut writes: Vec<&PlannedWrite> = self.writes.values().collect();
         writes.sort_by_key(|planned| planned.asked.is_none());
         let rows = writes.into_iter().filter_map(|planned| {
             let words = planned.table.noun.words()?;
@@ -124,7 +124,7 @@ impl Plan<'_> {
 }
 
 /// What the audit log calls a change of a row.
-fn action(words: &Words, planned: &Planned) -> String {
+fn action(words: &Words, planned: &PlannedWrite) -> String {
     let [made, changed, gone] = words.verbs;
     let verb = match (&planned.before, &planned.after) {
         (None, _) => made,
@@ -135,7 +135,7 @@ fn action(words: &Words, planned: &Planned) -> String {
 }
 
 /// Whether nothing changed but what the library keeps for itself: nobody is told of that.
-fn is_upkeep(planned: &Planned) -> bool {
+fn is_upkeep(planned: &PlannedWrite) -> bool {
     let (Some(before), Some(after)) = (&planned.before, &planned.after) else { return false };
     let columns = planned.table.columns.iter().zip(before.0.iter().zip(&after.0));
     let mut changed = columns.filter(|(_, (before, after))| before != after);
@@ -143,7 +143,7 @@ fn is_upkeep(planned: &Planned) -> bool {
 }
 
 /// The fields that differ, before and after, of a created or deleted row all that have a value: what is no personal data, and the rest.
-fn changed_fields(planned: &Planned) -> (AuditFacts, AuditPayload) {
+fn changed_fields(planned: &PlannedWrite) -> (AuditFacts, AuditPayload) {
     let differs = |at: usize| match (&planned.before, &planned.after) {
         (Some(before), Some(after)) => before.0[at] != after.0[at],
         (Some(row), None) | (None, Some(row)) => !row.0[at].is_null(),
@@ -157,7 +157,7 @@ fn changed_fields(planned: &Planned) -> (AuditFacts, AuditPayload) {
             };
             let fields = columns.filter(|(at, (column, _))| differs(*at) && is_told(*at, column));
             fields
-                .map(|(at, (column, value))| (column.name.to_owned(), told(planned, at, column, value)))
+                .map(|(at, (column, value))| (column.name.to_owned(), audited_value(planned, at, column, value)))
                 .collect::<Json>()
         })
     };
@@ -171,7 +171,7 @@ fn changed_fields(planned: &Planned) -> (AuditFacts, AuditPayload) {
 }
 
 /// A value as the log tells it: of attributes those that differ.
-fn told(planned: &Planned, at: usize, column: &Column, value: &Value) -> Json {
+fn audited_value(planned: &PlannedWrite, at: usize, column: &Column, value: &Value) -> Json {
     let (Some(before), Some(after)) = (&planned.before, &planned.after) else { return value.to_json() };
     if column.name != attributes::COLUMN {
         return value.to_json();

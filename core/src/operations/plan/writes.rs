@@ -1,6 +1,6 @@
 //! The write set: rows as they were and will be, and rows that must stay as they are.
 
-use super::{Plan, Planned};
+use super::{Plan, PlannedWrite};
 use crate::{
     model::{
         record::{Key, Record, ResourceRecord, Row, Table},
@@ -26,14 +26,14 @@ impl Plan<'_> {
     }
 
     /// Writes a row that follows from what was asked.
-    pub fn follow<R: Record>(&mut self, before: Option<&R>, after: R) -> R {
+    pub fn write_consequence<R: Record>(&mut self, before: Option<&R>, after: R) -> R {
         self.write(before, after, None)
     }
 
     /// The same of a row in which the library fills in what the operation found out, such as that an address was proved: the
     /// rules are not asked whether the caller may choose that.
     pub fn establish<R: Record>(&mut self, before: &R, after: R) -> R {
-        let after = self.follow(Some(before), after);
+        let after = self.write_consequence(Some(before), after);
         if let Some(slot) = self.writes.get_mut(&(R::TABLE.name, after.key())) {
             slot.is_established = true;
         }
@@ -51,7 +51,7 @@ impl Plan<'_> {
     }
 
     /// Deletes a row, following from what was asked.
-    pub fn follow_delete<R: Record>(&mut self, record: &R) {
+    pub fn delete_consequence<R: Record>(&mut self, record: &R) {
         self.remove(record, None);
     }
 
@@ -72,7 +72,7 @@ impl Plan<'_> {
         let expected = before.as_ref().map(|before| table.version_of(before));
         let key = (table.name, table.key_of(&after));
         self.remember(&key);
-        let slot = self.writes.entry(key).or_insert_with(|| Planned {
+        let slot = self.writes.entry(key).or_insert_with(|| PlannedWrite {
             table,
             expected,
             before,
@@ -98,7 +98,7 @@ impl Plan<'_> {
         let key = (table.name, table.key_of(&row));
         self.remember(&key);
         let slot = self.writes.entry(key);
-        let slot = slot.or_insert_with(|| Planned {
+        let slot = slot.or_insert_with(|| PlannedWrite {
             table,
             expected,
             before: Some(row),

@@ -67,11 +67,11 @@ pub struct PolicyFieldChange {
     pub after: Option<Json>,
 }
 
-type Parts = BTreeMap<(PolicyPart, String), Map<String, Json>>;
+type FieldsOfParts = BTreeMap<(PolicyPart, String), Map<String, Json>>;
 
 /// Everything that differs, by part and name.
 pub(super) fn between(before: &StoredPolicy, after: &StoredPolicy) -> Vec<PolicyChange> {
-    let (before, after) = (parts(before), parts(after));
+    let (before, after) = (fields_of_parts(before), fields_of_parts(after));
     let keys: BTreeSet<&(PolicyPart, String)> = before.keys().chain(after.keys()).collect();
     let change = |key: &(PolicyPart, String)| {
         let kind = match (before.get(key), after.get(key)) {
@@ -80,7 +80,7 @@ pub(super) fn between(before: &StoredPolicy, after: &StoredPolicy) -> Vec<Policy
             (before, after) if before == after => return None,
             _ => PolicyChangeKind::Changed,
         };
-        let fields = |parts: &Parts| parts.get(key).cloned().unwrap_or_default();
+        let fields = |parts: &FieldsOfParts| parts.get(key).cloned().unwrap_or_default();
         let (before, after) = (fields(&before), fields(&after));
         let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
         let differing = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
@@ -95,8 +95,8 @@ pub(super) fn between(before: &StoredPolicy, after: &StoredPolicy) -> Vec<Policy
 }
 
 /// Each part with the fields that say something.
-fn parts(rows: &StoredPolicy) -> Parts {
-    let mut parts = Parts::new();
+fn fields_of_parts(rows: &StoredPolicy) -> FieldsOfParts {
+    let mut parts = FieldsOfParts::new();
     for row in rows.permissions.values() {
         let fields = said([("description", Json::from(row.description.clone()))]);
         parts.insert((PolicyPart::Permission, row.name.clone()), fields);

@@ -243,7 +243,7 @@ fn misfit(rows: &StoredPolicy, error: Error, proposal: &Proposal) -> Error {
         Proposal::CreatePermission(_) => (edit::Blame::Field("create_permission"), ""),
         Proposal::DeletePermission(_) => (edit::Blame::Field("delete_permission"), ""),
     };
-    let told = edit::told(rows, error, blame);
+    let told = edit::as_input_error(rows, error, blame);
     if told.fields().is_empty() || under.is_empty() {
         return told;
     }

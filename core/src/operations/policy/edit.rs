@@ -92,7 +92,7 @@ pub(super) async fn change_to(
     };
     let next = match made {
         Ok(next) => Arc::new(next),
-        Err(error) if error.reason() == Reason::PolicyInvalid => return Err(told(&rows, error, blame)),
+        Err(error) if error.reason() == Reason::PolicyInvalid => return Err(as_input_error(&rows, error, blame)),
         Err(error) => return Err(error),
     };
     asset_kinds::require_unused(plan, &now.rows, &rows).await?;
@@ -101,51 +101,56 @@ pub(super) async fn change_to(
     administrators::require_one_under(plan, &next.rules, lost).await?;
     // Not the version of now but the one of this plan: whoever edited since makes it stale.
     let guard = Guard { name: Guard::POLICY.to_owned(), version: now.version };
-    plan.follow(Some(&guard).filter(|guard| guard.version > 0), guard.clone());
+    plan.write_consequence(Some(&guard).filter(|guard| guard.version > 0), guard.clone());
     plan.next_policy = Some(next.clone());
     Ok(next)
 }
 
 /// A row of the policy that can be compared apart from its version and times.
-trait Part: Record + PartialEq {
-    fn says_the_same(&self, other: &Self) -> bool;
+trait PolicyRecord: Record + PartialEq {
+    fn has_same_content(&self, other: &Self) -> bool;
 }
 
-impl Part for PermissionRow {
-    fn says_the_same(&self, other: &Self) -> bool {
+impl PolicyRecord for PermissionRow {
+    fn has_same_content(&self, other: &Self) -> bool {
         self.description == other.description
     }
 }
 
-impl Part for RoleRow {
-    fn says_the_same(&self, other: &Self) -> bool {
+impl PolicyRecord for RoleRow {
+    fn has_same_content(&self, other: &Self) -> bool {
         self.form() == other.form()
     }
 }
 
-impl Part for AssetKindRow {
-    fn says_the_same(&self, other: &Self) -> bool {
+impl PolicyRecord for AssetKindRow {
+    fn has_same_content(&self, other: &Self) -> bool {
         self.form() == other.form()
     }
 }
 
-impl Part for PolicyRow {
-    fn says_the_same(&self, other: &Self) -> bool {
+impl PolicyRecord for PolicyRow {
+    fn has_same_content(&self, other: &Self) -> bool {
         self.content == other.content
     }
 }
 
-fn write<R: Part>(plan: &mut Plan<'_>, before: Option<&Arc<R>>, after: Arc<R>, is_changed: &mut bool) -> Arc<R> {
+fn write<R: PolicyRecord>(
+    plan: &mut Plan<'_>,
+    before: Option<&Arc<R>>,
+    after: Arc<R>,
+    is_changed: &mut bool,
+) -> Arc<R> {
     if let Some(before) = before
-        && (Arc::ptr_eq(before, &after) || before.says_the_same(&after))
+        && (Arc::ptr_eq(before, &after) || before.has_same_content(&after))
     {
         return before.clone();
     }
     *is_changed = true;
-    Arc::new(plan.follow(before.map(AsRef::as_ref), Arc::unwrap_or_clone(after)))
+    Arc::new(plan.write_consequence(before.map(AsRef::as_ref), Arc::unwrap_or_clone(after)))
 }
 
-fn write_all<R: Part>(
+fn write_all<R: PolicyRecord>(
     plan: &mut Plan<'_>,
     before: &BTreeMap<String, Arc<R>>,
     after: BTreeMap<String, Arc<R>>,
@@ -153,7 +158,7 @@ fn write_all<R: Part>(
 ) -> BTreeMap<String, Arc<R>> {
     for (_, gone) in before.iter().filter(|(name, _)| !after.contains_key(*name)) {
         *is_changed = true;
-        plan.follow_delete::<R>(gone);
+        plan.delete_consequence::<R>(gone);
     }
     let written = after.into_iter().map(|(name, row)| {
         let row = write(plan, before.get(&name), row, is_changed);
@@ -163,7 +168,7 @@ fn write_all<R: Part>(
 }
 
 /// What is wrong with a policy, as errors of the input that would make it so.
-pub(super) fn told(rows: &StoredPolicy, error: Error, blame: Blame<'_>) -> Error {
+pub(super) fn as_input_error(rows: &StoredPolicy, error: Error, blame: Blame<'_>) -> Error {
     let problems = match rows.to_policy() {
         Ok(policy) => policy.problems(&target::schema()),
         Err(error) => return error,
@@ -249,6 +254,6 @@ impl Holders {
 /// Plans that nobody holds these roles any more; whether an administrator is left is asked by [`change`].
 pub async fn end(plan: &mut Plan<'_>, held: Holders) -> Result<()> {
     plan.move_authority_of(held.own.iter().map(|assignment| assignment.user_id).collect()).await?;
-    held.own.iter().for_each(|assignment| plan.follow_delete(assignment));
+    held.own.iter().for_each(|assignment| plan.delete_consequence(assignment));
     unless_page(Ok(()), || Box::pin(groups::end_roles(plan, held.of_groups))).await
 }

@@ -75,7 +75,7 @@ pub(in crate::operations) fn nest(plan: &mut Plan<'_>, scope: &str, outer: Optio
     // Not the version of now but the one of this plan: whoever changed it since makes it stale.
     let guard = Guard { name: Guard::SCOPE_TREE.to_owned(), version: plan.actor.policy.nesting.version };
     let nesting = Nesting { version: guard.version + 1, above };
-    plan.follow(Some(&guard).filter(|guard| guard.version > 0), guard.clone());
+    plan.write_consequence(Some(&guard).filter(|guard| guard.version > 0), guard.clone());
     plan.next_policy = Some(Arc::new(now.nested(nesting)?));
     Ok(())
 }

@@ -135,14 +135,14 @@ async fn import(
     let known: BTreeMap<(&str, &str), &GivenRow> =
         last.iter().map(|row| ((row.part.as_str(), row.name.as_str()), row)).collect();
     for row in last.iter().filter(|row| !given_now.0.contains_key(&(row.part.clone(), row.name.clone()))) {
-        plan.follow_delete(row);
+        plan.delete_consequence(row);
     }
     for ((part, name), form) in &given_now.0 {
         let before = known.get(&(part.as_str(), name.as_str())).copied();
         if given_last.0.get(&(part.clone(), name.clone())) != Some(form) {
             let version = before.map_or(0, |row| row.version);
             let form = Unread(Document(form.to_json()).text().into());
-            plan.follow(before, GivenRow { part: part.clone(), name: name.clone(), form, version });
+            plan.write_consequence(before, GivenRow { part: part.clone(), name: name.clone(), form, version });
         }
     }
     if plan.is_empty() {

@@ -318,7 +318,7 @@ pub(super) async fn bring(plan: &mut Plan<'_>, user: &User, role: &StoredRole, b
         reason: None,
         version: before.as_ref().map_or(0, |before| before.version),
     };
-    plan.follow(before.as_ref(), after);
+    plan.write_consequence(before.as_ref(), after);
     Ok(())
 }
 

@@ -116,6 +116,6 @@ pub(super) async fn end(plan: &mut Plan<'_>, scope: &Scope) -> Result<()> {
         plan.require_administrator()?;
     }
     plan.move_authority_of(held.iter().map(|assignment| assignment.user_id).collect()).await?;
-    held.iter().for_each(|assignment| plan.follow_delete(assignment));
+    held.iter().for_each(|assignment| plan.delete_consequence(assignment));
     unless_page(Ok(()), || Box::pin(groups::end_roles(plan, by_groups))).await
 }

@@ -126,7 +126,7 @@ pub(in crate::operations) async fn end_with_record(plan: &mut Plan<'_>, scope: S
     let key = (scope.to_string(),);
     leave(plan, &key.0)?;
     match plan.reads().get::<ScopeRow>(&key).await? {
-        Some(row) => plan.follow_delete(&row),
+        Some(row) => plan.delete_consequence(&row),
         // Nor is one made meanwhile.
         None => plan.rely_on_row::<ScopeRow>(&key, None),
     }

@@ -3,7 +3,7 @@
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{Begun, Device, access_token, begin, facts, make_room, own, require_alive_in, stored};
+use super::{Begun, Device, access_token, begin, make_room, own, properties, require_alive_in, stored};
 use crate::{
     model::{
         check::{Checks, wrong},
@@ -164,7 +164,7 @@ async fn may_still(
     loaded.retain(|one| one.id == id.0);
     let (rules, Some(theirs)) = (plan.rules(), loaded.pop()) else { return Ok(false) };
     let theirs = rules.resolve_stored(theirs);
-    let asking = rules.in_session(&theirs, facts(plan.services, &own, plan.now));
+    let asking = rules.in_session(&theirs, properties(plan.services, &own, plan.now));
     let target = TargetRow::of(&user);
     Ok(match context {
         // What cannot be decided here is not in force, as far as can be told.

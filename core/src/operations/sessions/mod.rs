@@ -55,7 +55,7 @@ use crate::{
         user::{User, UserActivity},
         value::Value,
     },
-    rules::SessionFacts,
+    rules::SessionProperties,
     storage::{Direction, Order, Query, Window},
 };
 
@@ -162,7 +162,7 @@ pub(crate) fn end(plan: &mut Plan<'_>, session: Session, why: SessionEnd) {
 
 fn end_at(plan: &mut Plan<'_>, session: Session, at: Time, why: SessionEnd) {
     let ended = Session { ended_at: Some(at), end_reason: Some(why), ..session.clone() };
-    plan.follow(Some(&session), ended);
+    plan.write_consequence(Some(&session), ended);
 }
 
 /// The tokens of a session that was begun or refreshed.
@@ -236,7 +236,7 @@ pub(crate) async fn begin(
         seen.last_login_at = plan.now;
     }
     // Written in any case: whoever ends all sessions of the user meanwhile finds it moved.
-    plan.follow(before.as_ref(), seen);
+    plan.write_consequence(before.as_ref(), seen);
     let expires_at = plan.now.plus_seconds(plan.services.config.session_seconds);
     let (impersonator, expires_at) = match how {
         Begun::SignIn | Begun::Anew => (None, expires_at),
@@ -269,7 +269,7 @@ pub(crate) async fn begin(
         seed: text::hex(&seed).into(),
         version: 0,
     };
-    Ok((plan.follow(None, session), plan.follow(None, activity)))
+    Ok((plan.write_consequence(None, session), plan.write_consequence(None, activity)))
 }
 
 /// A session as it is stored.
@@ -312,14 +312,14 @@ pub(crate) fn proof_of(session: &Session) -> Proved {
 }
 
 /// What a session says of who asks by it.
-pub(crate) fn facts(services: &Services, session: &Session, now: Time) -> SessionFacts {
+pub(crate) fn properties(services: &Services, session: &Session, now: Time) -> SessionProperties {
     let config = &services.config;
     let Proved { at, by } = proof_of(session);
     // By a clock that was set back nobody knows how old a proof is; that of another instance may be ahead a little.
     let is_known = |at: &Time| *at != Session::NOBODY_KNOWS && *at <= now.plus_seconds(config.leeway_seconds);
     let authenticated_at = Some(at).filter(is_known);
     let needs_two_factors = config.second_factor == SecondFactor::Required;
-    SessionFacts { authenticated_at, proofs: by, needs_two_factors }
+    SessionProperties { authenticated_at, proofs: by, needs_two_factors }
 }
 
 /// Plans that the caller goes on in a new session, by what it has proved now or before: no token outlives a proof (V7.2.4).
@@ -330,7 +330,7 @@ pub(crate) async fn renew(plan: &mut Plan<'_>, user: User, before: &Session, pro
     // Whoever has to have a second factor and has none signs in anew, and not by the password for ever.
     if !proved.by.are_two_factors() && factors::are_demanded(plan, user.id).await? {
         let expires_at = session.expires_at.min(before.expires_at);
-        session = plan.follow(Some(&session.clone()), Session { expires_at, ..session });
+        session = plan.write_consequence(Some(&session.clone()), Session { expires_at, ..session });
     }
     tokens(plan, shown(plan, user).await?, &session, &activity)
 }
@@ -366,6 +366,6 @@ fn access_token(plan: &Plan<'_>, session: &Session, seconds: i64) -> Result<(Sec
 }
 
 fn refresh_of(services: &Services, activity: &SessionActivity, now: Time) -> Result<Secret> {
-    let claim = refresh_token::Claim { session: activity.session_id, generation: activity.generation };
-    refresh_token::issue(&services.keys().root(now).refresh[..], activity.seed.expose(), claim)
+    let body = refresh_token::TokenBody { session: activity.session_id, generation: activity.generation };
+    refresh_token::issue(&services.keys().root(now).refresh[..], activity.seed.expose(), body)
 }

@@ -47,7 +47,7 @@ impl Operation for Refresh {
         let claimed = refresh_token::read(token)?.session;
         let (session, activity) = stored(plan, claimed).await?.ok_or_else(invalid)?;
         let verify = |root: &Root| refresh_token::verify(&root.refresh[..], activity.seed.expose(), token);
-        let claim = plan.by_root(verify)?;
+        let body = plan.by_root(verify)?;
         let user: User = plan.reads().get(&(session.user_id,)).await?.ok_or_else(invalid)?;
         // Before it is looked at: whoever ends all sessions meanwhile makes this plan stale.
         plan.rely_on_era();
@@ -60,7 +60,7 @@ impl Operation for Refresh {
             return Err(ended());
         }
         let grace_ends = activity.rotated_at.plus_seconds(services.config.refresh_grace_seconds);
-        if claim.generation == activity.generation {
+        if body.generation == activity.generation {
             let next = SessionActivity {
                 generation: activity.generation + 1,
                 rotated_at: plan.now,
@@ -68,16 +68,16 @@ impl Operation for Refresh {
                 ..activity.clone()
             };
             plan.check(&session);
-            let activity = plan.follow(Some(&activity), next);
+            let activity = plan.write_consequence(Some(&activity), next);
             let detail = format!("session {}", session.id);
             plan.audit("sessions.refresh", Some(("user", user.id.to_string())), Some(detail));
             return tokens(plan, shown(plan, user).await?, &session, &activity);
         }
-        if claim.generation + 1 == activity.generation && plan.now < grace_ends {
+        if body.generation + 1 == activity.generation && plan.now < grace_ends {
             return tokens(plan, shown(plan, user).await?, &session, &activity);
         }
         // The MAC proves that we made it: an older one came back. Thief and owner cannot be told apart.
-        let detail = format!("refresh token {} of session {} was used again", claim.generation, session.id);
+        let detail = format!("refresh token {} of session {} was used again", body.generation, session.id);
         plan.audit("sessions.refresh_reuse", Some(("user", user.id.to_string())), Some(detail));
         notices::tell(plan, NoticeKind::SessionReused, &user)?;
         end(plan, session, SessionEnd::RefreshReuse);

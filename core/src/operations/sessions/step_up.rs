@@ -115,7 +115,7 @@ impl Operation for StartStepUpByPasskey {
 
     async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<PasskeyOptions> {
         let session = own(plan).await?;
-        let asked = sign_in::ask(plan, Purpose::Passkey, &bound(&session))?;
+        let asked = sign_in::issue_challenge(plan, Purpose::Passkey, &bound(&session))?;
         passkeys::request(plan, Some(session.user_id), asked).await
     }
 }
@@ -136,7 +136,7 @@ impl Operation for StepUpByPasskey {
     async fn plan((step, password): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<Tokens> {
         passkeys::require_passkeys(plan)?;
         let session = own(plan).await?;
-        let asked = sign_in::asked(plan, Purpose::Passkey, &step.challenge, &bound(&session))?;
+        let asked = sign_in::read_challenge(plan, Purpose::Passkey, &step.challenge, &bound(&session))?;
         if plan.reads().get::<Challenge>(&(asked.id,)).await?.is_some() {
             return Err(sign_in::void());
         }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{facts, own};
+use super::{own, properties};
 use crate::{
     credentials::supabase_token::{AppMetadata, Claims, Method, ScopedRole, UserMetadata},
     model::{
@@ -22,7 +22,7 @@ use crate::{
         plan::Plan,
         services::Services,
     },
-    rules::SessionFacts,
+    rules::SessionProperties,
 };
 
 /// So long such a token is good, in seconds: nothing ends it before.
@@ -71,7 +71,7 @@ impl Operation for MakeSupabaseToken {
         let not_offered = || Error::new(Reason::NotOffered, "the setting `supabase_issuer` is not given");
         let signer = plan.services.supabase.as_ref().ok_or_else(not_offered)?;
         let session = own(plan).await?;
-        let facts = facts(plan.services, &session, plan.now);
+        let properties = properties(plan.services, &session, plan.now);
         let user: User = plan.reads().require(&(session.user_id,), "user").await?;
         let identities: Vec<Identity> = plan.reads().of_user(user.id).await?;
         let identity = identities.into_iter().find(|one| one.issuer == signer.issuer());
@@ -83,7 +83,7 @@ impl Operation for MakeSupabaseToken {
         }
         let subject = identity.map(|one| one.subject);
         let held = held::of(plan, user.id).await?;
-        let roles = in_force(plan, &held, &facts);
+        let roles = in_force(plan, &held, &properties);
         if roles.len() > MAX_ROLES {
             let message = format!("the account has more than {MAX_ROLES} roles, which a token cannot hold");
             return Err(Error::new(Reason::LimitReached, message));
@@ -97,8 +97,8 @@ impl Operation for MakeSupabaseToken {
             role: "authenticated",
             email: user.email.as_deref().filter(|_| user.email_verified).unwrap_or_default(),
             phone: "",
-            aal: if facts.proofs.are_two_factors() { "aal2" } else { "aal1" },
-            amr: methods(&facts),
+            aal: if properties.proofs.are_two_factors() { "aal2" } else { "aal1" },
+            amr: methods(&properties),
             session_id: session.id,
             is_anonymous: false,
             app_metadata: AppMetadata {
@@ -132,10 +132,10 @@ impl Operation for MakeSupabaseToken {
 
 /// The roles that count now: within their time, that the policy has and that need no more than was proved; each once, though the user holds
 /// it by a group, too.
-fn in_force<'r>(plan: &Plan<'_>, held: &'r [Held], facts: &SessionFacts) -> Vec<&'r Held> {
+fn in_force<'r>(plan: &Plan<'_>, held: &'r [Held], properties: &SessionProperties) -> Vec<&'r Held> {
     let rules = plan.rules();
     let is_enough = |role: &str| {
-        facts.proofs.are_two_factors() || !(facts.needs_two_factors || rules.second_factor_demanded_by(role))
+        properties.proofs.are_two_factors() || !(properties.needs_two_factors || rules.second_factor_demanded_by(role))
     };
     let is_now = |one: &Held| {
         one.valid_from.is_none_or(|from| from <= plan.now) && one.valid_until.is_none_or(|until| plan.now < until)
@@ -146,8 +146,8 @@ fn in_force<'r>(plan: &Plan<'_>, held: &'r [Held], facts: &SessionFacts) -> Vec<
 }
 
 /// What was proved, in Supabase's words; nothing where nobody knows when.
-fn methods(facts: &SessionFacts) -> Vec<Method> {
-    let Some(at) = facts.authenticated_at else { return Vec::new() };
+fn methods(properties: &SessionProperties) -> Vec<Method> {
+    let Some(at) = properties.authenticated_at else { return Vec::new() };
     let name = |proof| match proof {
         Proof::Password => "password",
         Proof::Totp => "totp",
@@ -157,5 +157,5 @@ fn methods(facts: &SessionFacts) -> Vec<Method> {
         Proof::External => "oauth",
     };
     let timestamp = at.as_second();
-    facts.proofs.iter().map(|proof| Method { method: name(proof), timestamp }).collect()
+    properties.proofs.iter().map(|proof| Method { method: name(proof), timestamp }).collect()
 }

@@ -165,7 +165,7 @@ impl Foreign {
     ) -> Result<()> {
         let used = super::challenge(plan, user, epoch, ChallengePurpose::Token)?;
         let expires_at = self.token.refused_from().max(used.expires_at);
-        plan.follow(
+        plan.write_consequence(
             None,
             Challenge { id: ChallengeId(self.token.id), used_at: Some(plan.now), expires_at, session_id, ..used },
         );
@@ -182,7 +182,7 @@ impl Foreign {
         let unproved = identity_of(plan, user, &self.identity).await?.filter(Identity::is_unproved);
         let Some(identity) = unproved else { return Ok(None) };
         plan.move_authority(user).await?;
-        Ok(Some(plan.follow(Some(&identity), identity.proved())))
+        Ok(Some(plan.write_consequence(Some(&identity), identity.proved())))
     }
 
     /// Plans that nothing counts any more that was set before the subject came: the password that whoever made the account gave; where
@@ -201,7 +201,7 @@ impl Foreign {
         let ended = SessionEnd::CredentialChanged;
         let advanced = epochs::advance(plan, user, ended, Password::Kept, ApiKeyFate::Ended).await?;
         let after = Credential { moved_at, ..advanced.clone().without_password() };
-        Ok(plan.follow(Some(&advanced), after))
+        Ok(plan.write_consequence(Some(&advanced), after))
     }
 
     /// When its subject proved who it is.

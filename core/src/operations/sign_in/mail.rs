@@ -108,10 +108,10 @@ impl Operation for StartSignInByMail {
             identifier: Some(limits::pseudonym_of(plan.services, &asked.identifier)?),
             ..super::bare(plan, None, Credential::FIRST_EPOCH, ChallengePurpose::Mail)?
         };
-        let challenge = plan.follow(None, challenge);
+        let challenge = plan.write_consequence(None, challenge);
         let (name, token) = (&asked.identifier, asked.device_token.as_ref());
         let link = (LinkId(challenge.id.0), challenge.expires_at);
-        notices::ask_by_name(plan, NoticeKind::SignInCode, name, token, Some(link)).await?;
+        notices::request_by_name(plan, NoticeKind::SignInCode, name, token, Some(link)).await?;
         Ok(MailChallenge { challenge: challenge.sign(plan.services)?, expires_at: challenge.expires_at })
     }
 }
@@ -197,7 +197,7 @@ impl Operation for SignInByMail {
         let done = begin(plan, user, &credential, device, Proved::at(plan.now, Proof::Mail)).await?;
         let session_id = done.tokens.as_ref().map(|tokens| tokens.session_id);
         let used = Challenge { user_id, used_at: Some(plan.now), session_id, ..challenge.clone() };
-        plan.follow(Some(&challenge), used);
+        plan.write_consequence(Some(&challenge), used);
         Ok(done)
     }
 }
@@ -227,7 +227,7 @@ async fn prove_address(plan: &mut Plan<'_>, user: User, credential: Option<Crede
                 let why = "the address was proved by mail, and nobody had proved it before".to_owned();
                 plan.audit("passwords.void", Some(("user", user.id.to_string())), Some(why));
             }
-            plan.follow(Some(&advanced), advanced.clone().without_password())
+            plan.write_consequence(Some(&advanced), advanced.clone().without_password())
         }
     };
     verification::prove(plan, &user, Some(credential)).await?;

@@ -3,7 +3,6 @@
 //! `sessions.login` takes the first proof. What is owed next the answer names, with a challenge that the operation of that
 //! step takes. A challenge is good once, for its step, for ten minutes, and in the credential's epoch alone.
 
-mod asked;
 mod enrol;
 mod external;
 mod factor;
@@ -11,9 +10,9 @@ mod mail;
 mod passkey;
 mod password;
 mod register;
+mod signed_challenge;
 
 pub use crate::model::{credential::SignInStep, proof::Proof};
-pub(super) use asked::{ask, asked, use_up};
 pub use enrol::{Enrol, EnrolPasskey, StartEnrol, StartEnrolPasskey};
 pub use external::SignInByToken;
 pub(super) use external::{Foreign, refuse_token};
@@ -21,6 +20,7 @@ pub use factor::ProveFactor;
 pub use mail::{MailChallenge, SignInByMail, StartSignInByMail};
 pub use passkey::{SignInByPasskey, StartSignInByPasskey};
 pub use password::ChoosePassword;
+pub(super) use signed_challenge::{issue_challenge, read_challenge, use_up};
 
 use rolekeep_macros::{Describe, portable_async};
 use serde::Serialize;
@@ -166,7 +166,7 @@ async fn go_on(
         is_known_device: Some(device.is_known),
         ..challenge(plan, &user, credential.epoch, purpose)?
     };
-    let challenge = plan.follow(None, challenge);
+    let challenge = plan.write_consequence(None, challenge);
     plan.audit("sessions.login_step", Some(("user", user.id.to_string())), Some(format!("owes {step}")));
     Ok(SignInResult {
         step,
@@ -261,7 +261,7 @@ impl Challenge {
     /// Plans that it was answered wrongly once more.
     fn count_wrong(&self, plan: &mut Plan<'_>) {
         let failures = Some(self.failures.unwrap_or_default().saturating_add(1));
-        plan.follow(Some(self), Self { failures, ..self.clone() });
+        plan.write_consequence(Some(self), Self { failures, ..self.clone() });
     }
 
     /// Whether it may be answered once more.
@@ -338,7 +338,7 @@ impl Challenges for Plan<'_> {
         // Ids increase with time.
         known.sort_unstable_by_key(|challenge| challenge.id);
         let too_many = known.len().saturating_sub(MOST_CHALLENGES);
-        known.iter().take(too_many).for_each(|challenge| self.follow_delete(challenge));
+        known.iter().take(too_many).for_each(|challenge| self.delete_consequence(challenge));
         Ok(())
     }
 
@@ -353,7 +353,7 @@ impl Challenges for Plan<'_> {
         let session_id = answer.tokens.as_ref().map(|tokens| tokens.session_id);
         // What it set up is set up.
         let used = Challenge { used_at: Some(self.now), session_id, seed: None, ..challenge.clone() };
-        self.follow(Some(&challenge), used);
+        self.write_consequence(Some(&challenge), used);
         Ok(answer)
     }
 

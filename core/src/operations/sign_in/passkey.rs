@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{Challenges, Opened, PasskeyOptions, SignInResult, ask, asked, begin, use_up, void};
+use super::{Challenges, Opened, PasskeyOptions, SignInResult, begin, issue_challenge, read_challenge, use_up, void};
 use crate::{
     credentials::signed_id::{self, Purpose},
     model::{
@@ -79,7 +79,7 @@ impl Operation for StartSignInByPasskey {
 
     async fn plan(challenge: &Option<Secret>, (): (), plan: &mut Plan<'_>) -> Result<PasskeyOptions> {
         let Some(text) = challenge else {
-            let asked = ask(plan, Purpose::Passkey, &BOUND)?;
+            let asked = issue_challenge(plan, Purpose::Passkey, &BOUND)?;
             return passkeys::request(plan, None, asked).await;
         };
         let opened = plan.opened(ChallengePurpose::Factor, text).await?;
@@ -132,7 +132,7 @@ impl SignInByPasskey {
     }
 
     async fn prove_first(&self, plan: &mut Plan<'_>) -> Result<SignInResult> {
-        let asked = asked(plan, Purpose::Passkey, &self.challenge, &BOUND)?;
+        let asked = read_challenge(plan, Purpose::Passkey, &self.challenge, &BOUND)?;
         let answer = self.answer(asked.at, None);
         if let Some(used) = plan.reads().get::<Challenge>(&(asked.id,)).await? {
             let answerer = passkeys::answerer(plan, &answer).await?;

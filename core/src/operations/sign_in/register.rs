@@ -52,14 +52,15 @@ pub(super) async fn register(plan: &mut Plan<'_>, foreign: &Foreign) -> Result<R
 
 /// What of a profile a new account begins with: what could be given by its user, and decides about no rights.
 fn fields(rules: &RuleSet, names: NameRules, profile: &Profile) -> Fields {
-    let is_guarded = |field: &str| rights::is_guarded(rules, User::TYPE, field);
+    let carries_authority = |field: &str| rights::carries_authority(rules, User::TYPE, field);
     let taken = |field: &str, value: &Option<String>, read: &dyn Fn(&str) -> Result<String, Invalid>| {
-        value.as_deref().filter(|_| !is_guarded(field)).and_then(|value| read(value).ok())
+        value.as_deref().filter(|_| !carries_authority(field)).and_then(|value| read(value).ok())
     };
     let name = |field, value, most| taken(field, value, &|value: &str| text::name(value, most));
     Fields {
         // With the address goes that it is proved.
-        email: taken("email", &profile.email, &|email| names.email(email)).filter(|_| !is_guarded("email_verified")),
+        email: taken("email", &profile.email, &|email| names.email(email))
+            .filter(|_| !carries_authority("email_verified")),
         username: taken("username", &profile.username, &|name| names.username(name)),
         full_name: name("full_name", &profile.full_name, 255),
         display_name: name("display_name", &profile.display_name, 100),

@@ -63,22 +63,22 @@ impl Operation for RevokeSigningKey {
         let is_signing = signing(&all, kind, now).is_none_or(|current| current.id == revoked.id);
         match others().find(|key| key.ends_at.is_none()) {
             Some(next) if is_signing && next.signs_from() > now => {
-                plan.follow(Some(next), SigningKey { signs_from: Some(at_once), ..next.clone() });
+                plan.write_consequence(Some(next), SigningKey { signs_from: Some(at_once), ..next.clone() });
             }
             Some(_) => {}
             // Its successor is revoked: it has none.
             None if !is_signing && revoked.ends_at.is_none() => {
                 if let Some(current) = signing(&all, kind, now) {
-                    plan.follow(Some(current), SigningKey { ends_at: None, ..current.clone() });
+                    plan.write_consequence(Some(current), SigningKey { ends_at: None, ..current.clone() });
                 }
             }
             None if !is_used => {}
             None => {
-                plan.follow(None, made(&plan.services.env, None, kind, now, at_once)?);
+                plan.write_consequence(None, made(&plan.services.env, None, kind, now, at_once)?);
             }
         }
         plan.move_guard(Guard::SIGNING_KEYS).await?;
-        plan.follow_delete(revoked);
+        plan.delete_consequence(revoked);
         plan.audit("signing_keys.revoke", Some(("signing_key", id.clone())), None);
         Ok(())
     }

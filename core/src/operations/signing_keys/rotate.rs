@@ -84,10 +84,10 @@ impl Operation for RotateSigningKeys {
             }
             // Whoever rotates at the same time finds it moved.
             for current in held.into_iter().filter(|key| key.ends_at.is_none()) {
-                plan.follow(Some(current), SigningKey { ends_at: Some(ends_at), ..current.clone() });
+                plan.write_consequence(Some(current), SigningKey { ends_at: Some(ends_at), ..current.clone() });
             }
             let next = made(&plan.services.env, None, kind, now, signs_from)?;
-            after.push(plan.follow(None, next));
+            after.push(plan.write_consequence(None, next));
             after.extend(all.iter().filter(|key| key.kind() == kind).map(|key| {
                 let ends_at = key.ends_at.or(Some(ends_at));
                 SigningKey { ends_at, ..key.clone() }
@@ -100,7 +100,7 @@ impl Operation for RotateSigningKeys {
             }
             let ends_at = Some(unused.ends_at.unwrap_or(now.plus_seconds(token_seconds(config))));
             let ended = SigningKey { ends_at, ..unused.clone() };
-            after.push(if unused.ends_at.is_none() { plan.follow(Some(unused), ended) } else { ended });
+            after.push(if unused.ends_at.is_none() { plan.write_consequence(Some(unused), ended) } else { ended });
         }
         plan.move_guard(Guard::SIGNING_KEYS).await?;
         plan.audit("signing_keys.rotate", None, None);

@@ -82,7 +82,7 @@ impl Operation for ConfirmRegistration {
             GuessOutcome::Right(verified) => verified,
             GuessOutcome::Wrong { is_last } => {
                 if is_last {
-                    plan.follow_delete(&pending)
+                    plan.delete_consequence(&pending)
                 } else {
                     plan.check(&pending)
                 }
@@ -99,7 +99,7 @@ impl Operation for ConfirmRegistration {
         let credential = epochs::credential_of(plan, user.id).await?;
         verification::prove(plan, &user, credential).await?;
         plan.audit_of("registrations.confirmed", ("registration", pending.id.to_string()), user.id);
-        plan.follow_delete(&pending);
+        plan.delete_consequence(&pending);
         let device_token = limits::mail_device_token(plan.services, user.id, plan.now)?;
         let user = existing(plan.reads(), user.id).await?;
         Ok(ConfirmedRegistration { user: shown(plan, user).await?, device_token })
@@ -114,7 +114,7 @@ impl PendingRegistration {
 
     /// What the account begins with: as it was checked, but for what somebody has or what decides about rights by now.
     async fn fields(&self, plan: &Plan<'_>) -> Result<Fields> {
-        let is_free = |field: &str| !rights::is_guarded(plan.rules(), User::TYPE, field);
+        let is_free = |field: &str| !rights::carries_authority(plan.rules(), User::TYPE, field);
         let kept = |field: &str, name: Option<String>| name.filter(|_| is_free(field));
         let StoredNames { username, full_name, display_name, first_name, last_name } = self.names.0.clone();
         let mut username = kept("username", username);

@@ -209,7 +209,7 @@ impl CreateUser {
 }
 
 /// Refuses what conditions read of users, of who has no rights to give yet (docs/rules.md, "Attributes that carry authority").
-pub(crate) fn refuse_guarded(checks: &mut Checks, rules: &RuleSet, fields: &Fields) {
+pub(crate) fn refuse_authority(checks: &mut Checks, rules: &RuleSet, fields: &Fields) {
     let chosen = [
         ("username", &fields.username),
         ("full_name", &fields.full_name),
@@ -218,7 +218,7 @@ pub(crate) fn refuse_guarded(checks: &mut Checks, rules: &RuleSet, fields: &Fiel
         ("last_name", &fields.last_name),
     ];
     for (field, value) in chosen {
-        if value.is_some() && rights::is_guarded(rules, User::TYPE, field) {
+        if value.is_some() && rights::carries_authority(rules, User::TYPE, field) {
             let message = "decides about rights here, and is given by who may give those";
             checks.error(field, Invalid::new(FieldCode::UnknownField, message));
         }
@@ -390,7 +390,7 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         let epoch = (!is_vouched_for).then_some(Identity::UNPROVED);
         identity::link(plan, id, identity, epoch).await?;
     }
-    plan.follow(None, UserActivity::none(id));
+    plan.write_consequence(None, UserActivity::none(id));
     if let Some(hash) = new.password_hash.clone() {
         if new.is_imported {
             plan.require_room(&hash).await?;
@@ -403,7 +403,7 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
             Made::ByCaller | Made::Judged { .. } => Password::Chosen { hash, is_short },
         };
         password.put_into(&mut credential, plan).await?;
-        plan.follow(None, credential);
+        plan.write_consequence(None, credential);
         // What was guessed at its names before was guessed at nobody: it keeps nobody out now.
         limits::forget(plan, &user).await?;
     }
@@ -424,7 +424,7 @@ pub(super) fn give_everywhere(plan: &mut Plan<'_>, id: UserId, roles: &[String],
     let rules = plan.rules();
     let roles: BTreeSet<&str> = roles.iter().map(String::as_str).chain(rules.default_roles()).collect();
     for role in roles {
-        plan.follow(
+        plan.write_consequence(
             None,
             RoleAssignment {
                 user_id: id,

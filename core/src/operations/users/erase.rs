@@ -91,7 +91,7 @@ impl Operation for EraseUser {
                 plan.audit(erasures::BEGUN, Some((User::TYPE, target.id.to_string())), None);
             }
         }
-        plan.follow(None, Erasure::new(target.id, plan.now));
+        plan.write_consequence(None, Erasure::new(target.id, plan.now));
         Ok(())
     }
 }

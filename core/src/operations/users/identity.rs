@@ -102,7 +102,7 @@ pub(in crate::operations) async fn unlink_others(plan: &mut Plan<'_>, kept: &Ide
 /// Plans that an account does not stand for an identity any more.
 pub(in crate::operations) async fn unlink(plan: &mut Plan<'_>, identity: &Identity) -> Result<()> {
     plan.release(Claim::IDENTITY, &Identity::name(&identity.issuer, &identity.subject), identity.user_id).await?;
-    plan.follow_delete(identity);
+    plan.delete_consequence(identity);
     // Whoever came by a token of it does nothing more.
     plan.move_authority(identity.user_id).await
 }
@@ -125,7 +125,7 @@ pub(in crate::operations) async fn link(
         epoch,
         version: 0,
     };
-    Ok(plan.follow(None, identity))
+    Ok(plan.write_consequence(None, identity))
 }
 
 /// What stored users stand for, each in the order in which it was linked.

@@ -28,7 +28,7 @@ pub use change::{ChangedUser, ReplaceUser, UpdateUser};
 pub use confirm_registration::{ConfirmRegistration, ConfirmedRegistration};
 pub use create::CreateUser;
 pub(super) use create::{
-    Fields, Made, NewUser, Past, bio, check_roles, insert, insert_own, location, not_future, refuse_guarded,
+    Fields, Made, NewUser, Past, bio, check_roles, insert, insert_own, location, not_future, refuse_authority,
 };
 pub use delete::DeleteUser;
 pub use edit::EditUser;

@@ -4,7 +4,7 @@ use async_lock::OnceCell;
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{CreateUser, Fields, UserView, insert_own, refuse_guarded};
+use super::{CreateUser, Fields, UserView, insert_own, refuse_authority};
 use crate::{
     config::Registration,
     model::{
@@ -20,7 +20,7 @@ use crate::{
     },
     operations::{
         Access, Operation,
-        limits::{Place, Tries, Try, room},
+        limits::{Permit, Tries, Try, room},
         notices,
         passwords::NewPassword,
         plan::Plan,
@@ -81,7 +81,7 @@ pub struct Registering {
     checks: Checks,
     /// Its place among those from its address, and its turn: both are held until all is committed, whoever is faster meanwhile, so
     /// that what others hash is bounded by what there is room for.
-    held: OnceCell<[Option<Place>; 2]>,
+    held: OnceCell<[Option<Permit>; 2]>,
 }
 
 #[portable_async]
@@ -120,8 +120,8 @@ impl Operation for RegisterUser {
             Registration::Open => true,
         };
         let mut checks = new.checks.clone();
-        refuse_guarded(&mut checks, plan.rules(), &new.fields);
-        if is_open && rights::is_guarded(plan.rules(), User::TYPE, "email") {
+        refuse_authority(&mut checks, plan.rules(), &new.fields);
+        if is_open && rights::carries_authority(plan.rules(), User::TYPE, "email") {
             let message = "decides about rights here, and nobody has proved it";
             checks.error("email", Invalid::new(FieldCode::Disagrees, message));
         }
@@ -140,15 +140,17 @@ impl Operation for RegisterUser {
                 _ => plan.is_email_taken(name, None).await?,
             };
             if is_taken {
-                return Err(told(plan, Error::taken(field)).await?);
+                return Err(count_and_refuse(plan, Error::taken(field)).await?);
             }
         }
         let hash = match new.password.hash(plan.services, "password", false).await {
-            Err(refused) if refused.reason() == Reason::InvalidInput => return Err(told(plan, refused).await?),
+            Err(refused) if refused.reason() == Reason::InvalidInput => {
+                return Err(count_and_refuse(plan, refused).await?);
+            }
             hash => hash?,
         };
         plan.count_failed(&tried).await?;
-        if is_open { new.make(plan, hash).await } else { new.ask(plan, hash).await }
+        if is_open { new.make(plan, hash).await } else { new.make_pending(plan, hash).await }
     }
 }
 
@@ -159,7 +161,7 @@ pub(super) fn not_offered() -> Error {
 
 /// Plans that what is wrong is told, and counts: whoever asks for one name after the other, or has one password after the other looked up,
 /// has no more tries than others. Nobody is mailed, and who has the address may go on at once.
-async fn told(plan: &mut Plan<'_>, wrong: Error) -> Result<Error> {
+async fn count_and_refuse(plan: &mut Plan<'_>, wrong: Error) -> Result<Error> {
     let tried = Try::registering(plan.services, plan.actor, None, None)?;
     plan.count_failed(&tried).await?;
     plan.refuse(wrong.clone());
@@ -174,7 +176,7 @@ impl Registering {
     }
 
     /// Plans that the account may begin, by who reads the address: the same where somebody has that.
-    async fn ask(&self, plan: &mut Plan<'_>, password_hash: Secret) -> Result<RegisteredUser> {
+    async fn make_pending(&self, plan: &mut Plan<'_>, password_hash: Secret) -> Result<RegisteredUser> {
         let Fields { username, full_name, display_name, first_name, last_name, is_password_short, .. } =
             self.fields.clone();
         let pending = PendingRegistration {
@@ -187,9 +189,9 @@ impl Registering {
             expires_at: plan.now.plus_seconds(SECONDS),
             version: 0,
         };
-        notices::ask_for_account(plan, &pending.email, LinkId(pending.id.0)).await?;
+        notices::request_for_account(plan, &pending.email, LinkId(pending.id.0)).await?;
         plan.audit("users.register", Some(("registration", pending.id.to_string())), None);
-        let pending = plan.follow(None, pending);
+        let pending = plan.write_consequence(None, pending);
         Ok(RegisteredUser { user: None, confirm_until: Some(pending.expires_at) })
     }
 }

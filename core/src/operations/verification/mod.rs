@@ -82,7 +82,7 @@ impl Operation for SendVerification {
         if user.email_verified {
             return Ok(());
         }
-        notices::ask_for_oneself(plan, NoticeKind::Verification, &user, None).await?;
+        notices::request_for_oneself(plan, NoticeKind::Verification, &user, None).await?;
         plan.audit("verification.send", Some(("user", user.id.to_string())), None);
         Ok(())
     }
@@ -164,7 +164,7 @@ pub(super) async fn prove(plan: &mut Plan<'_>, user: &User, credential: Option<C
     let known = credential.unwrap_or_else(|| Credential::empty(user.id));
     if known.address_proved_at.is_none() {
         let before = epochs::credential_of(plan, user.id).await?;
-        plan.follow(before.as_ref(), Credential { address_proved_at: Some(plan.now), ..known });
+        plan.write_consequence(before.as_ref(), Credential { address_proved_at: Some(plan.now), ..known });
     } else {
         plan.check(&known);
     }

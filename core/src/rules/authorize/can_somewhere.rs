@@ -2,8 +2,8 @@
 //! what is not known of the resource may be true or false. It is what the row filter folds to, without making one.
 
 use crate::rules::{
-    BoundScope, Effect, EvaluationContext, Operand, PermissionId, Root, RuleSet, Source, Special, TestKind, Tree,
-    Values,
+    BoundScope, Effect, EvaluationContext, Operand, PermissionId, QualifiedGrant, Root, RuleSet, Source, TestKind,
+    Tree, Values,
 };
 
 impl RuleSet {
@@ -22,23 +22,25 @@ impl EvaluationContext<'_> {
         if rules.administration(principal, self.now()).is_some() {
             return true;
         }
-        let denies = |one: &Special| {
+        let denies = |one: &QualifiedGrant| {
             one.effect == Effect::Deny && rules.is_on(one.fields, None, true) && self.outcome(one) == Some(true)
         };
-        let allows = |one: &Special| {
+        let allows = |one: &QualifiedGrant| {
             one.effect == Effect::Allow && rules.is_on(one.fields, None, false) && self.outcome(one) != Some(false)
         };
-        let gives =
-            |role: u32| rules.permission_index.has(role, permission) || rules.specials(role, permission).any(allows);
+        let gives = |role: u32| {
+            rules.permission_index.has(role, permission) || rules.qualified_grants(role, permission).any(allows)
+        };
         let mut is_possible = false;
-        for held in principal.assignments().filter(|one| rules.counts(*one, self.now())) {
+        for held in principal.assignments().filter(|one| rules.is_in_force(*one, self.now())) {
             // In a narrower scope a deny leaves what lies elsewhere.
             if *self.scope_of_deny(held.scope()) == BoundScope::Global
-                && rules.specials(held.role, permission).any(denies)
+                && rules.qualified_grants(held.role, permission).any(denies)
             {
                 return false;
             }
-            is_possible = is_possible || self.may_lie_in(held.scope()) && rules.parts(principal, held.role).any(gives);
+            is_possible =
+                is_possible || self.may_lie_in(held.scope()) && rules.activated_roles(principal, held.role).any(gives);
         }
         is_possible
     }
@@ -52,7 +54,7 @@ impl EvaluationContext<'_> {
     }
 
     /// How the condition of a grant turns out; none where that depends on the resource.
-    fn outcome(&self, grant: &Special) -> Option<bool> {
+    fn outcome(&self, grant: &QualifiedGrant) -> Option<bool> {
         self.rules.condition(grant.condition).map_or(Some(true), |condition| self.tree(&condition.tree))
     }
 
@@ -60,13 +62,13 @@ impl EvaluationContext<'_> {
         match tree {
             Tree::Test(test) => self.test(&test.kind),
             Tree::Not(inner) => self.tree(inner).map(|holds| !holds),
-            Tree::All(parts) => self.parts(parts, false),
-            Tree::Any(parts) => self.parts(parts, true),
+            Tree::All(parts) => self.combine(parts, false),
+            Tree::Any(parts) => self.combine(parts, true),
         }
     }
 
     /// Several parts, of which one alone decides where it turns out so.
-    fn parts(&self, parts: &[Tree], decisive: bool) -> Option<bool> {
+    fn combine(&self, parts: &[Tree], decisive: bool) -> Option<bool> {
         let mut outcome = Some(!decisive);
         for part in parts {
             match self.tree(part) {

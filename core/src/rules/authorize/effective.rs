@@ -36,12 +36,12 @@ impl RuleSet {
             return Vec::new();
         }
         let mut effective = Vec::new();
-        for held in principal.assignments().filter(|one| self.counts(*one, now)) {
+        for held in principal.assignments().filter(|one| self.is_in_force(*one, now)) {
             let Some(role) = self.roles.get(held.role as usize) else { continue };
             for junior in role.closure.iter().filter_map(|junior| self.roles.get(*junior as usize)) {
                 for grant in junior.own_grants() {
                     let effect = grant.written.effect;
-                    if effect == Effect::Allow && !self.brings(principal, held.role, junior.id) {
+                    if effect == Effect::Allow && !self.has_active_junior(principal, held.role, junior.id) {
                         continue;
                     }
                     effective.extend(self.reached(principal, grant).into_iter().map(|permission| EffectiveGrant {

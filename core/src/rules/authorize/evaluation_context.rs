@@ -62,7 +62,7 @@ impl RuleSet {
         if !principal.is_of(self) {
             return Err(Error::new(Reason::Internal, "this principal was made by another rule set"));
         }
-        if permission.0 as usize >= self.marks.len() {
+        if permission.0 as usize >= self.decision_flags.len() {
             return Err(Error::new(Reason::UnknownPermission, "this permission is of another rule set"));
         }
         let (ty, reads) = self.type_of(permission);

@@ -1,8 +1,8 @@
 //! What decides about one principal: the rules of docs/rules.md, of what is so and of what an explanation supposes.
 
 use crate::rules::{
-    Assignment, BoundScope, Effect, EvaluationContext, FieldId, Mark, NONE, Principal, Question, RoleAssignment, Root,
-    RuleSet, Special, Supposed, Values, Verdict,
+    Assignment, BoundScope, DecisionFlags, Effect, EvaluationContext, FieldId, NONE, Principal, QualifiedGrant,
+    Question, RoleAssignment, Root, RuleSet, Supposed, Values, Verdict,
 };
 
 impl RuleSet {
@@ -40,9 +40,9 @@ impl RuleSet {
     }
 
     fn verdict_on(&self, permission: u32, field: Option<FieldId>, cx: &EvaluationContext<'_>) -> Verdict {
-        let mark = self.marks.get(permission as usize).copied().unwrap_or_default();
+        let flags = self.decision_flags.get(permission as usize).copied().unwrap_or_default();
         // Denies come first, and not activating a role never sheds its own.
-        if mark.has(Mark::DENIED)
+        if flags.has(DecisionFlags::DENIED)
             && let Some(assignment) = self.denial(permission, field, cx)
         {
             return Verdict::Denied { assignment, field };
@@ -81,8 +81,10 @@ impl RuleSet {
     /// Whether a role allows that is held where the resource is, or its active juniors do.
     fn role_allows(&self, role: u32, permission: u32, field: Option<FieldId>, cx: &EvaluationContext<'_>) -> bool {
         match cx.principal.active() {
-            None => !self.is_held_back(cx.principal, role) && self.gives(role, permission, field, cx),
-            Some(_) => self.parts(cx.principal, role).any(|role| self.gives(role, permission, field, cx)),
+            None => !self.is_held_back(cx.principal, role) && self.role_grants(role, permission, field, cx),
+            Some(_) => {
+                self.activated_roles(cx.principal, role).any(|role| self.role_grants(role, permission, field, cx))
+            }
         }
     }
 
@@ -101,24 +103,24 @@ impl RuleSet {
         permission: u32,
         field: Option<FieldId>,
         cx: &EvaluationContext<'_>,
-    ) -> impl Iterator<Item = &Special> {
-        let specials = self.counts(held, cx.now()).then(|| self.specials(held.role, permission));
-        let denies = move |one: &&Special| one.effect == Effect::Deny && self.denies(one, held, field, cx);
-        specials.into_iter().flatten().filter(denies)
+    ) -> impl Iterator<Item = &QualifiedGrant> {
+        let qualified_grants = self.is_in_force(held, cx.now()).then(|| self.qualified_grants(held.role, permission));
+        let denies = move |one: &&QualifiedGrant| one.effect == Effect::Deny && self.deny_applies(one, held, field, cx);
+        qualified_grants.into_iter().flatten().filter(denies)
     }
 
     /// Whether a role, held where the resource is, allows.
     #[inline]
-    fn gives(&self, role: u32, permission: u32, field: Option<FieldId>, cx: &EvaluationContext<'_>) -> bool {
-        let mark = self.marks.get(permission as usize).copied().unwrap_or_default();
-        let allows = |one: &Special| one.effect == Effect::Allow && self.grants(one, field, cx);
-        // The specials first: they take less memory, and so are at hand more often.
-        mark.has(Mark::SPECIAL) && self.specials(role, permission).any(allows)
+    fn role_grants(&self, role: u32, permission: u32, field: Option<FieldId>, cx: &EvaluationContext<'_>) -> bool {
+        let flags = self.decision_flags.get(permission as usize).copied().unwrap_or_default();
+        let allows = |one: &QualifiedGrant| one.effect == Effect::Allow && self.grant_applies(one, field, cx);
+        // Qualified grants first: they take less memory, and so are at hand more often.
+        flags.has(DecisionFlags::QUALIFIED) && self.qualified_grants(role, permission).any(allows)
             || self.permission_index.has(role, permission)
     }
 
     /// Whether an assignment has any effect now: `admin:all` is held everywhere or not at all.
-    pub(in crate::rules) fn counts(&self, held: RoleAssignment<'_>, now: i64) -> bool {
+    pub(in crate::rules) fn is_in_force(&self, held: RoleAssignment<'_>, now: i64) -> bool {
         held.is_valid(now) && self.is_effective_in(held.role, held.scope())
     }
 
@@ -129,18 +131,18 @@ impl RuleSet {
     /// Whether an assignment holds `admin:all` now, in active roles.
     pub(in crate::rules) fn administers(&self, principal: &Principal, held: RoleAssignment<'_>, now: i64) -> bool {
         self.is_administrator(held.role)
-            && self.counts(held, now)
-            && self.parts(principal, held.role).any(|role| self.is_administrator(role))
+            && self.is_in_force(held, now)
+            && self.activated_roles(principal, held.role).any(|role| self.is_administrator(role))
     }
 
     /// The roles that allow, of an assigned one: those that are active, unless it needs a second factor that was not proved.
-    pub(in crate::rules) fn parts(&self, principal: &Principal, role: u32) -> impl Iterator<Item = u32> {
+    pub(in crate::rules) fn activated_roles(&self, principal: &Principal, role: u32) -> impl Iterator<Item = u32> {
         let is_held_back = self.is_held_back(principal, role);
-        self.active_parts(principal, role).filter(move |_| !is_held_back)
+        self.active_roles_of(principal, role).filter(move |_| !is_held_back)
     }
 
     /// The active roles of an assigned one: itself, or the active ones among its juniors.
-    fn active_parts(&self, principal: &Principal, role: u32) -> impl Iterator<Item = u32> {
+    fn active_roles_of(&self, principal: &Principal, role: u32) -> impl Iterator<Item = u32> {
         let active = principal.active();
         let whole = active.is_none().then_some(role);
         let held = self.roles.get(role as usize);
@@ -150,7 +152,7 @@ impl RuleSet {
 
     /// Whether a junior of an assigned role (or itself) is active by it.
     pub(in crate::rules) fn is_active(&self, principal: &Principal, role: u32, junior: u32) -> bool {
-        self.active_parts(principal, role).any(|part| self.inherits(part, junior))
+        self.active_roles_of(principal, role).any(|part| self.inherits(part, junior))
     }
 
     fn inherits(&self, role: u32, junior: u32) -> bool {
@@ -158,33 +160,33 @@ impl RuleSet {
     }
 
     /// Whether an assigned role allows what a junior of it (or itself) does: in a session, as active ones do.
-    pub(in crate::rules) fn brings(&self, principal: &Principal, role: u32, junior: u32) -> bool {
-        self.parts(principal, role).any(|part| self.inherits(part, junior))
+    pub(in crate::rules) fn has_active_junior(&self, principal: &Principal, role: u32, junior: u32) -> bool {
+        self.activated_roles(principal, role).any(|part| self.inherits(part, junior))
     }
 
     /// Whether a grant allows that is held where the resource is.
     #[inline]
-    fn grants(&self, special: &Special, field: Option<FieldId>, cx: &EvaluationContext<'_>) -> bool {
+    fn grant_applies(&self, qualified: &QualifiedGrant, field: Option<FieldId>, cx: &EvaluationContext<'_>) -> bool {
         // Asked without fields, a narrowed allow does not count.
-        self.is_on(special.fields, field, false) && self.condition_allows(special.condition, cx)
+        self.is_on(qualified.fields, field, false) && self.condition_allows(qualified.condition, cx)
     }
 
     /// Whether a deny counts that an assignment holds.
-    fn denies(
+    fn deny_applies(
         &self,
-        special: &Special,
+        qualified: &QualifiedGrant,
         held: RoleAssignment<'_>,
         field: Option<FieldId>,
         cx: &EvaluationContext<'_>,
     ) -> bool {
-        if !self.is_on(special.fields, field, true)
-            || cx.supposed.is_some_and(|supposed| supposed.is_lifted(special.grant))
+        if !self.is_on(qualified.fields, field, true)
+            || cx.supposed.is_some_and(|supposed| supposed.is_lifted(qualified.grant))
         {
             return false;
         }
         // Without a resource, whatever might matter there counts: it fails closed.
         let covers = !cx.has_resource() || cx.covers(cx.scope_of_deny(held.scope()));
-        let condition = self.condition(special.condition);
+        let condition = self.condition(qualified.condition);
         let is_open = !cx.has_resource() && condition.is_some_and(|one| one.reads(Root::Resource));
         covers && (is_open || condition.is_none_or(|condition| cx.holds(condition)))
     }

@@ -2,7 +2,7 @@
 //! permission, without conditions.
 
 use crate::rules::{
-    Mark, PermissionId, Principal, RuleSet,
+    DecisionFlags, PermissionId, Principal, RuleSet,
     compile::bits::{self, Bits},
 };
 
@@ -11,10 +11,10 @@ impl RuleSet {
     // Calls nothing but where it ends, so it needs no frame: inlined, its caller would need a larger one.
     #[inline(never)]
     pub(crate) fn fast_path(&self, principal: &Principal, permission: PermissionId) -> Option<bool> {
-        let mark = self.marks.get(permission.0 as usize)?;
+        let flags = self.decision_flags.get(permission.0 as usize)?;
         // No branch depends on the answer: half of all answers are yes, which no processor can predict.
         let may_be_held_back = !principal.has_two_factors() && self.has_second_factors();
-        if *mark != Mark::default() || !principal.is_plain_of(self) || may_be_held_back {
+        if *flags != DecisionFlags::default() || !principal.is_plain_of(self) || may_be_held_back {
             return None;
         }
         match self.permission_index.roles(permission.0)? {

@@ -55,7 +55,7 @@ pub(crate) mod sealed {
 #[derive(Debug)]
 pub struct PermissionHandle {
     name: Box<str>,
-    /// The rule set's stamp, and the number there; 0: not looked up yet.
+    /// The rule set's version, and the number there; 0: not looked up yet.
     known: AtomicU64,
 }
 
@@ -72,15 +72,15 @@ impl PermissionHandle {
 
     /// The permission in this rule set; the error names the nearest known one.
     pub fn id(&self, rules: &RuleSet) -> Result<PermissionId> {
-        let stamp = u64::from(rules.stamp.0) << 32;
+        let rules_version = u64::from(rules.rules_version.0) << 32;
         let known = self.known.load(Ordering::Relaxed);
-        if known & !u64::from(u32::MAX) == stamp && known != 0 {
+        if known & !u64::from(u32::MAX) == rules_version && known != 0 {
             #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
             return Ok(PermissionId(known as u32));
         }
         let id = rules.permission(&self.name)?;
-        if stamp != 0 {
-            self.known.store(stamp | u64::from(id.0), Ordering::Relaxed);
+        if rules_version != 0 {
+            self.known.store(rules_version | u64::from(id.0), Ordering::Relaxed);
         }
         Ok(id)
     }

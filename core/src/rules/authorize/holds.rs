@@ -23,7 +23,7 @@ impl RuleSet {
         principal.chain().all(|one| {
             let counts = |held: RoleAssignment<'_>| {
                 let is_somewhere = *held.scope() != BoundScope::Nowhere && is_here(held.scope());
-                is_somewhere && self.counts(held, now) && self.brings(one, held.role, role.0)
+                is_somewhere && self.is_in_force(held, now) && self.has_active_junior(one, held.role, role.0)
             };
             one.is_active() && one.is_of(self) && one.assignments().any(counts)
         })

@@ -115,7 +115,7 @@ impl RuleSet {
         if question.fields.is_empty() && question.resource.is_none() {
             return self.allows_at_all(principal, permission, context, || now);
         }
-        self.settle(question)
+        self.full_evaluation(question)
     }
 
     /// [`RuleSet::allows`] without fields and resource; the time is asked for only where it matters.
@@ -129,13 +129,13 @@ impl RuleSet {
         // A context is checked even if nothing reads it.
         let quick = if context.is_empty() { self.fast_path(principal, permission) } else { None };
         let question = || Question { principal, permission, fields: &[], resource: None, context, now: now() };
-        quick.map_or_else(|| self.settle(&question()), Ok)
+        quick.map_or_else(|| self.full_evaluation(&question()), Ok)
     }
 
     #[inline(never)]
     pub(super) fn check_closely(&self, principal: &Principal, permission: PermissionId, now: Time) -> Result<bool> {
         let question = Question { principal, permission, fields: &[], resource: None, context: &NO_CONTEXT, now };
-        self.settle(&question)
+        self.full_evaluation(&question)
     }
 
     /// Several questions of one moment: what is read of a resource is looked up once where questions about it follow each
@@ -166,7 +166,7 @@ impl RuleSet {
                 self.find_values(&whole, &mut values)?;
                 known = Some(about);
             }
-            Ok(self.judge(&question, &self.evaluation_context(&question, ty, &values)).is_allowed())
+            Ok(self.verdict_of_chain(&question, &self.evaluation_context(&question, ty, &values)).is_allowed())
         });
         answers.collect()
     }
@@ -179,19 +179,19 @@ impl RuleSet {
     /// attribute is not declared; `InvalidInput` if the resource does not have the permission's type; `Internal` if the
     /// principal belongs to another rule set.
     pub fn decide<'a>(&'a self, question: &Question<'a>) -> Result<Decision<'a>> {
-        let verdict = self.evaluate(question, |cx| self.judge(question, cx))?;
+        let verdict = self.evaluate(question, |cx| self.verdict_of_chain(question, cx))?;
         Ok(Decision { rules: self, question: *question, verdict })
     }
 
     /// Only whether it is allowed: nothing of the verdict is moved.
     #[inline(never)]
-    fn settle(&self, question: &Question<'_>) -> Result<bool> {
-        self.evaluate(question, |cx| self.judge(question, cx).is_allowed())
+    fn full_evaluation(&self, question: &Question<'_>) -> Result<bool> {
+        self.evaluate(question, |cx| self.verdict_of_chain(question, cx).is_allowed())
     }
 
     /// About the principal and those on whose behalf it acts.
     #[inline]
-    fn judge(&self, question: &Question<'_>, cx: &EvaluationContext<'_>) -> Verdict {
+    fn verdict_of_chain(&self, question: &Question<'_>, cx: &EvaluationContext<'_>) -> Verdict {
         let verdict = self.verdict(question, cx);
         if !verdict.is_allowed() {
             return verdict;

@@ -253,7 +253,7 @@ impl PrincipalCache {
         Pin { id, _held: lock(&self.writer).pins.of(id) }
     }
 
-    /// Replaces the rules. If the new rules are akin to the old ones ([`RuleSet::is_akin_to`]), users stay, except those that
+    /// Replaces the rules. If the new rules are compatible with the old ones ([`RuleSet::is_compatible_with`]), users stay, except those that
     /// hold a role which was unknown; otherwise all are removed. Returns the pinned users that were removed.
     ///
     /// `rules` is called when no other change is in progress, so that of two edits the later one stays.
@@ -282,7 +282,7 @@ impl PrincipalCache {
             let read: Vec<StoredPrincipal> = read.map(|(_, stored)| stored).collect();
             let going = going(rights, &rules);
             remove_all(rights, writer, &going);
-            if !rules.is_akin_to(rights.rules()) {
+            if !rules.is_compatible_with(rights.rules()) {
                 // What is being read now was asked for by the old rules.
                 writer.reads.outdate_all();
             }
@@ -329,7 +329,7 @@ fn lock(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
 
 /// Those whom other rules cannot take over.
 fn going(rights: &Rights, rules: &RuleSet) -> Vec<Uuid> {
-    let is_akin = rules.is_akin_to(rights.rules());
+    let is_akin = rules.is_compatible_with(rights.rules());
     if is_akin && rights.unknown == 0 {
         return Vec::new();
     }
@@ -358,10 +358,10 @@ fn make_room(rights: &mut Rights, writer: &mut Writer) -> bool {
     let len = rights.pages.len();
     for _ in 0..2 * u64::from(len) {
         writer.hand = (writer.hand + 1) % len;
-        let Some(slot) = rights.pages.get(writer.hand) else { continue };
-        let is_pinned = || slot.principal.id().is_some_and(|id| writer.pins.is_held(id));
-        if !slot.was_asked() && !is_pinned() {
-            let user = slot.handle(writer.hand);
+        let Some(entry) = rights.pages.get(writer.hand) else { continue };
+        let is_pinned = || entry.principal.id().is_some_and(|id| writer.pins.is_held(id));
+        if !entry.take_referenced() && !is_pinned() {
+            let user = entry.handle(writer.hand);
             remove(rights, writer, user);
             return true;
         }

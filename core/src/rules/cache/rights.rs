@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     Pin,
     id_index::IdIndex,
-    page_table::{PageTable, Slot},
+    page_table::{Entry, PageTable},
 };
 
 use crate::model::{
@@ -63,7 +63,7 @@ impl Rights {
     }
 
     #[inline]
-    fn slot(&self, id: Uuid) -> Option<(u32, &Slot)> {
+    fn entry(&self, id: Uuid) -> Option<(u32, &Entry)> {
         let index = self.ids.find(id)?;
         Some((index, self.pages.get(index)?))
     }
@@ -71,23 +71,23 @@ impl Rights {
     /// Finds a user by id; none if it is not in memory.
     #[inline]
     pub fn user(&self, id: Uuid) -> Option<UserHandle> {
-        self.slot(id).map(|(index, slot)| slot.handle(index))
+        self.entry(id).map(|(index, entry)| entry.handle(index))
     }
 
     /// A user's principal; none if it was removed.
     #[inline]
     pub fn principal(&self, user: UserHandle) -> Option<&Principal> {
-        let slot = self.pages.of(user)?;
-        slot.note();
-        Some(&slot.principal)
+        let entry = self.pages.of(user)?;
+        entry.note();
+        Some(&entry.principal)
     }
 
     /// A user's principal by id.
     #[inline]
     pub fn principal_of(&self, id: Uuid) -> Option<&Principal> {
-        let (_, slot) = self.slot(id)?;
-        slot.note();
-        Some(&slot.principal)
+        let (_, entry) = self.entry(id)?;
+        entry.note();
+        Some(&entry.principal)
     }
 
     /// A user's principal by id, as text.
@@ -128,7 +128,7 @@ impl Rights {
 
     /// Every user in memory.
     pub fn users(&self) -> impl Iterator<Item = (UserHandle, &Principal)> {
-        self.pages.iter().map(|(handle, slot)| (handle, &slot.principal))
+        self.pages.iter().map(|(handle, entry)| (handle, &entry.principal))
     }
 
     /// Other rules from now on.
@@ -148,25 +148,26 @@ impl Rights {
 
     /// Puts a user in place of what was known of it.
     pub(in crate::rules) fn replace(&mut self, user: UserHandle, principal: Principal) {
-        self.set(user.index, Some(Slot::new(principal, user.generation)));
+        self.set(user.index, Some(Entry::new(principal, user.generation)));
     }
 
     /// Takes a user out.
     pub(in crate::rules) fn remove(&mut self, user: UserHandle) {
-        if let Some(id) = self.pages.of(user).and_then(|slot| slot.principal.id()) {
+        if let Some(id) = self.pages.of(user).and_then(|entry| entry.principal.id()) {
             self.ids.shard_mut(id).remove(&id);
             self.set(user.index, None);
         }
     }
 
-    fn set(&mut self, index: u32, slot: Option<Slot>) {
-        let count = |slot: &Option<Slot>| usize::from(slot.is_some());
-        let unknown =
-            |slot: &Option<Slot>| usize::from(slot.as_ref().is_some_and(|slot| slot.principal.has_unknown_roles()));
-        let entry = self.pages.entry(index);
-        self.count = self.count + count(&slot) - count(entry);
-        self.unknown = self.unknown + unknown(&slot) - unknown(entry);
-        *entry = slot;
+    fn set(&mut self, index: u32, entry: Option<Entry>) {
+        let count = |entry: &Option<Entry>| usize::from(entry.is_some());
+        let unknown = |entry: &Option<Entry>| {
+            usize::from(entry.as_ref().is_some_and(|entry| entry.principal.has_unknown_roles()))
+        };
+        let place = self.pages.entry_mut(index);
+        self.count = self.count + count(&entry) - count(place);
+        self.unknown = self.unknown + unknown(&entry) - unknown(place);
+        *place = entry;
     }
 }
 

@@ -28,7 +28,7 @@ impl Library {
             let is_new = at < MOST_KINDS && is_name(name) && !is_again(policy, at) && !self.has_type(name);
             let is_right = is_new && [models, statuses].into_iter().all(|words| are_right(words));
             if !is_right && at <= MOST_KINDS {
-                tell(*span, all, |words, all| (words.asset_kind)(self, policy, at, all));
+                tell(*span, all, |reporters, all| (reporters.asset_kind)(self, policy, at, all));
             }
             // Also of one that is refused: that there are no such permissions would be the same problem again.
             if is_name(name) {
@@ -64,7 +64,7 @@ fn is_word(word: &str) -> bool {
 }
 
 /// Tells what is wrong with the kind that stands at this place.
-pub(super) fn told(library: &Library, policy: &Policy, at: usize, diagnostics: &mut Diagnostics) {
+pub(super) fn report(library: &Library, policy: &Policy, at: usize, diagnostics: &mut Diagnostics) {
     let AssetKindDecl { name: Text { text: name, span }, models, statuses } = &policy.asset_kinds[at];
     if at >= MOST_KINDS {
         diagnostics.add(*span, format!("a policy has at most {MOST_KINDS} kinds of assets"));

@@ -54,7 +54,7 @@ impl Bits {
     }
 
     /// Puts a number in, or takes it out.
-    pub(in crate::rules) fn flip(&mut self, number: u32) {
+    pub(in crate::rules) fn toggle(&mut self, number: u32) {
         let bound = match self {
             Bits::Few(numbers) => numbers.last().map_or(0, |last| *last as usize + 1),
             Bits::Many(words) => words.len() * 64,

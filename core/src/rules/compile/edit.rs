@@ -8,7 +8,7 @@ use super::{
 };
 
 use crate::model::error::{Error, Reason, Result};
-use crate::rules::{CompiledRole, Diagnostics, NONE, Policy, Role, RoleId, RuleSet, Stamp, place, shown};
+use crate::rules::{CompiledRole, Diagnostics, NONE, Policy, Role, RoleId, RuleSet, RuleSetVersion, shown, to_index};
 
 /// What roles that changed or are gone have left (numbers, conditions, sets of fields) stays until so much has gathered;
 /// then the policy is compiled anew.
@@ -18,7 +18,7 @@ impl RuleSet {
     /// The same policy with this role added, or in place of the one of its name.
     ///
     /// Principals of this rule set are principals of the new one, and the other way round, unless
-    /// conditions now read other attributes of theirs than before ([`RuleSet::is_akin_to`]).
+    /// conditions now read other attributes of theirs than before ([`RuleSet::is_compatible_with`]).
     ///
     /// # Errors
     /// [`Reason::PolicyInvalid`] with every problem, as [`RuleSet::compile`] has them.
@@ -88,8 +88,8 @@ impl RuleSet {
     }
 
     /// Whether principals of the other rule set can be used with this one.
-    pub fn is_akin_to(&self, other: &Self) -> bool {
-        self.stamp == other.stamp
+    pub fn is_compatible_with(&self, other: &Self) -> bool {
+        self.rules_version == other.rules_version
     }
 
     /// The policy as it is now: what [`RuleSet::compile`] would make this rule set from.
@@ -107,7 +107,7 @@ impl RuleSet {
 
     fn has_much_left_over(&self, interner: &Interner) -> bool {
         let is_much = |count: usize, used: usize| count > MAX_LEFT_OVER + 2 * used;
-        let narrowed = |role: &CompiledRole| role.own.special.iter().filter(|one| one.fields != NONE).count();
+        let narrowed = |role: &CompiledRole| role.own.qualified.iter().filter(|one| one.fields != NONE).count();
         is_much(interner.conditions.len(), self.roles.iter().map(|role| role.own.conditions.len()).sum())
             || is_much(self.roles.len(), self.live_roles().count())
             || is_much(interner.field_sets.len(), self.live_roles().map(narrowed).sum())
@@ -135,7 +135,7 @@ impl RuleSet {
         }
         // Numbers between are of roles that other edits added.
         for number in self.roles.len()..=id as usize {
-            self.roles.push(Arc::new(gone(place(number), "")));
+            self.roles.push(Arc::new(gone(to_index(number), "")));
         }
         self.change(role);
         for senior in seniors {
@@ -151,7 +151,7 @@ impl RuleSet {
         let Some(known) = self.roles.get_mut(role.id as usize) else { return };
         self.permission_index.change(role.id, &known.plain, &role.plain);
         if !Arc::ptr_eq(&known.own, &role.own) {
-            self.specials.change(role.id, &known.own.special, &role.own.special);
+            self.qualified_grants.change(role.id, &known.own.qualified, &role.own.qualified);
         }
         *known = Arc::new(role);
     }
@@ -163,10 +163,10 @@ impl RuleSet {
             self.reads = Arc::new(Reads::of(&self.shared.symbols, &self.interner, &new));
             // Each way: a principal holds the attributes that were read when it was made.
             if self.reads.principal != before.reads.principal {
-                self.stamp = Stamp::new();
+                self.rules_version = RuleSetVersion::new();
             }
         }
-        self.mark();
+        self.derive_from_roles();
     }
 }
 

@@ -3,8 +3,8 @@
 use super::{Budget, interner::Interner, problems::tell, role::Own, sorted};
 
 use crate::rules::{
-    ConditionError, Diagnostics, Effect, Grant, GrantId, NONE, Pattern, PermissionId, Role, Root, RuleSet, Special,
-    Symbols, Text, check_grammar, condition::parser::parse, shown,
+    ConditionError, Diagnostics, Effect, Grant, GrantId, NONE, Pattern, PermissionId, QualifiedGrant, Role, Root,
+    RuleSet, Symbols, Text, check_grammar, condition::parser::parse, shown,
 };
 
 /// What the grants of a role say; none where the policy is too large.
@@ -16,8 +16,8 @@ pub(super) fn own(
     budget: &mut Budget,
     diagnostics: &mut Diagnostics,
 ) -> Option<Own> {
-    let (plain, special, conditions) = (Vec::new(), Vec::new(), Vec::new());
-    let mut compiler = Compiler { id, role, symbols, interner, budget, diagnostics, plain, special, conditions };
+    let (plain, qualified, conditions) = (Vec::new(), Vec::new(), Vec::new());
+    let mut compiler = Compiler { id, role, symbols, interner, budget, diagnostics, plain, qualified, conditions };
     for (at, grant) in (0_u32..).zip(&role.grants) {
         if !compiler.grant(at, grant) {
             let message = "the policy is too large: its grants match too many permissions";
@@ -25,11 +25,11 @@ pub(super) fn own(
             return None;
         }
     }
-    let Compiler { plain, special, conditions, .. } = compiler;
+    let Compiler { plain, qualified, conditions, .. } = compiler;
     Some(Own {
         is_administrator: role.grants.iter().any(Grant::is_admin),
         plain: sorted(plain),
-        special: sorted(special),
+        qualified: sorted(qualified),
         conditions: sorted(conditions),
     })
 }
@@ -43,7 +43,7 @@ struct Compiler<'c> {
     budget: &'c mut Budget,
     diagnostics: &'c mut Diagnostics,
     plain: Vec<u32>,
-    special: Vec<Special>,
+    qualified: Vec<QualifiedGrant>,
     conditions: Vec<(u32, u32)>,
 }
 
@@ -64,7 +64,9 @@ impl Compiler<'_> {
         let matched = self.symbols.matching(&pattern);
         if matched.is_empty() {
             let symbols = self.symbols;
-            tell(grant.pattern.span, self.diagnostics, |words, all| (words.unmatched)(symbols, grant, &pattern, all));
+            tell(grant.pattern.span, self.diagnostics, |reporters, all| {
+                (reporters.unmatched)(symbols, grant, &pattern, all)
+            });
         }
         if let Some(when) = when
             && let Err(error) = check_grammar(&when.text)
@@ -92,14 +94,14 @@ impl Compiler<'_> {
                 last = (Some(ty), self.on_type(ty, grant, &pattern));
             }
             let Some((condition, fields)) = last.1 else { continue };
-            if !self.budget.bytes.takes(size_of::<Special>()) {
+            if !self.budget.bytes.takes(size_of::<QualifiedGrant>()) {
                 return false;
             }
             if condition != NONE {
                 self.conditions.push((ty, condition));
             }
             let grant = GrantId { role: self.id, at };
-            self.special.push(Special { permission, effect: *effect, condition, fields, grant });
+            self.qualified.push(QualifiedGrant { permission, effect: *effect, condition, fields, grant });
         }
         true
     }
@@ -163,7 +165,7 @@ impl Compiler<'_> {
 
     fn wrong(&mut self, grant: &Grant, when: &Text, error: ConditionError) {
         let role = self.role;
-        tell(when.span, self.diagnostics, |words, all| (words.wrong)(role, grant, when, error, all));
+        tell(when.span, self.diagnostics, |reporters, all| (reporters.wrong)(role, grant, when, error, all));
     }
 }
 

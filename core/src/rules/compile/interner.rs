@@ -31,7 +31,7 @@ impl Interner {
 
     pub(in crate::rules) fn add(&mut self, condition: Condition, ty: Option<u32>, is_deny: bool) -> u32 {
         let paths = condition.tree.paths().collect();
-        let (text, next) = (condition.text.clone(), place(self.conditions.len()));
+        let (text, next) = (condition.text.clone(), to_index(self.conditions.len()));
         let id = *self.equal.entry((text.clone(), paths)).or_insert(next);
         if id == next {
             self.conditions.push(Arc::new(condition));
@@ -43,7 +43,7 @@ impl Interner {
     /// The place of a sorted set of fields.
     pub(in crate::rules) fn fields(&mut self, slots: Box<[u32]>) -> u32 {
         let slots: Arc<[u32]> = slots.into();
-        let next = place(self.field_sets.len());
+        let next = to_index(self.field_sets.len());
         let id = *self.known_fields.entry(slots.clone()).or_insert(next);
         if id == next {
             self.field_sets.push(slots);
@@ -53,6 +53,6 @@ impl Interner {
 }
 
 /// A place in a list; lists of a policy are bounded far below.
-pub(in crate::rules) fn place(at: usize) -> u32 {
+pub(in crate::rules) fn to_index(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX - 1)
 }

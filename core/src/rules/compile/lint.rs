@@ -38,16 +38,16 @@ impl RuleSet {
         let mut found = Vec::new();
         for role in self.live_roles() {
             let mut seen: BTreeSet<(GrantId, &str)> = BTreeSet::new();
-            for special in role.own.special.iter().filter(|special| special.effect == Effect::Deny) {
-                let (ty, _) = self.type_of(PermissionId(special.permission));
-                let Some(condition) = self.condition(special.condition).filter(|_| ty.name == resource_type) else {
+            for qualified in role.own.qualified.iter().filter(|qualified| qualified.effect == Effect::Deny) {
+                let (ty, _) = self.type_of(PermissionId(qualified.permission));
+                let Some(condition) = self.condition(qualified.condition).filter(|_| ty.name == resource_type) else {
                     continue;
                 };
                 let attributes = condition.paths.iter().filter(|path| path.root == Root::Resource).filter_map(|path| {
                     let attribute: &Attribute = ty.attributes.get(path.slot as usize)?;
                     is_loose(&FilterAttribute::new(attribute.name.to_string().into(), attribute)).then_some(attribute)
                 });
-                seen.extend(attributes.map(|attribute| (special.grant, attribute.name.as_str())));
+                seen.extend(attributes.map(|attribute| (qualified.grant, attribute.name.as_str())));
             }
             found.extend(seen.into_iter().filter_map(|(grant, attribute)| {
                 let grant = role.own_grant(grant.at)?.text();

@@ -11,10 +11,10 @@
 //! | `problems` | what takes many words to say is wrong |
 //! | `lint` | what is valid, but may not do what it seems to |
 //! | `interner` | conditions and sets of fields, each kept once |
-//! | `reads` | what questions read, and which attributes are guarded |
+//! | `reads` | what questions read, and which attributes carry authority |
 //! | `role` | a role with all that it inherits |
 //! | `permission_index` | which roles allow each permission under no condition |
-//! | `specials` | the other grants of each permission |
+//! | `qualified_grants` | the other grants of each permission |
 //! | `bits` | sets of small numbers |
 //! | `rule_set` | the compiled policy |
 //! | `edit` | one role changed, without compiling the others again |
@@ -28,12 +28,12 @@ pub(in crate::rules) mod interner;
 pub(in crate::rules) mod lint;
 pub(in crate::rules) mod permission_index;
 pub(in crate::rules) mod problems;
+pub(in crate::rules) mod qualified_grants;
 pub(in crate::rules) mod reads;
 pub(in crate::rules) mod role;
 mod roles;
 pub(in crate::rules) mod rule_set;
 pub(in crate::rules) mod schema;
-pub(in crate::rules) mod specials;
 pub(in crate::rules) mod symbols;
 
 use std::sync::Arc;
@@ -41,12 +41,12 @@ use std::sync::Arc;
 use {
     interner::Interner,
     permission_index::PermissionIndex,
+    qualified_grants::QualifiedGrants,
     reads::Reads,
     role::CompiledRole,
     roles::Hierarchy,
-    rule_set::{RuleSet, Shared, Stamp},
+    rule_set::{RuleSet, RuleSetVersion, Shared},
     schema::Schema,
-    specials::Specials,
     symbols::Symbols,
 };
 
@@ -98,22 +98,25 @@ impl Checked {
             roles[at as usize] = Arc::new(role.flattened(&roles, &mut row, &mut budget)?);
         }
         let mut rules = RuleSet {
-            stamp: Stamp::new(),
+            rules_version: RuleSetVersion::new(),
             reads: Arc::new(Reads::of(&symbols, &interner, &conditions(&roles))),
             permission_index: PermissionIndex::new(symbols.permissions.len(), roles.iter().map(|role| &role.plain)),
-            specials: Specials::new(symbols.permissions.len(), roles.iter().flat_map(|role| &role.own.special)),
+            qualified_grants: QualifiedGrants::new(
+                symbols.permissions.len(),
+                roles.iter().flat_map(|role| &role.own.qualified),
+            ),
             shared: Arc::new(Shared { base: policy.without_roles(), schema: schema.clone(), symbols }),
             interner: Arc::new(interner),
             roles,
             role_ids: Arc::new(hierarchy.ids),
             numbers: Arc::default(),
-            marks: Box::default(),
+            decision_flags: Box::default(),
             administrators: Box::default(),
             second_factors: Box::default(),
             tree: None,
             anonymous: hierarchy.anonymous,
         };
-        rules.mark();
+        rules.derive_from_roles();
         Ok(rules)
     }
 }

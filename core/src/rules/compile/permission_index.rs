@@ -1,16 +1,16 @@
-//! Which roles say something of each permission: a column for each permission, so that the roles of one principal stand
+//! Which roles say something of each permission: a set of roles for each, so that the roles of one principal stand
 //! close together.
 
 use std::sync::Arc;
 
 use super::bits::{self, Bits};
 
-/// Columns in a block: an edit copies the blocks of the permissions that it gives or takes.
+/// Permissions in a block: an edit copies the blocks of the permissions that it gives or takes.
 const BLOCK: usize = 64;
-/// Columns are bits, which answer fastest, while all of them take no more bytes than this.
+/// Sets of roles are bits, which answer fastest, while all of them take no more bytes than this.
 const MAX_BITS_BYTES: usize = 128 * 1024 * 1024;
 
-/// The columns of all permissions, by number: of each the roles that say it. Cheap to clone.
+/// Of each permission, by number, the roles that say something of it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(in crate::rules) struct PermissionIndex(Vec<Arc<[Bits]>>);
 
@@ -19,14 +19,14 @@ impl PermissionIndex {
     pub(super) fn new<'b>(permissions: usize, roles: impl ExactSizeIterator<Item = &'b Bits> + Clone) -> Self {
         let are_bits = permissions.saturating_mul(roles.len().div_ceil(8)) <= MAX_BITS_BYTES;
         let block = |at: usize| {
-            let mut columns = vec![bits::empty(roles.len()); BLOCK.min(permissions - at * BLOCK)];
+            let mut role_sets = vec![bits::empty(roles.len()); BLOCK.min(permissions - at * BLOCK)];
             for (role, has) in (0_u32..).zip(roles.clone()) {
                 bits::each(&[has.word(at)], |one| {
-                    columns.get_mut(one as usize).into_iter().for_each(|column| bits::set(column, role));
+                    role_sets.get_mut(one as usize).into_iter().for_each(|role_set| bits::set(role_set, role));
                 });
             }
-            let column = |words: Vec<u64>| if are_bits { Bits::Many(words.into()) } else { Bits::of(&words) };
-            columns.into_iter().map(column).collect()
+            let role_set = |words: Vec<u64>| if are_bits { Bits::Many(words.into()) } else { Bits::of(&words) };
+            role_sets.into_iter().map(role_set).collect()
         };
         Self((0..permissions.div_ceil(BLOCK)).map(block).collect())
     }
@@ -48,9 +48,9 @@ impl PermissionIndex {
         for (at, block) in self.0.iter_mut().enumerate() {
             let changed = before.word(at) ^ after.word(at);
             if changed != 0 {
-                let columns = Arc::make_mut(block);
+                let role_sets = Arc::make_mut(block);
                 bits::each(&[changed], |one| {
-                    columns.get_mut(one as usize).into_iter().for_each(|column| column.flip(role));
+                    role_sets.get_mut(one as usize).into_iter().for_each(|role_set| role_set.toggle(role));
                 });
             }
         }

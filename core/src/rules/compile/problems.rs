@@ -8,8 +8,8 @@ use super::{asset_kinds, roles::Hierarchy, schema::Library};
 use crate::model::deferred::Deferred;
 use crate::rules::{ConditionError, Diagnostics, Grant, Pattern, Policy, Role, Span, Symbols, Text, shown};
 
-/// How those problems are told.
-pub(super) struct Words {
+/// What reports those problems.
+pub(super) struct Reporters {
     pub(super) unmatched: fn(&Symbols, &Grant, &Pattern<'_>, &mut Diagnostics),
     pub(super) wrong: fn(&Role, &Grant, &Text, ConditionError, &mut Diagnostics),
     pub(super) cycle: fn(&Hierarchy, &[usize], &mut Diagnostics),
@@ -17,19 +17,19 @@ pub(super) struct Words {
     pub(super) asset_kind: fn(&Library, &Policy, usize, &mut Diagnostics),
 }
 
-const ALL: &Words = &Words { unmatched, wrong, cycle, unbound, asset_kind: asset_kinds::told };
+const ALL: &Reporters = &Reporters { unmatched, wrong, cycle, unbound, asset_kind: asset_kinds::report };
 
-static WORDS: Deferred<&Words> = Deferred::new(ALL);
+static REPORTERS: Deferred<&Reporters> = Deferred::new(ALL);
 
 #[cfg(feature = "bindings")]
 pub(in crate::rules) fn load_deferred() {
-    WORDS.load(ALL);
+    REPORTERS.load(ALL);
 }
 
-/// Tells of a problem; where the words are not loaded, that there is one.
-pub(super) fn tell(span: Span, diagnostics: &mut Diagnostics, tell: impl FnOnce(&Words, &mut Diagnostics)) {
-    match WORDS.get() {
-        Ok(words) => tell(words, diagnostics),
+/// Tells of a problem; where they are not loaded, that there is one.
+pub(super) fn tell(span: Span, diagnostics: &mut Diagnostics, tell: impl FnOnce(&Reporters, &mut Diagnostics)) {
+    match REPORTERS.get() {
+        Ok(reporters) => tell(reporters, diagnostics),
         Err(_) => drop(diagnostics.add(span, String::new())),
     }
 }

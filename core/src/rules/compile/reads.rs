@@ -1,5 +1,5 @@
 //! What questions read, by the conditions and scopes that can apply to them: what a resource must
-//! carry, and which attributes are guarded because they carry authority.
+//! carry, and which attributes carry authority.
 
 use smallvec::SmallVec;
 

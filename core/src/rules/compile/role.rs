@@ -46,7 +46,7 @@ pub(in crate::rules) struct CompiledRole {
 pub(in crate::rules) struct Own {
     /// Permissions that it allows under no condition, unnarrowed.
     pub(in crate::rules) plain: Box<[u32]>,
-    pub(in crate::rules) special: Box<[Special]>,
+    pub(in crate::rules) qualified: Box<[QualifiedGrant]>,
     pub(in crate::rules) is_administrator: bool,
     /// Resource types and the conditions that apply to them, each pair once.
     pub(in crate::rules) conditions: Box<[(u32, u32)]>,
@@ -54,7 +54,7 @@ pub(in crate::rules) struct Own {
 
 /// A grant of one permission that denies, is conditional, or is narrowed to fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::rules) struct Special {
+pub(in crate::rules) struct QualifiedGrant {
     pub(in crate::rules) permission: u32,
     pub(in crate::rules) grant: GrantId,
     pub(in crate::rules) effect: Effect,

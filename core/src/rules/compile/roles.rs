@@ -148,6 +148,6 @@ fn close(hierarchy: &mut Hierarchy, budget: &mut Budget, diagnostics: &mut Diagn
         }
     }
     if hierarchy.order.len() < count {
-        tell(Span::CODE, diagnostics, |words, all| (words.cycle)(hierarchy, &waits, all));
+        tell(Span::CODE, diagnostics, |reporters, all| (reporters.cycle)(hierarchy, &waits, all));
     }
 }

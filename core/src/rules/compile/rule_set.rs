@@ -12,9 +12,9 @@ use serde::Serialize;
 use super::{
     interner::Interner,
     permission_index::PermissionIndex,
+    qualified_grants::{GrantsOfRoles, QualifiedGrants},
     reads::Reads,
     schema::Schema,
-    specials::{Said, Specials},
     symbols::{Ids, Permission},
 };
 
@@ -24,7 +24,7 @@ use crate::model::{
 };
 use crate::rules::{
     BoundScope, CompiledRole, Condition, Effect, GrantId, OwnGrant, Pattern, Policy, ResourceType, Scope, ScopeKind,
-    ScopeTree, Symbols, TypeReads, USER, bind, compile, place, shown,
+    ScopeTree, Symbols, TypeReads, USER, bind, compile, shown, to_index,
 };
 
 /// A permission of one rule set.
@@ -44,7 +44,7 @@ pub struct FieldId(pub(in crate::rules) u32);
 #[derive(Clone, Debug)]
 pub struct RuleSet {
     /// Tells principals of this rule set from those of another; kept by edits that they survive.
-    pub(in crate::rules) stamp: Stamp,
+    pub(in crate::rules) rules_version: RuleSetVersion,
     pub(in crate::rules) shared: Arc<Shared>,
     pub(in crate::rules) interner: Arc<Interner>,
     pub(in crate::rules) reads: Arc<Reads>,
@@ -53,13 +53,13 @@ pub struct RuleSet {
     /// Of each permission, the roles whose closure allows it under no condition, unnarrowed.
     pub(in crate::rules) permission_index: PermissionIndex,
     /// Of each permission, what roles say of it otherwise.
-    pub(in crate::rules) specials: Specials,
+    pub(in crate::rules) qualified_grants: QualifiedGrants,
     /// Deleted roles included.
     pub(in crate::rules) role_ids: Arc<Ids>,
     /// Numbers of roles that edits of this rule set, and of those that it came of, added.
     pub(in crate::rules) numbers: Arc<RoleNumbers>,
     /// Of each permission, what a decision must look at beside the permission index.
-    pub(in crate::rules) marks: Box<[Mark]>,
+    pub(in crate::rules) decision_flags: Box<[DecisionFlags]>,
     /// The roles that hold `admin:all`: few, sorted.
     pub(in crate::rules) administrators: Box<[u32]>,
     /// The roles that need a second factor, or inherit one that does: few, sorted.
@@ -73,9 +73,9 @@ pub struct RuleSet {
 /// billion compiled ones it would not. Of a principal whose first plain roles are not all that counts, one
 /// more than that of its rules, so that one comparison tells whether they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::rules) struct Stamp(pub(in crate::rules) u32);
+pub(in crate::rules) struct RuleSetVersion(pub(in crate::rules) u32);
 
-impl Stamp {
+impl RuleSetVersion {
     pub(in crate::rules) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(2);
         Self(NEXT.fetch_add(2, Ordering::Relaxed))
@@ -93,7 +93,7 @@ impl Stamp {
     }
 }
 
-/// Gives each name of a role one number among all rule sets that are akin: else two edits of one rule
+/// Gives each name of a role one number among all rule sets that are compatible: else two edits of one rule
 /// set would give two roles the same number, and a principal of the one roles of the other.
 #[derive(Debug, Default)]
 pub(in crate::rules) struct RoleNumbers(Mutex<HashMap<String, u32>>);
@@ -103,7 +103,7 @@ impl RoleNumbers {
     pub(in crate::rules) fn of(&self, name: &str, first: usize) -> u32 {
         // Whoever panicked here left whole entries.
         let mut added = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = place(first.max(added.values().max().map_or(0, |last| *last as usize + 1)));
+        let next = to_index(first.max(added.values().max().map_or(0, |last| *last as usize + 1)));
         *added.entry(name.to_owned()).or_insert(next)
     }
 }
@@ -119,17 +119,17 @@ pub(in crate::rules) struct Shared {
 
 /// What a decision on a permission must look at beside the permission index, as bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::rules) struct Mark(u8);
+pub(in crate::rules) struct DecisionFlags(u8);
 
-impl Mark {
+impl DecisionFlags {
     /// A role denies it: the first allow does not decide.
-    pub(in crate::rules) const DENIED: Mark = Mark(1);
+    pub(in crate::rules) const DENIED: DecisionFlags = DecisionFlags(1);
     /// A role allows it under a condition or on fields only.
-    pub(in crate::rules) const SPECIAL: Mark = Mark(2);
+    pub(in crate::rules) const QUALIFIED: DecisionFlags = DecisionFlags(2);
     /// A question about its type may be incomplete, even without a resource.
-    pub(in crate::rules) const DEMANDING: Mark = Mark(4);
+    pub(in crate::rules) const NEEDS_INPUT: DecisionFlags = DecisionFlags(4);
     #[inline]
-    pub(in crate::rules) fn has(self, other: Mark) -> bool {
+    pub(in crate::rules) fn has(self, other: DecisionFlags) -> bool {
         self.0 & other.0 != 0
     }
 }
@@ -293,7 +293,7 @@ impl RuleSet {
     pub fn has_denies(&self, role: &str) -> bool {
         let role = self.role_ids.get(role).and_then(|id| self.roles.get(*id as usize));
         let juniors = role.into_iter().flat_map(|role| &role.closure).filter_map(|one| self.roles.get(*one as usize));
-        juniors.flat_map(|one| &one.own.special).any(|special| special.effect == Effect::Deny)
+        juniors.flat_map(|one| &one.own.qualified).any(|qualified| qualified.effect == Effect::Deny)
     }
 
     /// The roles that every new account gets. A role that grants `admin:all` is never among them, even if it is declared as
@@ -322,7 +322,7 @@ impl RuleSet {
     }
 
     /// Whether a condition or scope reads this attribute or relation, so that changing it needs `TYPE:set_authority`.
-    pub fn is_guarded(&self, resource_type: &str, attribute: &str) -> bool {
+    pub fn carries_authority(&self, resource_type: &str, attribute: &str) -> bool {
         let of_principals =
             self.reads.principal.iter().filter_map(|slot| self.shared.symbols.principal.get(*slot as usize));
         resource_type == USER && of_principals.map(|one| &one.name).any(|name| name == attribute)
@@ -386,9 +386,9 @@ impl RuleSet {
 
     /// What a role says of a permission beside its plain bits, grant by grant.
     #[inline]
-    pub(in crate::rules) fn specials(&self, role: u32, permission: u32) -> Said<'_> {
+    pub(in crate::rules) fn qualified_grants(&self, role: u32, permission: u32) -> GrantsOfRoles<'_> {
         let roles = self.roles.get(role as usize).map(|role| &*role.closure).unwrap_or_default();
-        self.specials.of_roles(permission, roles)
+        self.qualified_grants.of_roles(permission, roles)
     }
 
     pub(in crate::rules) fn condition(&self, condition: u32) -> Option<&Condition> {
@@ -401,21 +401,27 @@ impl RuleSet {
     }
 
     /// Sets what follows from all roles together.
-    pub(in crate::rules) fn mark(&mut self) {
-        let demanding = |ty: u32| {
+    pub(in crate::rules) fn derive_from_roles(&mut self) {
+        let needs_input = |ty: u32| {
             let reads = &self.reads.types[ty as usize];
-            if reads.context.is_empty() && reads.principal.is_empty() { Mark::default() } else { Mark::DEMANDING }
+            if reads.context.is_empty() && reads.principal.is_empty() {
+                DecisionFlags::default()
+            } else {
+                DecisionFlags::NEEDS_INPUT
+            }
         };
-        let mut marks: Box<[Mark]> = self.all_permissions().iter().map(|permission| demanding(permission.ty)).collect();
-        for special in self.roles.iter().flat_map(|role| role.own.special.iter()) {
-            let denied = if special.effect == Effect::Deny { Mark::DENIED } else { Mark::default() };
-            if let Some(mark) = marks.get_mut(special.permission as usize) {
-                mark.0 |= Mark::SPECIAL.0 | denied.0;
+        let mut decision_flags: Box<[DecisionFlags]> =
+            self.all_permissions().iter().map(|permission| needs_input(permission.ty)).collect();
+        for qualified in self.roles.iter().flat_map(|role| role.own.qualified.iter()) {
+            let denied =
+                if qualified.effect == Effect::Deny { DecisionFlags::DENIED } else { DecisionFlags::default() };
+            if let Some(flags) = decision_flags.get_mut(qualified.permission as usize) {
+                flags.0 |= DecisionFlags::QUALIFIED.0 | denied.0;
             }
         }
         self.administrators = self.ids_of(|role| role.is_administrator);
         self.second_factors = self.ids_of(|role| role.needs_second_factor);
-        self.marks = marks;
+        self.decision_flags = decision_flags;
     }
 }
 

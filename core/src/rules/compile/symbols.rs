@@ -8,8 +8,8 @@ use super::{problems::tell, roles::Hierarchy, schema::Schema};
 use crate::model::{attributes, record::Table};
 use crate::rules::{
     ADMIN, Attribute, AttributeDecl, Base, Diagnostics, KindId, Pattern, PermissionDecl, Policy, ResourceType,
-    ScopeDecl, ScopeKind, Span, Stored, Text, Type, Vocabulary, is_name, parse_type, place, policy::name::split, shown,
-    type_names,
+    ScopeDecl, ScopeKind, Span, Stored, Text, Type, Vocabulary, is_name, parse_type, policy::name::split, shown,
+    to_index, type_names,
 };
 
 /// The type whose attributes principals have.
@@ -71,7 +71,7 @@ impl Symbols {
 
     fn type_id(&mut self, name: &str) -> usize {
         let next = self.types.len();
-        let id = *self.type_ids.entry(name.into()).or_insert(place(next)) as usize;
+        let id = *self.type_ids.entry(name.into()).or_insert(to_index(next)) as usize;
         if id == next {
             self.types.push(ResourceType { name: name.into(), ..ResourceType::default() });
         }
@@ -159,13 +159,13 @@ impl Symbols {
         });
         for mut one in all {
             let Some((resource, action)) = split(&one.name) else { continue };
-            let (ty, id) = (self.type_id(resource), place(self.permissions.len()));
+            let (ty, id) = (self.type_id(resource), to_index(self.permissions.len()));
             if one.name != ADMIN {
                 self.types[ty].permissions.push(id);
                 self.by_action.entry(action.into()).or_default().push(id);
             }
             self.permission_ids.insert(one.name.as_str().into(), id);
-            one.ty = place(ty);
+            one.ty = to_index(ty);
             self.permissions.push(one);
         }
     }
@@ -190,7 +190,7 @@ impl Symbols {
         self.principal = always.into_iter().chain(own.cloned()).collect();
         // Where accounts are ours, so are sessions.
         if self.type_named(USER).is_some_and(|user| user.table.is_some()) {
-            let first = place(self.principal.len());
+            let first = to_index(self.principal.len());
             for (name, ty) in SESSION {
                 if self.principal.iter().any(|one| one.name == name) {
                     diagnostics.add(span_of(policy, name), "sessions say this");
@@ -270,7 +270,7 @@ impl Symbols {
         for (at, scope) in declared.iter().enumerate() {
             let Some(parent) = &scope.parent else { continue };
             match declared.iter().position(|above| above.attribute == *parent) {
-                Some(above) => self.kinds[at].parent = Some(KindId(place(above))),
+                Some(above) => self.kinds[at].parent = Some(KindId(to_index(above))),
                 None => {
                     let Text { text, span } = parent;
                     let name = &scope.name.text;
@@ -303,7 +303,9 @@ impl Symbols {
         let is_one_type = found.iter().all(|(_, _, ty)| Some(*ty) == first);
         if let Some(diagnostics) = diagnostics {
             if found.is_empty() {
-                tell(attribute.span, diagnostics, |words, all| (words.unbound)(self, &name.text, attribute, all));
+                tell(attribute.span, diagnostics, |reporters, all| {
+                    (reporters.unbound)(self, &name.text, attribute, all)
+                });
             } else if !is_usable || !is_one_type {
                 let rule = "must be an id, a string or an int, the same in every type, for a scope to compare with it";
                 diagnostics.add(attribute.span, format!("`{}` {rule}", shown(&attribute.text)));
@@ -318,7 +320,7 @@ impl Symbols {
     }
 
     fn new_kind(&mut self, name: String, base: Base) -> KindId {
-        let id = KindId(place(self.kinds.len()));
+        let id = KindId(to_index(self.kinds.len()));
         self.kinds.push(ScopeKind { name, base, parent: None });
         id
     }

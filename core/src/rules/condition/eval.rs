@@ -96,7 +96,7 @@ mod tests {
         ];
         for operator in all {
             for (left, right) in [(TypedValue::Absent, TypedValue::Int(1)), (TypedValue::Int(1), TypedValue::Absent)] {
-                // With `!=` no decision shows it: a policy must guard that with `has`.
+                // With `!=` no decision shows it: a policy must test that with `has`.
                 assert!(!left.compares(operator, right), "{operator:?}");
             }
             assert!(!TypedValue::Absent.compares(operator, TypedValue::Absent), "{operator:?}");

@@ -1,4 +1,4 @@
-//! Absence opens no door: in a deny, under `not` and with `!=`, an optional path is read only where
+//! An absent value never allows anything: in a deny, under `not` and with `!=`, an optional path is read only where
 //! `has` says first that it is present (docs/rules.md, "Absent values").
 
 use crate::model::predicate::Comparison;

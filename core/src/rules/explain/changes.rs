@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     AssignmentTrace, text,
-    what_if::{ChangeSet, Inquiry, Outcome, Step},
+    what_if::{Hypothesis, Inquiry, Outcome, Step},
 };
 
 use crate::model::id::UserId;
@@ -94,7 +94,7 @@ const MAX_NAMED: usize = 10;
 
 impl<'a> Inquiry<'a> {
     /// These as data and in words.
-    pub(super) fn described(&self, changes: &ChangeSet<'a>) -> Vec<ProposedChange> {
+    pub(super) fn described(&self, changes: &Hypothesis<'a>) -> Vec<ProposedChange> {
         let steps = changes.0.iter().filter(|(_, step)| !changes.is_detail(step));
         let mut described: Vec<ProposedChange> = steps.map(|(who, step)| self.change(*who, step, changes)).collect();
         described.sort_by(|a, b| (a.kind, a.asker, &a.text).cmp(&(b.kind, b.asker, &b.text)));
@@ -119,7 +119,7 @@ impl<'a> Inquiry<'a> {
         }
     }
 
-    fn change(&self, who: usize, step: &Step<'a>, changes: &ChangeSet<'a>) -> ProposedChange {
+    fn change(&self, who: usize, step: &Step<'a>, changes: &Hypothesis<'a>) -> ProposedChange {
         let principal = self.principal(who);
         let asked = self.rules.permission_name(self.question.permission);
         let of = |kind, text| self.plain_change(who, kind, text);
@@ -182,8 +182,8 @@ impl<'a> Inquiry<'a> {
         }
     }
 
-    fn named_resource(&self, changes: &ChangeSet<'a>) -> ProposedChange {
-        let scopes: Vec<String> = changes.places().map(Scope::to_string).collect();
+    fn named_resource(&self, changes: &Hypothesis<'a>) -> ProposedChange {
+        let scopes: Vec<String> = changes.resource_scopes().map(Scope::to_string).collect();
         let tests = changes.outcomes().filter(|one| changes.is_of_named(one.test));
         let mut tests: Vec<TestOutcome> = tests.map(|one| self.test_outcome(one)).collect();
         tests.sort_by(|a, b| (a.asker, &a.text).cmp(&(b.asker, &b.text)));
@@ -221,7 +221,7 @@ impl<'a> Inquiry<'a> {
     }
 
     /// Scopes that a deny is held in, where the resource to be named must not lie.
-    fn avoided(&self, changes: &ChangeSet<'a>) -> Vec<String> {
+    fn avoided(&self, changes: &Hypothesis<'a>) -> Vec<String> {
         let mut there = changes.clone();
         let written = |held: RoleAssignment<'a>| held.written(self.rules.kinds());
         let held = self.chain.iter().flat_map(|cx| cx.principal.assignments());
@@ -273,8 +273,11 @@ impl<'a> Inquiry<'a> {
     fn move_in_words(&self, who: usize, held: RoleAssignment<'a>) -> String {
         let (rules, cx) = (self.rules, self.cx(who));
         let (ty, bound) = (&cx.ty.name, &cx.ty.bound);
-        let is_held =
-            format!("{} is held {}", self.role_name(held.role), text::place(&held.written(rules.kinds()).to_string()));
+        let is_held = format!(
+            "{} is held {}",
+            self.role_name(held.role),
+            text::scope_phrase(&held.written(rules.kinds()).to_string())
+        );
         let Some(kind) = held.scope().kind() else { return format!("{is_held}, which this policy does not know") };
         if rules.is_administrator(held.role) {
             return format!("{is_held}, but administers everywhere or not at all");
@@ -282,7 +285,7 @@ impl<'a> Inquiry<'a> {
         if cx.resource.is_none() {
             return format!("{is_held}, but must be held everywhere");
         }
-        let in_words = |place: Scope| text::place(&place.to_string());
+        let in_words = |place: Scope| text::scope_phrase(&place.to_string());
         if let Some(place) = self.place_of(who, kind) {
             return match place.to_string().strip_prefix("resource:").and_then(|place| place.split_once(':')) {
                 Some((_, id)) => format!("{is_held}; this is {ty} {id}"),

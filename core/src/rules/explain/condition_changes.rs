@@ -2,7 +2,7 @@
 
 use super::{
     minimal_changes::{MAX_SEARCH, shrink, smallest},
-    what_if::{ChangeSet, Inquiry, Outcome, Step, WhatIf, reads},
+    what_if::{Hypothesis, Inquiry, Outcome, Step, WhatIf, reads},
 };
 
 use crate::rules::{Condition, Path, Root, Supposed, Test, TestKind, Tree, Values, is_satisfiable};
@@ -15,12 +15,12 @@ impl<'a> Inquiry<'a> {
         who: usize,
         condition: &'a Condition,
         wanted: bool,
-        changes: &ChangeSet<'a>,
-    ) -> Option<ChangeSet<'a>> {
+        changes: &Hypothesis<'a>,
+    ) -> Option<Hypothesis<'a>> {
         let what_if = self.what_if(who, changes);
         let with = |turned: &[Outcome<'a>]| {
             let turned = turned.iter().map(|outcome| (outcome.who, Step::Meet(*outcome)));
-            ChangeSet(changes.0.iter().cloned().chain(turned).collect())
+            Hypothesis(changes.0.iter().cloned().chain(turned).collect())
         };
         let is_met = |turned: &[Outcome<'a>]| self.what_if(who, &with(turned)).holds(condition) == wanted;
         let can_be = |turned: &[Outcome<'a>]| self.what_if(who, &with(turned)).is_possible(condition);
@@ -45,12 +45,12 @@ impl<'a> Inquiry<'a> {
             turned = shrink(smallest(&able, |turned| is_met(turned) && can_be(turned))?, is_met);
         }
         let mut changes = with(&turned);
-        self.settle(who, condition, &mut changes);
+        self.pin_outcomes(who, condition, &mut changes);
         Some(changes)
     }
 
     /// Settles all that a condition reads of a resource that is to be named, so that no other may ask for the contrary.
-    pub(super) fn settle(&self, who: usize, condition: &'a Condition, changes: &mut ChangeSet<'a>) {
+    pub(super) fn pin_outcomes(&self, who: usize, condition: &'a Condition, changes: &mut Hypothesis<'a>) {
         let what_if = self.what_if(who, changes);
         let read = condition.tree.tests().into_iter().filter(|test| changes.is_of_named(test));
         for outcome in read.map(|test| what_if.outcome(test)).collect::<Vec<_>>() {

@@ -2,7 +2,7 @@
 
 use super::{
     trace::Candidate,
-    what_if::{ChangeSet, Inquiry, Step},
+    what_if::{Hypothesis, Inquiry, Step},
 };
 
 use crate::rules::{ADMIN, BoundScope, CompiledRole, Effect, FieldId, RoleAssignment, Root, Scope, Values, bind};
@@ -17,7 +17,7 @@ const MAX_FIELD_SETS: usize = 8;
 
 impl<'a> Inquiry<'a> {
     /// No proper part of these would do; empty where it is allowed as it is.
-    pub(super) fn minimal_changes(&self) -> ChangeSet<'a> {
+    pub(super) fn minimal_changes(&self) -> Hypothesis<'a> {
         let chain = || 0..self.chain.len();
         let all = self.questions().into_iter().map(|asked| chain().fold(asked, |all, who| self.changes_for(who, all)));
         let minimal = all.filter(|all| self.allows(all)).map(|all| self.shrunk(&all));
@@ -26,7 +26,7 @@ impl<'a> Inquiry<'a> {
 
     /// A role that is assigned changes more than what is held; one that administers changes everything;
     /// a policy is changed last.
-    fn rank(&self, changes: &ChangeSet<'a>) -> (u8, usize) {
+    fn rank(&self, changes: &Hypothesis<'a>) -> (u8, usize) {
         let weights = changes.0.iter().map(|(_, step)| match step {
             Step::AddGrant => 3,
             Step::AssignRole(role) if self.rules.is_administrator(*role) => 2,
@@ -38,13 +38,13 @@ impl<'a> Inquiry<'a> {
 
     /// The question as it is, and as it could be asked instead. To name a resource is asked for first: it gives
     /// nobody anything.
-    fn questions(&self) -> Vec<ChangeSet<'a>> {
+    fn questions(&self) -> Vec<Hypothesis<'a>> {
         let named = self.question.resource.is_none().then_some(Some(Step::NameResource));
         let resources = named.into_iter().chain([None]);
         let fields: Vec<_> = self.field_sets().into_iter().map(|set| Some(Step::NameFields(set))).collect();
         let fields = || [None].into_iter().chain(fields.iter().cloned());
         let both = resources.flat_map(|resource| fields().map(move |fields| [resource.clone(), fields]));
-        both.map(|steps| ChangeSet(steps.into_iter().flatten().map(|step| (0, step)).collect())).collect()
+        both.map(|steps| Hypothesis(steps.into_iter().flatten().map(|step| (0, step)).collect())).collect()
     }
 
     /// Of narrowed grants, the fields that the question could name: some of those that it names, or
@@ -55,7 +55,7 @@ impl<'a> Inquiry<'a> {
         for who in 0..self.chain.len() {
             let candidates = self.held_candidates(who);
             let narrowed =
-                candidates.iter().filter_map(|one| self.rules.interner.field_sets.get(one.special.fields as usize));
+                candidates.iter().filter_map(|one| self.rules.interner.field_sets.get(one.qualified.fields as usize));
             let is_asked = |field: &FieldId| asked.is_empty() || asked.contains(field);
             let mut found: Vec<Vec<FieldId>> =
                 narrowed.map(|set| set.iter().map(|slot| FieldId(*slot)).filter(is_asked).collect()).collect();
@@ -73,7 +73,7 @@ impl<'a> Inquiry<'a> {
     }
 
     /// With what the principal, or one on whose behalf it acts, needs.
-    fn changes_for(&self, who: usize, mut base: ChangeSet<'a>) -> ChangeSet<'a> {
+    fn changes_for(&self, who: usize, mut base: Hypothesis<'a>) -> Hypothesis<'a> {
         let (principal, permission) = (self.principal(who), self.question.permission);
         if !principal.is_active() {
             base.add(self.account(who), Step::Activate);
@@ -105,18 +105,18 @@ impl<'a> Inquiry<'a> {
         &self,
         who: usize,
         candidates: impl Iterator<Item = Candidate<'a>>,
-        base: &ChangeSet<'a>,
-    ) -> Vec<ChangeSet<'a>> {
+        base: &Hypothesis<'a>,
+    ) -> Vec<Hypothesis<'a>> {
         let found = candidates.filter_map(|one| self.needed(who, &one, None, base));
         found.filter(|changes| self.what_if(who, changes).allows()).collect()
     }
 
     /// By grants of roles that are held, or else of roles that are not; denies lifted.
-    fn as_holder(&self, who: usize, base: &ChangeSet<'a>) -> Option<ChangeSet<'a>> {
+    fn as_holder(&self, who: usize, base: &Hypothesis<'a>) -> Option<Hypothesis<'a>> {
         let held = self.held_candidates(who);
         let mut changes = base.clone();
         for field in self.what_if(who, base).fields() {
-            if !self.what_if(who, &changes).gives(field) {
+            if !self.what_if(who, &changes).is_granted(field) {
                 let by_held = self.nearest(who, &held, field, &changes);
                 changes = by_held.or_else(|| self.nearest(who, &self.new_candidates(), field, &changes))?;
             }
@@ -131,10 +131,10 @@ impl<'a> Inquiry<'a> {
         who: usize,
         of: &[Candidate<'a>],
         field: Option<FieldId>,
-        changes: &ChangeSet<'a>,
-    ) -> Option<ChangeSet<'a>> {
+        changes: &Hypothesis<'a>,
+    ) -> Option<Hypothesis<'a>> {
         let mut found: Vec<_> = of.iter().filter_map(|one| self.needed(who, one, field, changes)).collect();
-        found.sort_by_key(ChangeSet::count);
+        found.sort_by_key(Hypothesis::count);
         found.truncate(MAX_CLOSE);
         found.into_iter().min_by_key(|changes| self.lifted(who, changes.clone()).count())
     }
@@ -145,10 +145,10 @@ impl<'a> Inquiry<'a> {
         who: usize,
         candidate: &Candidate<'a>,
         field: Option<FieldId>,
-        changes: &ChangeSet<'a>,
-    ) -> Option<ChangeSet<'a>> {
-        let Candidate { held, role, grant, special } = *candidate;
-        if !self.rules.is_on(special.fields, field, false) {
+        changes: &Hypothesis<'a>,
+    ) -> Option<Hypothesis<'a>> {
+        let Candidate { held, role, grant, qualified } = *candidate;
+        if !self.rules.is_on(qualified.fields, field, false) {
             return None;
         }
         let mut next = changes.clone();
@@ -162,27 +162,27 @@ impl<'a> Inquiry<'a> {
                 return None;
             }
             if !held.is_valid(self.cx(who).now()) {
-                next.add(self.account(who), Step::MoveWindow(held.place()));
+                next.add(self.account(who), Step::MoveWindow(held.index()));
             }
-            if !self.rules.brings(&self.what_if(who, &next).principal, role, grant.role.id) {
+            if !self.rules.has_active_junior(&self.what_if(who, &next).principal, role, grant.role.id) {
                 next.add(who, Step::ActivateRole(if is_less { grant.role.id } else { role }));
             }
-            self.reach(who, held, &mut next);
+            self.cover_question(who, held, &mut next);
         } else {
             next.add(self.account(who), Step::AssignRole(role));
-            if self.rules.parts(&self.what_if(who, &next).principal, role).next().is_none() {
+            if self.rules.activated_roles(&self.what_if(who, &next).principal, role).next().is_none() {
                 next.add(who, Step::ActivateRole(role));
             }
         }
-        let Some(condition) = self.rules.condition(special.condition) else { return Some(next) };
+        let Some(condition) = self.rules.condition(qualified.condition) else { return Some(next) };
         let is_known = self.what_if(who, &next).cx().has_resource() || !condition.reads(Root::Resource);
         if is_known { self.turned(who, condition, true, &next) } else { None }
     }
 
     /// Makes a scope cover what the question is about, or everything where the role administers.
-    fn reach(&self, who: usize, held: RoleAssignment<'a>, changes: &mut ChangeSet<'a>) {
+    fn cover_question(&self, who: usize, held: RoleAssignment<'a>, changes: &mut Hypothesis<'a>) {
         let what_if = self.what_if(who, changes);
-        let Some(scope) = what_if.principal.assignments().nth(held.place()).map(|held| held.scope().clone()) else {
+        let Some(scope) = what_if.principal.assignments().nth(held.index()).map(|held| held.scope().clone()) else {
             return;
         };
         let is_administrator = self.rules.is_administrator(held.role);
@@ -194,20 +194,20 @@ impl<'a> Inquiry<'a> {
             let has_kind = bound.any(|(of, _)| *of == kind || self.rules.lies_under(*of, kind));
             // A resource lies in one scope of a kind.
             let is_known = |place: &Scope| bind(self.rules.kinds(), place).kind() == Some(kind);
-            if has_kind && !changes.places().any(is_known) {
+            if has_kind && !changes.resource_scopes().any(is_known) {
                 return changes.add(0, Step::LieIn(held.written(self.rules.kinds())));
             }
         }
-        changes.add(self.account(who), Step::MoveScope(held.place(), self.target(who, held)));
+        changes.add(self.account(who), Step::MoveScope(held.index(), self.target(who, held)));
     }
 
     /// With no deny left that counts: its condition does not hold, where that can be and takes nothing away that is
     /// given, or else the role loses it.
-    fn lifted(&self, who: usize, mut changes: ChangeSet<'a>) -> ChangeSet<'a> {
+    fn lifted(&self, who: usize, mut changes: Hypothesis<'a>) -> Hypothesis<'a> {
         for field in self.what_if(who, &changes).fields() {
             for (lift, condition) in self.what_if(who, &changes).denies(field) {
                 let turned = condition.and_then(|condition| self.turned(who, condition, false, &changes));
-                match turned.filter(|turned| self.still_gives(who, &changes, turned)) {
+                match turned.filter(|turned| self.still_grants(who, &changes, turned)) {
                     Some(turned) => changes = turned,
                     None => changes.add(0, lift),
                 }
@@ -222,17 +222,17 @@ impl<'a> Inquiry<'a> {
     }
 
     /// Whether what was given before is given after, too, and those who ask before this one may still do it.
-    fn still_gives(&self, who: usize, before: &ChangeSet<'a>, after: &ChangeSet<'a>) -> bool {
+    fn still_grants(&self, who: usize, before: &Hypothesis<'a>, after: &Hypothesis<'a>) -> bool {
         let (was, is) = (self.what_if(who, before), self.what_if(who, after));
         let mut fields = is.fields().into_iter();
-        fields.all(|field| !was.gives(field) || is.gives(field))
+        fields.all(|field| !was.is_granted(field) || is.is_granted(field))
             && (0..who).all(|other| !self.what_if(other, before).allows() || self.what_if(other, after).allows())
     }
 
     /// The smallest part that does.
-    fn shrunk(&self, changes: &ChangeSet<'a>) -> ChangeSet<'a> {
+    fn shrunk(&self, changes: &Hypothesis<'a>) -> Hypothesis<'a> {
         let (said, steps): (Vec<_>, Vec<_>) = changes.0.iter().cloned().partition(|(_, step)| changes.is_detail(step));
-        let with = |steps: &[_], said: &[_]| ChangeSet([steps, said].concat());
+        let with = |steps: &[_], said: &[_]| Hypothesis([steps, said].concat());
         let steps = smallest(&steps, |part| self.allows(&with(part, &said))).unwrap_or(steps);
         // Nor is more said of a resource that is to be named than it takes.
         let said = shrink(said, |part| self.allows(&with(&steps, part)));
@@ -243,12 +243,12 @@ impl<'a> Inquiry<'a> {
 
     /// Says of the resource to be named that the conditions do not hold of those denies that count as long
     /// as none is named; without that nobody would know which to name.
-    fn tell_denies(&self, changes: &mut ChangeSet<'a>) {
-        let unnamed = ChangeSet::default();
+    fn tell_denies(&self, changes: &mut Hypothesis<'a>) {
+        let unnamed = Hypothesis::default();
         for who in 0..self.chain.len() {
             for field in self.what_if(who, changes).fields() {
                 for condition in self.what_if(who, &unnamed).denies(field).into_iter().filter_map(|deny| deny.1) {
-                    self.settle(who, condition, changes);
+                    self.pin_outcomes(who, condition, changes);
                 }
             }
         }
@@ -271,9 +271,10 @@ impl<'a> Inquiry<'a> {
     pub(super) fn givers(&self, is_administrator: bool) -> Vec<&'a CompiledRole> {
         let permission = self.question.permission.0;
         let allows = |role: &&CompiledRole| {
-            let is_special = || self.rules.specials(role.id, permission).any(|one| one.effect == Effect::Allow);
+            let is_qualified =
+                || self.rules.qualified_grants(role.id, permission).any(|one| one.effect == Effect::Allow);
             role.is_administrator == is_administrator
-                && (self.rules.permission_index.has(role.id, permission) || is_special())
+                && (self.rules.permission_index.has(role.id, permission) || is_qualified())
         };
         let mut roles: Vec<_> = self.rules.live_roles().filter(allows).collect();
         roles.sort_by_key(|role| role.name());

@@ -143,11 +143,11 @@ impl Explanation {
         let name = rules.permission_name(question.permission);
         let begun = Self::begun(verdict.is_allowed(), name, Cause::NothingGrants);
         // A decision exists only for a complete question.
-        let explained = rules.evaluate(&question, |cx| begun.clone().told(&Inquiry::of(question, *cx)));
+        let explained = rules.evaluate(&question, |cx| begun.clone().with_trace(&Inquiry::of(question, *cx)));
         explained.unwrap_or(begun)
     }
 
-    fn told(mut self, inquiry: &Inquiry<'_>) -> Self {
+    fn with_trace(mut self, inquiry: &Inquiry<'_>) -> Self {
         self.permission = inquiry.asked();
         for (who, cx) in inquiry.chain.iter().enumerate() {
             let verdict = inquiry.rules.verdict(&inquiry.question, cx);

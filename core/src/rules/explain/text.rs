@@ -89,7 +89,7 @@ pub(super) fn name_of(principal: &Principal) -> String {
 }
 
 /// `in region …`, `for drone … alone`, `everywhere`.
-pub(super) fn place(scope: &str) -> String {
+pub(super) fn scope_phrase(scope: &str) -> String {
     if scope == "global" {
         return "everywhere".to_owned();
     }
@@ -101,8 +101,8 @@ pub(super) fn place(scope: &str) -> String {
 
 /// Which resource a question must name.
 pub(super) fn name_resource(ty: &str, scopes: &[String], avoided: &[String], tests: &[TestOutcome]) -> String {
-    let places: Vec<String> = scopes.iter().map(|scope| format!(" {}", place(scope))).collect();
-    let avoided: Vec<String> = avoided.iter().map(|scope| format!(", not {}", place(scope))).collect();
+    let places: Vec<String> = scopes.iter().map(|scope| format!(" {}", scope_phrase(scope))).collect();
+    let avoided: Vec<String> = avoided.iter().map(|scope| format!(", not {}", scope_phrase(scope))).collect();
     let tests: Vec<String> = tests
         .iter()
         .map(|test| format!("`{}` {}", test.text, if test.holds { "holds" } else { "does not hold" }))
@@ -134,7 +134,7 @@ fn grant(out: &mut String, trace: &GrantTrace, inquiry: &Inquiry<'_>, who: usize
     let assignment = &trace.assignment;
     let effect = if trace.effect == Effect::Deny { "denies" } else { "allows" };
     let path = trace.role_path.join(" → ");
-    let _ = write!(out, "\n  {path} {effect} {}, held {}", trace.permission, place(&assignment.scope));
+    let _ = write!(out, "\n  {path} {effect} {}, held {}", trace.permission, scope_phrase(&assignment.scope));
     if let Some(group) = &assignment.group {
         let _ = write!(out, " by the group {group}");
     }

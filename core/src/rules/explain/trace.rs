@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{
     AssignmentTrace, Cause, GrantTrace, MAX_MISSES, TestTrace,
-    what_if::{ChangeSet, Inquiry, Step},
+    what_if::{Hypothesis, Inquiry, Step},
 };
 
 use crate::rules::{
-    Effect, FieldId, GrantId, NONE, OwnGrant, RoleAssignment, RoleId, Root, Special, Test, Values, Verdict,
+    Effect, FieldId, GrantId, NONE, OwnGrant, QualifiedGrant, RoleAssignment, RoleId, Root, Test, Values, Verdict,
 };
 
 /// A grant that matches the permission: of a role that is held, with the assignment, or of one that nobody gave.
@@ -17,7 +17,7 @@ pub(super) struct Candidate<'a> {
     pub(super) held: Option<RoleAssignment<'a>>,
     pub(super) role: u32,
     pub(super) grant: OwnGrant<'a>,
-    pub(super) special: Special,
+    pub(super) qualified: QualifiedGrant,
 }
 
 impl<'a> Inquiry<'a> {
@@ -61,7 +61,7 @@ impl<'a> Inquiry<'a> {
     }
 
     fn allow(&self, who: usize, held: RoleAssignment<'a>) -> Option<Candidate<'a>> {
-        let (field, none) = (self.question.fields.last().copied(), ChangeSet::default());
+        let (field, none) = (self.question.fields.last().copied(), Hypothesis::default());
         let allows =
             |one: &Candidate<'a>| self.needed(who, one, field, &none).is_some_and(|needed| needed.count() == 0);
         self.candidates(Some(held), held.role, Effect::Allow).into_iter().find(allows)
@@ -70,16 +70,16 @@ impl<'a> Inquiry<'a> {
     fn deny(&self, who: usize, held: RoleAssignment<'a>, field: Option<FieldId>) -> Option<Candidate<'a>> {
         let permission = self.question.permission.0;
         let denies = |one: &Candidate<'a>| {
-            self.rules.denials(held, permission, field, self.cx(who)).any(|deny| *deny == one.special)
+            self.rules.denials(held, permission, field, self.cx(who)).any(|deny| *deny == one.qualified)
         };
         self.candidates(Some(held), held.role, Effect::Deny).into_iter().find(denies)
     }
 
     /// Grants that would have allowed it but for something, the nearest first.
     pub(super) fn misses(&self, who: usize) -> Vec<GrantTrace> {
-        let mut changes = ChangeSet::default();
+        let mut changes = Hypothesis::default();
         let as_it_is = self.what_if(who, &changes);
-        let Some(field) = as_it_is.fields().into_iter().find(|field| !as_it_is.gives(*field)) else {
+        let Some(field) = as_it_is.fields().into_iter().find(|field| !as_it_is.is_granted(*field)) else {
             return Vec::new();
         };
         if self.question.resource.is_none() {
@@ -100,12 +100,12 @@ impl<'a> Inquiry<'a> {
         let name = self.rules.permission_name(permission);
         let is_plain = |grant: &OwnGrant<'_>| grant.written.is_plain() && grant.matches(name);
         let plain = self.grants(of).filter(|grant| effect == Effect::Allow && is_plain(grant));
-        let special = self.rules.specials(of, permission.0).filter(|special| special.effect == effect);
-        let special = special.filter_map(|special| {
-            let grant = self.rules.roles.get(special.grant.role as usize)?.own_grant(special.grant.at)?;
-            Some(Candidate { held, role: of, grant, special: *special })
+        let qualified = self.rules.qualified_grants(of, permission.0).filter(|qualified| qualified.effect == effect);
+        let qualified = qualified.filter_map(|qualified| {
+            let grant = self.rules.roles.get(qualified.grant.role as usize)?.own_grant(qualified.grant.at)?;
+            Some(Candidate { held, role: of, grant, qualified: *qualified })
         });
-        let mut candidates: Vec<_> = plain.map(|grant| self.plain(held, of, grant)).chain(special).collect();
+        let mut candidates: Vec<_> = plain.map(|grant| self.plain(held, of, grant)).chain(qualified).collect();
         candidates.sort_by_key(|one| (one.grant.role.id != of, one.grant.role.name(), one.grant.at));
         candidates
     }
@@ -121,13 +121,13 @@ impl<'a> Inquiry<'a> {
     fn plain(&self, held: Option<RoleAssignment<'a>>, role: u32, grant: OwnGrant<'a>) -> Candidate<'a> {
         let (permission, effect) = (self.question.permission.0, grant.written.effect);
         let id = GrantId { role: grant.role.id, at: grant.at };
-        let special = Special { permission, effect, condition: NONE, fields: NONE, grant: id };
-        Candidate { held, role, grant, special }
+        let qualified = QualifiedGrant { permission, effect, condition: NONE, fields: NONE, grant: id };
+        Candidate { held, role, grant, qualified }
     }
 
     fn trace(&self, who: usize, candidate: &Candidate<'a>) -> GrantTrace {
-        let Candidate { held, role, grant, special } = *candidate;
-        let condition = self.rules.condition(special.condition);
+        let Candidate { held, role, grant, qualified } = *candidate;
+        let condition = self.rules.condition(qualified.condition);
         let cx = self.cx(who);
         let tests = condition.into_iter().flat_map(|condition| condition.tree.tests());
         let tests = tests.map(|test| TestTrace {
@@ -136,9 +136,9 @@ impl<'a> Inquiry<'a> {
             values: self.values(who, test),
         });
         GrantTrace {
-            effect: special.effect,
+            effect: qualified.effect,
             assignment: held.map_or_else(AssignmentTrace::default, |held| AssignmentTrace {
-                covers: match special.effect {
+                covers: match qualified.effect {
                     Effect::Allow => cx.covers(held.scope()),
                     Effect::Deny => cx.covers(cx.scope_of_deny(held.scope())),
                 },

@@ -1,8 +1,8 @@
 //! What would be if some things were otherwise: the changes, and the question as the evaluator sees it then.
 
 use crate::rules::{
-    Assignment, Attribute, BoundScope, Condition, EvaluationContext, FieldId, GrantId, Path, Principal, Question,
-    RoleId, Root, RuleSet, Scope, Special, Supposed, Test, TestKind, bind,
+    Assignment, Attribute, BoundScope, Condition, EvaluationContext, FieldId, GrantId, Path, Principal, QualifiedGrant,
+    Question, RoleId, Root, RuleSet, Scope, Supposed, Test, TestKind, bind,
 };
 
 /// One thing that is otherwise. Assignments are named by their places.
@@ -58,9 +58,9 @@ impl PartialEq for Outcome<'_> {
 /// Things that are otherwise, each with whom it is about: of the account itself, the first of those who ask that are
 /// the same account; of the question or the policy, 0.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ChangeSet<'a>(pub(super) Vec<(usize, Step<'a>)>);
+pub(super) struct Hypothesis<'a>(pub(super) Vec<(usize, Step<'a>)>);
 
-impl<'a> ChangeSet<'a> {
+impl<'a> Hypothesis<'a> {
     pub(super) fn has(&self, who: usize, step: &Step<'a>) -> bool {
         self.of(who).any(|known| known == step)
     }
@@ -80,7 +80,7 @@ impl<'a> ChangeSet<'a> {
     }
 
     /// Where the resource lies that is to be named.
-    pub(super) fn places(&self) -> impl Iterator<Item = &Scope> {
+    pub(super) fn resource_scopes(&self) -> impl Iterator<Item = &Scope> {
         self.of(0).filter_map(|step| if let Step::LieIn(place) = step { Some(place) } else { None })
     }
 
@@ -139,7 +139,7 @@ impl<'a> Inquiry<'a> {
     }
 
     /// One of those who ask, if some things were otherwise.
-    pub(super) fn what_if<'w>(&'w self, who: usize, changes: &'w ChangeSet<'a>) -> WhatIf<'w, 'a> {
+    pub(super) fn what_if<'w>(&'w self, who: usize, changes: &'w Hypothesis<'a>) -> WhatIf<'w, 'a> {
         let (account, mut principal) = (self.account(who), self.principal(who).clone());
         let bound = |place| bind(self.rules.kinds(), place);
         for (of, step) in &changes.0 {
@@ -155,11 +155,18 @@ impl<'a> Inquiry<'a> {
                 _ => {}
             }
         }
-        WhatIf { inquiry: self, who, account, principal, places: changes.places().map(bound).collect(), changes }
+        WhatIf {
+            inquiry: self,
+            who,
+            account,
+            principal,
+            places: changes.resource_scopes().map(bound).collect(),
+            changes,
+        }
     }
 
     /// Whether the principal and those on whose behalf it acts may all do it.
-    pub(super) fn allows(&self, changes: &ChangeSet<'a>) -> bool {
+    pub(super) fn allows(&self, changes: &Hypothesis<'a>) -> bool {
         (0..self.chain.len()).all(|who| self.what_if(who, changes).allows())
     }
 
@@ -180,7 +187,7 @@ pub(super) struct WhatIf<'w, 'a> {
     who: usize,
     account: usize,
     pub(super) principal: Principal,
-    changes: &'w ChangeSet<'a>,
+    changes: &'w Hypothesis<'a>,
     /// Where the resource lies that is to be named.
     places: Vec<BoundScope>,
 }
@@ -240,7 +247,7 @@ impl<'a> WhatIf<'_, 'a> {
     }
 
     /// Whether something allows it, denies aside.
-    pub(super) fn gives(&self, field: Option<FieldId>) -> bool {
+    pub(super) fn is_granted(&self, field: Option<FieldId>) -> bool {
         self.inquiry.rules.allowance(self.inquiry.question.permission.0, field, &self.cx()).is_some()
     }
 
@@ -248,11 +255,11 @@ impl<'a> WhatIf<'_, 'a> {
     pub(super) fn denies(&self, field: Option<FieldId>) -> Vec<(Step<'a>, Option<&'a Condition>)> {
         let (rules, permission, cx) = (self.inquiry.rules, self.inquiry.question.permission.0, self.cx());
         let held = self.principal.assignments();
-        let mut found: Vec<&'a Special> =
+        let mut found: Vec<&'a QualifiedGrant> =
             held.flat_map(|held| rules.denials(held, permission, field, &cx).collect::<Vec<_>>()).collect();
         // An order that edits do not change.
         found.sort_by_key(|deny| (rules.role_name(RoleId(deny.grant.role)), deny.grant.at));
-        let lift = |deny: &Special| Step::LiftDeny(deny.grant.role, rules.grant_text(deny.grant));
+        let lift = |deny: &QualifiedGrant| Step::LiftDeny(deny.grant.role, rules.grant_text(deny.grant));
         found.into_iter().map(|deny| (lift(deny), rules.condition(deny.condition))).collect()
     }
 

@@ -117,51 +117,51 @@ impl Policy {
         list.into_iter().map(problem).collect()
     }
 
-    /// The same policy, each of its texts standing at the number of its part.
-    fn numbered(&self) -> (Self, Vec<Part>) {
-        let (mut policy, mut parts) = (Self { origin: None, ..self.clone() }, Parts::default());
-        policy.anonymous.iter_mut().for_each(|role| parts.add(role, "anonymous".to_owned()));
-        parts.attributes(&mut policy.context, "context");
+    /// The same policy, each of its texts standing at the number of its path.
+    fn numbered(&self) -> (Self, Vec<FieldPath>) {
+        let (mut policy, mut paths) = (Self { origin: None, ..self.clone() }, FieldPaths::default());
+        policy.anonymous.iter_mut().for_each(|role| paths.add(role, "anonymous".to_owned()));
+        paths.attributes(&mut policy.context, "context");
         for TypeDecl { name, attributes } in &mut policy.types {
-            let field = parts.named("types", name);
-            parts.attributes(attributes, &format!("{field}.attributes"));
+            let field = paths.named("types", name);
+            paths.attributes(attributes, &format!("{field}.attributes"));
         }
         for ScopeDecl { name, attribute, parent } in &mut policy.scopes {
-            let field = parts.named("scopes", name);
-            parts.add(attribute, format!("{field}.attribute"));
-            parent.iter_mut().for_each(|parent| parts.add(parent, format!("{field}.parent")));
+            let field = paths.named("scopes", name);
+            paths.add(attribute, format!("{field}.attribute"));
+            parent.iter_mut().for_each(|parent| paths.add(parent, format!("{field}.parent")));
         }
         for AssetKindDecl { name, models, statuses } in &mut policy.asset_kinds {
-            let field = parts.named("asset_kinds", name);
-            parts.each(models, &format!("{field}.models"));
-            parts.each(statuses, &format!("{field}.statuses"));
+            let field = paths.named("asset_kinds", name);
+            paths.each(models, &format!("{field}.models"));
+            paths.each(statuses, &format!("{field}.statuses"));
         }
-        policy.permissions.iter_mut().for_each(|one| drop(parts.named("permissions", &mut one.name)));
+        policy.permissions.iter_mut().for_each(|one| drop(paths.named("permissions", &mut one.name)));
         for Role { name, inherits, grants, grantable_by, .. } in policy.roles.iter_mut().map(Arc::make_mut) {
-            parts.role = Some(name.text.clone());
-            parts.add(name, String::new());
-            parts.each(inherits, "inherits");
-            parts.each(grantable_by, "grantable_by");
+            paths.role = Some(name.text.clone());
+            paths.add(name, String::new());
+            paths.each(inherits, "inherits");
+            paths.each(grantable_by, "grantable_by");
             for (at, Grant { pattern, when, .. }) in (0..).zip(grants) {
-                parts.add(pattern, format!("grants[{at}].permission"));
-                when.iter_mut().for_each(|when| parts.add(when, format!("grants[{at}].when")));
+                paths.add(pattern, format!("grants[{at}].permission"));
+                when.iter_mut().for_each(|when| paths.add(when, format!("grants[{at}].when")));
             }
         }
-        (policy, parts.all)
+        (policy, paths.all)
     }
 }
 
 /// A role and its field, or the place in the policy.
-type Part = (Option<String>, String);
+type FieldPath = (Option<String>, String);
 
 #[derive(Default)]
-struct Parts {
-    all: Vec<Part>,
+struct FieldPaths {
+    all: Vec<FieldPath>,
     /// Whose fields are added.
     role: Option<String>,
 }
 
-impl Parts {
+impl FieldPaths {
     fn add(&mut self, text: &mut Text, field: String) {
         text.span = Span::of(self.all.len()..self.all.len());
         self.all.push((self.role.clone(), field));

@@ -30,14 +30,14 @@ impl Window {
 
 /// What few assignments have.
 #[derive(Clone, Debug)]
-pub(super) struct Note {
+pub(super) struct AssignmentNote {
     /// The group that holds the role for the account.
     group: Option<Arc<str>>,
     /// The scope, where it cannot be told from how it is bound.
     written: Option<Scope>,
 }
 
-impl Note {
+impl AssignmentNote {
     pub(super) fn of(bound: &Assignment, stored: StoredAssignment, kinds: &[ScopeKind]) -> Option<Self> {
         let written = (written(&bound.scope, kinds) != stored.scope).then_some(stored.scope);
         (stored.group.is_some() || written.is_some()).then_some(Self { group: stored.group, written })
@@ -117,7 +117,7 @@ impl Principal {
 
 impl<'a> RoleAssignment<'a> {
     /// Its place among those of the principal.
-    pub(in crate::rules) fn place(&self) -> usize {
+    pub(in crate::rules) fn index(&self) -> usize {
         self.at as usize
     }
 
@@ -131,8 +131,8 @@ impl<'a> RoleAssignment<'a> {
         self.limits.map_or(&BoundScope::Global, |limits| &limits.scope)
     }
 
-    fn note(&self) -> Option<&'a Note> {
-        let notes = &self.principal.rare()?.notes;
+    fn note(&self) -> Option<&'a AssignmentNote> {
+        let notes = &self.principal.cold()?.notes;
         let found = notes.binary_search_by_key(&self.at, |(at, _)| *at).ok()?;
         notes.get(found).map(|(_, note)| note)
     }

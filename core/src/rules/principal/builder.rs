@@ -6,9 +6,9 @@ use smallvec::SmallVec;
 use uuid::Uuid;
 
 use super::{
-    Detail, FIRST, Proved, Rare,
-    assignments::{Assignment, Note},
-    key::Reach,
+    ColdFields, Detail, FIRST, Proved,
+    assignments::{Assignment, AssignmentNote},
+    key::PermissionSet,
     stored::{self, StoredAssignment, StoredPrincipal},
 };
 
@@ -18,18 +18,19 @@ use crate::model::{
     value::Value,
 };
 use crate::rules::{
-    Base, GivenValue, NONE, Principal, RoleId, RuleSet, ScopeTree, Stamp, Symbols, check_declared, compile::bits,
+    Base, GivenValue, NONE, Principal, RoleId, RuleSet, RuleSetVersion, ScopeTree, Symbols, check_declared,
+    compile::bits,
 };
 
 impl Principal {
     /// Without an account, and without roles.
-    pub(in crate::rules) fn nobody(stamp: Stamp) -> Self {
+    pub(in crate::rules) fn nobody(rules_version: RuleSetVersion) -> Self {
         Self {
             id: Uuid::nil(),
             version: 0,
             detail: None,
             first: [NONE; FIRST],
-            stamp,
+            rules_version,
             is_signed_in: false,
             is_active: true,
             proved: Proved::NOTHING,
@@ -40,8 +41,8 @@ impl Principal {
         Arc::make_mut(self.detail.get_or_insert_default())
     }
 
-    pub(super) fn rare_mut(&mut self) -> &mut Rare {
-        self.detail_mut().rare.get_or_insert_default()
+    pub(super) fn cold_mut(&mut self) -> &mut ColdFields {
+        self.detail_mut().cold.get_or_insert_default()
     }
 
     fn set_plain(&mut self, roles: &[u32]) {
@@ -54,14 +55,14 @@ impl Principal {
     }
 
     /// It is an API key that reaches these permissions.
-    pub(super) fn limit_to(&mut self, reach: Reach) {
+    pub(super) fn limit_to(&mut self, permissions: PermissionSet) {
         self.with_more();
-        self.rare_mut().key = Some(reach);
+        self.cold_mut().key = Some(permissions);
     }
 
     /// More counts than its plain roles: the fast path does not answer for it.
     fn with_more(&mut self) {
-        self.stamp = self.stamp.with_more();
+        self.rules_version = self.rules_version.with_more();
     }
 }
 
@@ -79,15 +80,15 @@ impl RuleSet {
     pub fn resolve_stored_in(&self, stored: StoredPrincipal, tree: Option<&Arc<ScopeTree>>) -> Principal {
         let StoredPrincipal { id, is_active, is_verified, has_two_factors, version, good_from, good_until, .. } =
             stored;
-        let nobody = Principal::nobody(self.stamp);
+        let nobody = Principal::nobody(self.rules_version);
         let proved = Proved::NOTHING.set(Proved::ADDRESS, is_verified).set(Proved::TWO_FACTORS, has_two_factors);
         let mut principal = Principal { id, version, is_signed_in: true, is_active, proved, ..nobody };
         if self.bind_roles(stored.assignments, tree, &mut principal) {
-            principal.rare_mut().has_unknown_roles = true;
+            principal.cold_mut().has_unknown_roles = true;
         }
         if good_from.is_some() || good_until.is_some() {
-            let rare = principal.rare_mut();
-            (rare.good_from, rare.good_until) = (good_from, good_until);
+            let cold = principal.cold_mut();
+            (cold.good_from, cold.good_until) = (good_from, good_until);
             principal.with_more();
         }
         let attributes = self.attributes_read(&stored.attributes);
@@ -95,11 +96,11 @@ impl RuleSet {
             principal.detail_mut().attributes = attributes;
         }
         if let Some(problem) = self.problem_of(&stored.attributes) {
-            principal.rare_mut().problem = Some(problem.into());
+            principal.cold_mut().problem = Some(problem.into());
             principal.with_more();
         }
         if stored.status != stored::ACTIVE {
-            principal.rare_mut().status = Some(stored.status.into());
+            principal.cold_mut().status = Some(stored.status.into());
         }
         if !is_active {
             principal.with_more();
@@ -128,13 +129,13 @@ impl RuleSet {
             principal.detail_mut().assignments = limited.iter().map(|(bound, _)| bound.clone()).collect();
         }
         if let Some(tree) = tree.filter(|_| limited.iter().any(|(bound, _)| bound.lies_above(kinds))) {
-            principal.rare_mut().tree = Some(tree.clone());
+            principal.cold_mut().tree = Some(tree.clone());
         }
         let notes = (0..).zip(plain.into_iter().chain(limited));
         let notes: Box<[_]> =
-            notes.filter_map(|(at, (bound, one))| Some((at, Note::of(&bound, one, kinds)?))).collect();
+            notes.filter_map(|(at, (bound, one))| Some((at, AssignmentNote::of(&bound, one, kinds)?))).collect();
         if !notes.is_empty() {
-            principal.rare_mut().notes = notes;
+            principal.cold_mut().notes = notes;
         }
         has_unknown
     }
@@ -168,7 +169,7 @@ impl RuleSet {
 
     /// The principal of somebody who is not signed in: the policy's anonymous role, and no attributes.
     pub fn anonymous(&self) -> Principal {
-        let mut principal = Principal::nobody(self.stamp);
+        let mut principal = Principal::nobody(self.rules_version);
         if let Some(role) = self.anonymous {
             principal.set_plain(&[role.0]);
         }
@@ -184,7 +185,7 @@ impl RuleSet {
         active.sort_unstable();
         let mut narrowed = principal.clone();
         narrowed.with_more();
-        narrowed.rare_mut().active = Some(active.into());
+        narrowed.cold_mut().active = Some(active.into());
         narrowed
     }
 
@@ -218,7 +219,7 @@ impl RuleSet {
         };
         let mut acting = actor.clone();
         acting.with_more();
-        acting.rare_mut().on_behalf_of = Some(Arc::new(behind));
+        acting.cold_mut().on_behalf_of = Some(Arc::new(behind));
         Ok(acting)
     }
 }

@@ -22,15 +22,15 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
-use assignments::Note;
+use assignments::AssignmentNote;
 
 use crate::model::time::Time;
-use crate::rules::{Base, GivenValue, NONE, Path, Root, RuleSet, ScopeTree, Stamp, TypedValue, compile::bits};
+use crate::rules::{Base, GivenValue, NONE, Path, Root, RuleSet, RuleSetVersion, ScopeTree, TypedValue, compile::bits};
 
 pub(super) use assignments::{Assignment, RoleAssignment};
 pub use data::{AssignedRole, PrincipalData, PrincipalId};
-pub(crate) use key::KeyFacts;
-pub(crate) use session::SessionFacts;
+pub(crate) use key::KeyProperties;
+pub(crate) use session::SessionProperties;
 pub use stored::{StoredAssignment, StoredPrincipal};
 
 /// Plain roles that need no look elsewhere.
@@ -47,7 +47,7 @@ pub struct Principal {
     /// The first plain roles, held everywhere and always; in places that are empty a number that no role has.
     first: [u32; FIRST],
     /// Of the rules that made it, and whether an active account's plain roles are all that counts.
-    stamp: Stamp,
+    rules_version: RuleSetVersion,
     is_signed_in: bool,
     is_active: bool,
     proved: Proved,
@@ -84,23 +84,23 @@ struct Detail {
     attributes: SmallVec<[(u32, GivenValue); 1]>,
     /// Plain roles after the first ones.
     more: Box<[u32]>,
-    rare: Option<Box<Rare>>,
+    cold: Option<Box<ColdFields>>,
 }
 
 /// What few principals have.
 #[derive(Clone, Debug, Default)]
-struct Rare {
+struct ColdFields {
     /// None: active.
     status: Option<Box<str>>,
     good_from: Option<Time>,
     good_until: Option<Time>,
     /// What few assignments have, by their places.
-    notes: Box<[(u32, Note)]>,
+    notes: Box<[(u32, AssignmentNote)]>,
     tree: Option<Arc<ScopeTree>>,
     /// Only these roles, and their juniors, allow; all others still deny.
     active: Option<Box<[u32]>>,
     /// An API key: one bit for each permission that its patterns match.
-    key: Option<key::Reach>,
+    key: Option<key::PermissionSet>,
     on_behalf_of: Option<Arc<Principal>>,
     /// What is wrong with an attribute that was said of it.
     problem: Option<Box<str>>,
@@ -133,31 +133,31 @@ impl Principal {
 
     /// Whether its record is out of date and must be read again, because a suspension has ended or the clock was set back.
     pub fn is_outdated(&self, now: Time) -> bool {
-        let is_beside = |rare: &Rare| {
-            rare.good_from.is_some_and(|from| now < from) || rare.good_until.is_some_and(|until| until <= now)
+        let is_beside = |cold: &ColdFields| {
+            cold.good_from.is_some_and(|from| now < from) || cold.good_until.is_some_and(|until| until <= now)
         };
-        self.rare().is_some_and(is_beside)
+        self.cold().is_some_and(is_beside)
     }
 
     /// Whether its facts are good at some times only.
     pub(crate) fn grows_outdated(&self) -> bool {
-        self.rare().is_some_and(|rare| rare.good_from.is_some() || rare.good_until.is_some())
+        self.cold().is_some_and(|cold| cold.good_from.is_some() || cold.good_until.is_some())
     }
 
     /// Whether it holds a role that its rule set does not know.
     pub fn has_unknown_roles(&self) -> bool {
-        self.rare().is_some_and(|rare| rare.has_unknown_roles)
+        self.cold().is_some_and(|cold| cold.has_unknown_roles)
     }
 
     /// What is wrong with an attribute that was said of it.
     pub(super) fn problem(&self) -> Option<&str> {
-        self.rare()?.problem.as_deref()
+        self.cold()?.problem.as_deref()
     }
 
     /// The principal on whose behalf it acts.
     #[inline]
     pub fn on_behalf_of(&self) -> Option<&Principal> {
-        self.rare()?.on_behalf_of.as_deref()
+        self.cold()?.on_behalf_of.as_deref()
     }
 
     /// This principal, then those on whose behalf it acts.
@@ -170,16 +170,16 @@ impl Principal {
         self.limited().iter().filter_map(|one| one.next_edge(now)).min()
     }
 
-    /// Whether these rules, or those that they are akin to, made it.
+    /// Whether these rules, or those that they are compatible with, made it.
     #[inline]
     pub(super) fn is_of(&self, rules: &RuleSet) -> bool {
-        self.stamp.of_rules() == rules.stamp
+        self.rules_version.of_rules() == rules.rules_version
     }
 
     /// Whether these rules made it, and its plain roles are all that counts.
     #[inline]
     pub(super) fn is_plain_of(&self, rules: &RuleSet) -> bool {
-        self.stamp == rules.stamp
+        self.rules_version == rules.rules_version
     }
 
     /// The first plain roles, with places that no role is in.
@@ -207,21 +207,21 @@ impl Principal {
         self.detail.as_deref().map(|detail| &*detail.assignments).unwrap_or_default()
     }
 
-    fn rare(&self) -> Option<&Rare> {
-        self.detail.as_deref()?.rare.as_deref()
+    fn cold(&self) -> Option<&ColdFields> {
+        self.detail.as_deref()?.cold.as_deref()
     }
 
     pub(super) fn status(&self) -> &str {
-        self.rare().and_then(|rare| rare.status.as_deref()).unwrap_or(stored::ACTIVE)
+        self.cold().and_then(|cold| cold.status.as_deref()).unwrap_or(stored::ACTIVE)
     }
 
     pub(super) fn tree(&self) -> Option<&ScopeTree> {
-        self.rare()?.tree.as_deref()
+        self.cold()?.tree.as_deref()
     }
 
     /// The roles that allow, where not all do.
     pub(super) fn active(&self) -> Option<&[u32]> {
-        self.rare()?.active.as_deref()
+        self.cold()?.active.as_deref()
     }
 
     /// Whether two factors were proved.
@@ -232,12 +232,12 @@ impl Principal {
 
     /// Whether it is an API key.
     pub(crate) fn is_key(&self) -> bool {
-        self.rare().is_some_and(|rare| rare.key.is_some())
+        self.cold().is_some_and(|cold| cold.key.is_some())
     }
 
     /// Whether a key's patterns match; who is no key is not held back.
     pub(super) fn is_within_key(&self, permission: u32) -> bool {
-        let key = self.rare().and_then(|rare| rare.key.as_ref());
+        let key = self.cold().and_then(|cold| cold.key.as_ref());
         key.is_none_or(|words| bits::has(words, permission))
     }
 

@@ -9,7 +9,7 @@ use crate::rules::{GivenValue, Principal, RuleSet};
 
 /// What a session says of who asks by it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SessionFacts {
+pub(crate) struct SessionProperties {
     /// When it was last proved who it is: `principal.authenticated_at`; none: by the clock that is yet to come.
     pub(crate) authenticated_at: Option<Time>,
     /// By what: `principal.factors`.
@@ -21,7 +21,7 @@ pub(crate) struct SessionFacts {
 impl RuleSet {
     /// The principal as it asks in a session: with what conditions read of that, and without what roles allow that need a second
     /// factor where none was proved.
-    pub(crate) fn in_session<'p>(&self, principal: &'p Principal, session: SessionFacts) -> Cow<'p, Principal> {
+    pub(crate) fn in_session<'p>(&self, principal: &'p Principal, session: SessionProperties) -> Cow<'p, Principal> {
         let mut asking = self.at_level(principal, session.proofs.are_two_factors(), session.needs_two_factors);
         let session_reads = |first: &u32| self.reads.principal.last() >= Some(first);
         if let Some(first) = self.shared.symbols.session.filter(session_reads) {
@@ -40,7 +40,12 @@ impl RuleSet {
     ///
     /// # Errors
     /// [`Reason::Internal`](crate::Reason::Internal) if one of them was made by another rule set.
-    pub(crate) fn acting_as(&self, asking: &Principal, user: &Principal, session: SessionFacts) -> Result<Principal> {
+    pub(crate) fn acting_as(
+        &self,
+        asking: &Principal,
+        user: &Principal,
+        session: SessionProperties,
+    ) -> Result<Principal> {
         let user = self.at_level(user, session.proofs.are_two_factors(), session.needs_two_factors);
         self.on_behalf_of(asking, &user)
     }
@@ -90,7 +95,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use uuid::Uuid;
 
-    use super::SessionFacts;
+    use super::SessionProperties;
     use crate::{
         model::{
             proof::{Proof, Proofs},
@@ -117,8 +122,10 @@ mod tests {
         stored.assignments = roles.iter().map(|role| StoredAssignment::new(*role, Scope::Global)).collect();
         let principal = rules.resolve_stored(stored);
         let now = Time::from_second(1_800_000_000).unwrap();
-        let asking = rules
-            .in_session(&principal, SessionFacts { authenticated_at: Some(now), proofs, needs_two_factors: false });
+        let asking = rules.in_session(
+            &principal,
+            SessionProperties { authenticated_at: Some(now), proofs, needs_two_factors: false },
+        );
         let may = |name: &String| {
             let permission = rules.permission(name).unwrap();
             rules.check(&asking, permission, now).unwrap()

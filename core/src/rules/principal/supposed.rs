@@ -31,17 +31,17 @@ impl Principal {
 
     /// The account asks without its key.
     pub(in crate::rules) fn drop_key(&mut self) {
-        let rare = self.rare_mut();
-        (rare.key, rare.active) = (None, None);
+        let cold = self.cold_mut();
+        (cold.key, cold.active) = (None, None);
     }
 
     pub(in crate::rules) fn widen_key(&mut self, permission: u32) {
-        self.rare_mut().key.iter_mut().for_each(|key| bits::set(Arc::make_mut(key), permission));
+        self.cold_mut().key.iter_mut().for_each(|key| bits::set(Arc::make_mut(key), permission));
     }
 
     /// One more of its roles allows, where not all do.
     pub(in crate::rules) fn activate_role(&mut self, role: u32) {
-        if let Some(active) = &mut self.rare_mut().active {
+        if let Some(active) = &mut self.cold_mut().active {
             *active = active.iter().copied().chain([role]).collect();
         }
     }

@@ -70,29 +70,29 @@ impl std::fmt::Display for Scope {
 /// The error for a text that is not a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected global, region:ID, resource:TYPE:ID or KIND:ID")]
-pub struct NoScope;
+pub struct ParseScopeError;
 
-impl Misread for NoScope {
+impl Misread for ParseScopeError {
     fn code(&self) -> FieldCode {
         FieldCode::InvalidFormat
     }
 }
 
 impl std::str::FromStr for Scope {
-    type Err = NoScope;
+    type Err = ParseScopeError;
 
-    fn from_str(text: &str) -> Result<Self, NoScope> {
+    fn from_str(text: &str) -> Result<Self, ParseScopeError> {
         if text == "global" {
             return Ok(Scope::Global);
         }
         let kind_length = match text.strip_prefix("resource:") {
-            Some(rest) => "resource:".len() + rest.find(':').ok_or(NoScope)?,
-            None => text.find(':').ok_or(NoScope)?,
+            Some(rest) => "resource:".len() + rest.find(':').ok_or(ParseScopeError)?,
+            None => text.find(':').ok_or(ParseScopeError)?,
         };
         let (kind, id) = (&text[..kind_length], &text[kind_length + 1..]);
         let is_kind = is_name(kind.strip_prefix("resource:").unwrap_or(kind)) && kind != "global" && kind != "resource";
         let is_id = !id.is_empty() && id.len() <= 255 && !id.chars().any(char::is_control);
-        (is_kind && is_id).then(|| Scope::of(kind, id)).ok_or(NoScope)
+        (is_kind && is_id).then(|| Scope::of(kind, id)).ok_or(ParseScopeError)
     }
 }
 

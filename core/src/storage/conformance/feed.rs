@@ -12,8 +12,8 @@ use crate::{
         time::Time,
     },
     storage::{
-        ChangeSet, Changes, FEED_PAGE, Gap, Line, PRUNE_BATCH, Place, Position, Pruned, Query, Retention, Storage,
-        Touched, Write,
+        ChangeSet, Changes, FEED_PAGE, Gap, LanePosition, Line, PRUNE_BATCH, Position, Pruned, Query, Retention,
+        Storage, Touched, Write,
     },
 };
 
@@ -23,8 +23,8 @@ pub(super) async fn positions_count_commits(storage: &impl Storage) -> Outcome {
         let change_set = change_set(number, vec![Write::insert(&mut Item::new(number, "x"))]);
         let committed = storage.commit(&change_set).await?;
         let place = committed.place;
-        same("the tag", place.tag, Place::tag_of(change_set.id))?;
-        let last = before.lane(place.lane).unwrap_or(Place::nothing(place.lane));
+        same("the tag", place.tag, LanePosition::tag_of(change_set.id))?;
+        let last = before.lane(place.lane).unwrap_or(LanePosition::nothing(place.lane));
         same("the one before", committed.follows, Some(last))?;
         same("the number", place.number, last.number + 1)?;
         before.advance(place);
@@ -79,7 +79,7 @@ pub(super) async fn the_feed_names_what_was_touched(storage: &impl Storage) -> O
 }
 
 pub(super) async fn a_lost_commit_is_noticed(storage: &impl Storage) -> Outcome {
-    let mut last = Place::nothing(0);
+    let mut last = LanePosition::nothing(0);
     for number in 1..=3_u128 {
         let write = Write::insert(&mut Item::new(number, "x"));
         last = storage.commit(&change_set(number, vec![write])).await?.place;
@@ -87,7 +87,7 @@ pub(super) async fn a_lost_commit_is_noticed(storage: &impl Storage) -> Outcome 
     let now = storage.position().await?;
     let at = |number, tag| {
         let mut position = now.clone();
-        position.set(Place { number, tag, ..last });
+        position.set(LanePosition { number, tag, ..last });
         position
     };
     let others = [
@@ -169,8 +169,10 @@ pub(super) async fn old_lines_are_pruned_and_missed(storage: &impl Storage) -> O
     };
     let line = |number: u8| {
         let id = change_set_id(number.into());
-        let place =
-            after[usize::from(number)].lanes().iter().find(|place| Place::new(place.lane, place.number, id) == **place);
+        let place = after[usize::from(number)]
+            .lanes()
+            .iter()
+            .find(|place| LanePosition::new(place.lane, place.number, id) == **place);
         place.map(|place| Line { place: *place, at: before(number.into()).feed_before, id, events: None })
     };
     let rest = |gap| {
@@ -182,7 +184,8 @@ pub(super) async fn old_lines_are_pruned_and_missed(storage: &impl Storage) -> O
     same("from the last that is gone", storage.changes(&after[2]).await?, rest(None))?;
     let unknown = async |id| storage.outcome(id).await.map_err(|error| error.reason());
     let is_there = unknown(change_set_id(3)).await.map(|outcome| outcome.map(|committed| committed.place.position()));
-    let place = after[3].lanes().iter().find(|place| **place == Place::new(place.lane, place.number, change_set_id(3)));
+    let place =
+        after[3].lanes().iter().find(|place| **place == LanePosition::new(place.lane, place.number, change_set_id(3)));
     same("an outcome that is there", is_there, Ok(place.map(|place| place.position())))?;
     same("one that is gone", unknown(change_set_id(1)).await, Err(Reason::OutcomeUnknown))?;
     same("one of that time", unknown(change_set_id(9)).await, Err(Reason::OutcomeUnknown))?;

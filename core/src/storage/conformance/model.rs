@@ -24,7 +24,7 @@ use crate::{
     },
     storage::{
         self, ChangeSet, Changes, Check, CommitError, CommitRecord, Committed, Direction, FEED_PAGE, Gap, GroupBy,
-        Order, PRUNE_BATCH, Place, Position, Pruned, Query, Retention, Storage, Touched, Window, Write,
+        LanePosition, Order, PRUNE_BATCH, Position, Pruned, Query, Retention, Storage, Touched, Window, Write,
     },
 };
 
@@ -64,14 +64,14 @@ struct Model {
 /// The commits of a lane.
 #[derive(Default)]
 struct Lane {
-    newest: Option<Place>,
+    newest: Option<LanePosition>,
     /// Those whose lines are there.
     lines: Vec<Line>,
 }
 
 #[derive(Clone, Debug)]
 struct Line {
-    place: Place,
+    place: LanePosition,
     id: ChangeSetId,
     at: Time,
     touched: Vec<Touched>,
@@ -83,7 +83,7 @@ enum Wanted {
     /// It is made, and stands wherever the storage says.
     Made,
     /// It was made before.
-    Known(Place),
+    Known(LanePosition),
     Stale(&'static str, Key),
     Refused,
 }
@@ -126,8 +126,8 @@ impl Model {
     fn make(&mut self, change_set: &ChangeSet, committed: Committed) -> Outcome {
         let place = committed.place;
         let lane = self.lanes.entry(place.lane).or_default();
-        let last = lane.newest.unwrap_or(Place::nothing(place.lane));
-        same("the place", place, Place::new(place.lane, last.number + 1, change_set.id))?;
+        let last = lane.newest.unwrap_or(LanePosition::nothing(place.lane));
+        same("the place", place, LanePosition::new(place.lane, last.number + 1, change_set.id))?;
         same("the commit before", committed.follows, Some(last))?;
         lane.newest = Some(place);
         let told = change_set.writes.iter().filter(|write| write.table.is_in_feed());
@@ -150,8 +150,8 @@ impl Model {
         let mut changes = Changes { position: since.clone(), ..Changes::default() };
         for (lane, Lane { newest, lines }) in &self.lanes {
             let Some(newest) = newest else { continue };
-            let known = since.lane(*lane).unwrap_or(Place::nothing(*lane));
-            let other = |place: Place| place.number == known.number && place != known;
+            let known = since.lane(*lane).unwrap_or(LanePosition::nothing(*lane));
+            let other = |place: LanePosition| place.number == known.number && place != known;
             if known.number > newest.number || lines.iter().any(|line| other(line.place)) || other(*newest) {
                 changes.gap = Some(Gap::Rewound);
                 changes.position.set(*newest);
@@ -172,7 +172,7 @@ impl Model {
         changes
     }
 
-    fn outcome(&self, id: ChangeSetId) -> Result<Option<Place>, Reason> {
+    fn outcome(&self, id: ChangeSetId) -> Result<Option<LanePosition>, Reason> {
         if let Some(line) = self.line(id) {
             return Ok(Some(line.place));
         }
@@ -442,8 +442,8 @@ impl Play {
                 }
             };
             since.set(match self.dice.roll(20) {
-                0 => Place { tag: !known.tag, ..known },
-                1 => Place { number: newest.number + 1 + self.dice.roll(3) as u64, ..known },
+                0 => LanePosition { tag: !known.tag, ..known },
+                1 => LanePosition { number: newest.number + 1 + self.dice.roll(3) as u64, ..known },
                 _ => known,
             });
         }
@@ -527,7 +527,8 @@ impl Play {
         let lines = lines.into_iter().map(CommitRecord::from_row).collect::<Result<Vec<_>, _>>();
         let lines = lines.map_err(|corrupt| Problem::new(corrupt.to_string()))?;
         let found: Vec<_> = lines.iter().map(|line| (line.position, line.id, line.at)).collect();
-        let wanted = self.model.lines().map(|line| (Place::line(line.place.lane, line.place.number), line.id, line.at));
+        let wanted =
+            self.model.lines().map(|line| (LanePosition::line(line.place.lane, line.place.number), line.id, line.at));
         same("lines of the feed", found, wanted.collect())?;
         let entries = storage.query(&Query::of(AuditEntry::TABLE, Predicate::Always)).await?.rows;
         let mut audited = BTreeSet::new();

@@ -10,7 +10,7 @@ use crate::{
         value::Value,
     },
     storage::{
-        Changes, CommitError, Gap, Origin, Place, Position, Query, Snapshot, Storage, Write,
+        Changes, CommitError, Gap, LanePosition, Origin, Position, Query, Snapshot, Storage, Write,
         audit::{AuditEntry, AuditHead},
     },
 };
@@ -106,7 +106,7 @@ pub(super) async fn what_is_loaded_is_there_at_once(storage: &impl Storage) -> O
     let mut change = change_set(2, vec![Write::update(&mut item), Write::update(&mut guard)]);
     change.audit = vec![audit(1, "after")];
     let committed = storage.commit(&change).await?;
-    same("the number", committed.place.number, Place::first_of(EPOCH) + 1)?;
+    same("the number", committed.place.number, LanePosition::first_of(EPOCH) + 1)?;
     same("audit entries", stored(storage, AuditEntry::TABLE).await?.len(), 1)?;
     same("heads", stored(storage, AuditHead::TABLE).await?.len(), 1)?;
     let found = storage.get(Item::TABLE, &[Key(vec![Value::Id(id(1).0)])]).await?;
@@ -116,11 +116,11 @@ pub(super) async fn what_is_loaded_is_there_at_once(storage: &impl Storage) -> O
 pub(super) async fn nobody_knows_the_feed_of_before(storage: &impl Storage) -> Outcome {
     load(storage, &[Item { version: 1, ..Item::new(1, "x") }]).await?;
     let position = storage.position().await?;
-    let is_of_epoch = |place: &Place| place.number == Place::first_of(EPOCH);
+    let is_of_epoch = |place: &LanePosition| place.number == LanePosition::first_of(EPOCH);
     same("the lanes", (position.lanes().is_empty(), position.lanes().iter().all(is_of_epoch)), (false, true))?;
     for lane in position.lanes() {
-        for number in [1, 5, Place::first_of(EPOCH - 1) + 9, Place::first_of(EPOCH + 1)] {
-            let before = Place { lane: lane.lane, number, tag: 1 }.position();
+        for number in [1, 5, LanePosition::first_of(EPOCH - 1) + 9, LanePosition::first_of(EPOCH + 1)] {
+            let before = LanePosition { lane: lane.lane, number, tag: 1 }.position();
             same("what is reached", position.includes(&before), false)?;
             let changes = storage.changes(&before).await?;
             same("what is known of it", changes.gap, Some(Gap::Rewound))?;

@@ -18,7 +18,7 @@ pub(super) use state::State;
 use table::Stored;
 
 use super::{
-    ChangeSet, Changes, CommitError, Committed, OneLane, Planned, Position, Pruned, Query, Retention, Rows, Storage,
+    ChangeSet, Changes, CommitError, CommitWork, Committed, OneLane, Position, Pruned, Query, Retention, Rows, Storage,
 };
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 use super::{Load, Snapshot};
@@ -102,9 +102,9 @@ pub(super) fn closed() -> Error {
 #[portable_async]
 impl Storage for MemoryStorage {
     async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
-        self.write(|state| match state.plan(change_set)? {
-            Planned::Done(committed) => Ok(committed),
-            Planned::Pending { committed, writes } => {
+        self.write(|state| match state.resolve(change_set)? {
+            CommitWork::Done(committed) => Ok(committed),
+            CommitWork::Pending { committed, writes } => {
                 state.apply(writes);
                 Ok(committed)
             }

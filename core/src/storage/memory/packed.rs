@@ -13,7 +13,7 @@ pub(super) struct Packed(Box<[u8]>);
 
 /// A value of a packed row, in the order of [`Value`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Part<'p> {
+pub(super) enum PackedValue<'p> {
     Null,
     Bool(bool),
     Int(i64),
@@ -55,17 +55,17 @@ impl Packed {
         Self(bytes.into())
     }
 
-    pub(super) fn parts(&self) -> Parts<'_> {
-        Parts(&self.0)
+    pub(super) fn parts(&self) -> PackedValues<'_> {
+        PackedValues(&self.0)
     }
 
     /// The value of a column; null where there is no such column.
-    pub(super) fn part(&self, column: usize) -> Part<'_> {
-        self.parts().nth(column).unwrap_or(Part::Null)
+    pub(super) fn part(&self, column: usize) -> PackedValue<'_> {
+        self.parts().nth(column).unwrap_or(PackedValue::Null)
     }
 
     pub(super) fn row(&self) -> Row {
-        Row(self.parts().map(Part::value).collect())
+        Row(self.parts().map(PackedValue::value).collect())
     }
 }
 
@@ -129,9 +129,9 @@ fn hex_of(text: &str) -> Option<Vec<u8>> {
 }
 
 /// The values of a row, in the order of its columns.
-pub(super) struct Parts<'p>(&'p [u8]);
+pub(super) struct PackedValues<'p>(&'p [u8]);
 
-impl<'p> Parts<'p> {
+impl<'p> PackedValues<'p> {
     fn take(&mut self, count: usize) -> &'p [u8] {
         let (taken, rest) = self.0.split_at_checked(count).unwrap_or((&[], &[]));
         self.0 = rest;
@@ -160,28 +160,28 @@ impl<'p> Parts<'p> {
     }
 }
 
-impl<'p> Iterator for Parts<'p> {
-    type Item = Part<'p>;
+impl<'p> Iterator for PackedValues<'p> {
+    type Item = PackedValue<'p>;
 
-    fn next(&mut self) -> Option<Part<'p>> {
+    fn next(&mut self) -> Option<PackedValue<'p>> {
         // What was put in as text is text.
         let plain = |bytes: &'p [u8]| str::from_utf8(bytes).unwrap_or_default();
         Some(match *self.take(1).first()? {
-            FALSE => Part::Bool(false),
-            TRUE => Part::Bool(true),
-            INT => Part::Int(self.number()),
-            TIME => Part::Time(self.number()),
-            ID => Part::Id(self.id()),
-            TEXT => Part::Text(Text::Plain(plain(self.text()))),
-            TEXT_ID => Part::Text(Text::Id(self.id())),
-            TEXT_HEX => Part::Text(Text::Hex(self.text())),
-            JSON => Part::Json(plain(self.text())),
-            _ => Part::Null,
+            FALSE => PackedValue::Bool(false),
+            TRUE => PackedValue::Bool(true),
+            INT => PackedValue::Int(self.number()),
+            TIME => PackedValue::Time(self.number()),
+            ID => PackedValue::Id(self.id()),
+            TEXT => PackedValue::Text(Text::Plain(plain(self.text()))),
+            TEXT_ID => PackedValue::Text(Text::Id(self.id())),
+            TEXT_HEX => PackedValue::Text(Text::Hex(self.text())),
+            JSON => PackedValue::Json(plain(self.text())),
+            _ => PackedValue::Null,
         })
     }
 
     /// Passes over the others without reading them.
-    fn nth(&mut self, count: usize) -> Option<Part<'p>> {
+    fn nth(&mut self, count: usize) -> Option<PackedValue<'p>> {
         for _ in 0..count {
             match *self.take(1).first()? {
                 INT | TIME => drop(self.take(8)),
@@ -194,28 +194,28 @@ impl<'p> Iterator for Parts<'p> {
     }
 }
 
-impl<'p> Part<'p> {
+impl<'p> PackedValue<'p> {
     pub(super) fn of(value: &'p Value) -> Self {
         match value {
-            Value::Null => Part::Null,
-            Value::Bool(bool) => Part::Bool(*bool),
-            Value::Int(int) => Part::Int(*int),
-            Value::Time(micros) => Part::Time(*micros),
-            Value::Id(id) => Part::Id(*id),
-            Value::Text(text) => Part::Text(Text::Plain(text)),
-            Value::Json(text) => Part::Json(text),
+            Value::Null => PackedValue::Null,
+            Value::Bool(bool) => PackedValue::Bool(*bool),
+            Value::Int(int) => PackedValue::Int(*int),
+            Value::Time(micros) => PackedValue::Time(*micros),
+            Value::Id(id) => PackedValue::Id(*id),
+            Value::Text(text) => PackedValue::Text(Text::Plain(text)),
+            Value::Json(text) => PackedValue::Json(text),
         }
     }
 
     pub(super) fn value(self) -> Value {
         match self {
-            Part::Null => Value::Null,
-            Part::Bool(bool) => Value::Bool(bool),
-            Part::Int(int) => Value::Int(int),
-            Part::Time(micros) => Value::Time(micros),
-            Part::Id(id) => Value::Id(id),
-            Part::Text(text) => Value::Text(text.read(str::to_owned)),
-            Part::Json(text) => Value::Json(text.into()),
+            PackedValue::Null => Value::Null,
+            PackedValue::Bool(bool) => Value::Bool(bool),
+            PackedValue::Int(int) => Value::Int(int),
+            PackedValue::Time(micros) => Value::Time(micros),
+            PackedValue::Id(id) => Value::Id(id),
+            PackedValue::Text(text) => Value::Text(text.read(str::to_owned)),
+            PackedValue::Json(text) => Value::Json(text.into()),
         }
     }
 }
@@ -267,7 +267,7 @@ impl Ord for Text<'_> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Packed, Part};
+    use super::{Packed, PackedValue};
     use crate::model::{record::Row, value::Value};
 
     fn values() -> impl Strategy<Value = Value> {
@@ -298,10 +298,10 @@ mod tests {
                 prop_assert_eq!(packed.part(at).value(), one.clone());
                 for (other_at, other) in row.iter().enumerate() {
                     prop_assert_eq!(packed.part(at).cmp(&packed.part(other_at)), one.cmp(other));
-                    prop_assert_eq!(packed.part(at).cmp(&Part::of(other)), one.cmp(other));
+                    prop_assert_eq!(packed.part(at).cmp(&PackedValue::of(other)), one.cmp(other));
                 }
             }
-            prop_assert!(packed.part(row.len()) == Part::Null);
+            prop_assert!(packed.part(row.len()) == PackedValue::Null);
         }
     }
 }

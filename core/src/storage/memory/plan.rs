@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, convert::Infallible, ops::Bound};
 
 use super::{
-    packed::Part,
+    packed::PackedValue,
     state::State,
     table::{Path, Stored, TableRows},
 };
@@ -108,21 +108,21 @@ fn cut(sorting: &Sorting, mut rows: Vec<&Stored>, skip: usize, limit: usize) -> 
 }
 
 fn is_after(sorting: &Sorting, row: &Stored, values: &[Value]) -> bool {
-    sorting.fold(|at, part| row.part(at).cmp(&Part::of(&values[part]))).is_gt()
+    sorting.fold(|at, part| row.part(at).cmp(&PackedValue::of(&values[part]))).is_gt()
 }
 
 /// What a conjunct asks of a column.
-enum Asked {
+enum ColumnTest {
     Compared(Comparison, Value),
     Present(bool),
 }
 
-impl Asked {
+impl ColumnTest {
     /// As [`Predicate::matches`] says of the value.
-    fn holds(&self, part: Part<'_>) -> bool {
+    fn holds(&self, part: PackedValue<'_>) -> bool {
         match self {
-            Asked::Present(is_present) => (part != Part::Null) == *is_present,
-            Asked::Compared(comparison, value) => comparison.holds(&part.value(), value),
+            ColumnTest::Present(is_present) => (part != PackedValue::Null) == *is_present,
+            ColumnTest::Compared(comparison, value) => comparison.holds(&part.value(), value),
         }
     }
 }
@@ -134,7 +134,7 @@ struct Filter<'q> {
     /// The conjuncts but searches, links resolved to sets.
     rest: Vec<Predicate>,
     /// What those of them ask that are of one column: a row is unpacked only for what asks more of it.
-    of_columns: Vec<(usize, Asked)>,
+    of_columns: Vec<(usize, ColumnTest)>,
     /// What the folded text must contain.
     needles: Vec<String>,
 }
@@ -156,12 +156,12 @@ impl<'q> Filter<'q> {
             }
         }
         let of_column = |part: &Predicate| {
-            let (name, asked) = match part {
-                Predicate::Compare(name, comparison, value) => (name, Asked::Compared(*comparison, value.clone())),
-                Predicate::Present(name) => (name, Asked::Present(true)),
-                part => (part.absent()?, Asked::Present(false)),
+            let (name, test) = match part {
+                Predicate::Compare(name, comparison, value) => (name, ColumnTest::Compared(*comparison, value.clone())),
+                Predicate::Present(name) => (name, ColumnTest::Present(true)),
+                part => (part.absent()?, ColumnTest::Present(false)),
             };
-            Some((table.table.position(name)?, asked))
+            Some((table.table.position(name)?, test))
         };
         let of_columns = rest.iter().filter_map(of_column).collect();
         Self { state, table, rest, of_columns, needles }
@@ -175,7 +175,7 @@ impl<'q> Filter<'q> {
         if !self.needles.iter().all(|needle| stored.search.contains(needle.as_str())) {
             return false;
         }
-        if !self.of_columns.iter().all(|(column, asked)| asked.holds(stored.part(*column))) {
+        if !self.of_columns.iter().all(|(column, test)| test.holds(stored.part(*column))) {
             return false;
         }
         if self.of_columns.len() == self.rest.len() {
@@ -216,9 +216,9 @@ impl<'q> Filter<'q> {
     /// compares it; some that do not pass may lie there, too. None where it does not.
     fn span(&self, path: Path, prefix: &[Value]) -> Option<Span> {
         let column = self.table.entry_columns(path).nth(prefix.len())?;
-        let compared = self.of_columns.iter().filter(|(at, _)| *at == column).filter_map(|(_, asked)| match asked {
-            Asked::Compared(comparison, value) => Some((*comparison, value)),
-            Asked::Present(_) => None,
+        let compared = self.of_columns.iter().filter(|(at, _)| *at == column).filter_map(|(_, test)| match test {
+            ColumnTest::Compared(comparison, value) => Some((*comparison, value)),
+            ColumnTest::Present(_) => None,
         });
         let (mut low, mut high) = (None, None);
         for (comparison, value) in compared {

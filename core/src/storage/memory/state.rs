@@ -11,7 +11,7 @@ use crate::{
         record::{Field, Key, Record, Row, Table},
         value::Value,
     },
-    storage::{CommitRecord, Committed, OneLane, Place, Retention, Write},
+    storage::{CommitRecord, Committed, LanePosition, OneLane, Retention, Write},
 };
 
 /// All rows.
@@ -69,7 +69,7 @@ impl State {
     }
 
     /// The newest commit.
-    pub(crate) fn newest(&self) -> Option<Place> {
+    pub(crate) fn newest(&self) -> Option<LanePosition> {
         self.commits().and_then(TableRows::last).and_then(place_of)
     }
 
@@ -103,10 +103,10 @@ impl State {
 }
 
 /// Where the commit of a line stands, of which that is its key.
-fn place_of(line: &Stored) -> Option<Place> {
+fn place_of(line: &Stored) -> Option<LanePosition> {
     let id = CommitRecord::TABLE.position("id").and_then(|at| line.value(at).as_id())?;
-    let (lane, number) = Place::of_line(line.value(0).as_int()?);
-    Some(Place::new(lane, number, ChangeSetId(id)))
+    let (lane, number) = LanePosition::of_line(line.value(0).as_int()?);
+    Some(LanePosition::new(lane, number, ChangeSetId(id)))
 }
 
 impl OneLane for State {

@@ -4,7 +4,7 @@ use std::{borrow::Borrow, cmp::Ordering, collections::BTreeSet, ops::Bound, sync
 
 use uuid::Uuid;
 
-use super::packed::{Packed, Part};
+use super::packed::{Packed, PackedValue};
 use crate::model::{
     record::{Row, Table},
     value::Value,
@@ -23,7 +23,7 @@ impl Stored {
         self.packed.row()
     }
 
-    pub(super) fn part(&self, column: usize) -> Part<'_> {
+    pub(super) fn part(&self, column: usize) -> PackedValue<'_> {
         self.packed.part(column)
     }
 
@@ -56,12 +56,12 @@ struct Entry {
 }
 
 /// Values that stand for a place on a path: those of an index's columns, then the key's, or the first of them.
-trait Place {
-    fn part(&self, at: usize) -> Option<Part<'_>>;
+trait PathKey {
+    fn part(&self, at: usize) -> Option<PackedValue<'_>>;
 }
 
-impl Place for Entry {
-    fn part(&self, at: usize) -> Option<Part<'_>> {
+impl PathKey for Entry {
+    fn part(&self, at: usize) -> Option<PackedValue<'_>> {
         let table = self.stored.table;
         let own = columns(table, self.path);
         let key: &[usize] = if self.path == Path::Key { &[] } else { table.key };
@@ -69,13 +69,13 @@ impl Place for Entry {
     }
 }
 
-impl Place for &[Value] {
-    fn part(&self, at: usize) -> Option<Part<'_>> {
-        self.get(at).map(Part::of)
+impl PathKey for &[Value] {
+    fn part(&self, at: usize) -> Option<PackedValue<'_>> {
+        self.get(at).map(PackedValue::of)
     }
 }
 
-impl Ord for dyn Place + '_ {
+impl Ord for dyn PathKey + '_ {
     fn cmp(&self, other: &Self) -> Ordering {
         let parts = (0..).map(|at| (self.part(at), other.part(at)));
         let different = parts.map(|(one, other)| (one.is_none() && other.is_none(), one.cmp(&other)));
@@ -87,29 +87,29 @@ impl Ord for dyn Place + '_ {
     }
 }
 
-impl PartialOrd for dyn Place + '_ {
+impl PartialOrd for dyn PathKey + '_ {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for dyn Place + '_ {
+impl PartialEq for dyn PathKey + '_ {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for dyn Place + '_ {}
+impl Eq for dyn PathKey + '_ {}
 
-impl<'p> Borrow<dyn Place + 'p> for Entry {
-    fn borrow(&self) -> &(dyn Place + 'p) {
+impl<'p> Borrow<dyn PathKey + 'p> for Entry {
+    fn borrow(&self) -> &(dyn PathKey + 'p) {
         self
     }
 }
 
 impl Ord for Entry {
     fn cmp(&self, other: &Self) -> Ordering {
-        (self as &dyn Place).cmp(other as &dyn Place)
+        (self as &dyn PathKey).cmp(other as &dyn PathKey)
     }
 }
 
@@ -144,7 +144,7 @@ impl TableRows {
     }
 
     pub(super) fn get(&self, key: &[Value]) -> Option<&Stored> {
-        self.by_key.get(&key as &dyn Place).map(|entry| &*entry.stored)
+        self.by_key.get(&key as &dyn PathKey).map(|entry| &*entry.stored)
     }
 
     pub(super) fn last(&self) -> Option<&Stored> {
@@ -173,7 +173,7 @@ impl TableRows {
 
     /// Replaces or removes a row and its index entries.
     pub(super) fn set(&mut self, key: &[Value], row: Option<Row>) {
-        if let Some(old) = self.by_key.take(&key as &dyn Place) {
+        if let Some(old) = self.by_key.take(&key as &dyn PathKey) {
             for (at, entries) in self.indexes.iter_mut().enumerate() {
                 entries.remove(&Entry { stored: old.stored.clone(), path: Path::Index(at) });
             }
@@ -233,7 +233,7 @@ impl TableRows {
             Path::Index(at) => &self.indexes[at],
         };
         let (from, to) = (from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice));
-        Box::new(entries.range::<dyn Place, _>((place(&from), place(&to))).map(|entry| &*entry.stored))
+        Box::new(entries.range::<dyn PathKey, _>((place(&from), place(&to))).map(|entry| &*entry.stored))
     }
 
     /// Rows whose columns have just these values, by the best path there is.
@@ -242,12 +242,12 @@ impl TableRows {
         let prefixes = self.paths().map(|path| (path, self.columns(path).iter().map_while(value).collect::<Vec<_>>()));
         let (path, prefix) = prefixes.max_by_key(|(_, prefix)| prefix.len()).unwrap_or((Path::Key, Vec::new()));
         let rows = self.range(path, &prefix);
-        rows.filter(move |row| bound.iter().all(|(at, value)| row.part(*at) == Part::of(value)))
+        rows.filter(move |row| bound.iter().all(|(at, value)| row.part(*at) == PackedValue::of(value)))
     }
 }
 
-fn place<'v>(values: &'v Bound<&'v [Value]>) -> Bound<&'v (dyn Place + 'v)> {
-    values.as_ref().map(|values| values as &dyn Place)
+fn place<'v>(values: &'v Bound<&'v [Value]>) -> Bound<&'v (dyn PathKey + 'v)> {
+    values.as_ref().map(|values| values as &dyn PathKey)
 }
 
 /// The least list of values that is greater than every list that starts with these.

@@ -16,7 +16,7 @@ use crate::{
         error::{Error, Reason, Result},
         id::ChangeSetId,
     },
-    storage::{ChangeSet, OneLane, Planned},
+    storage::{ChangeSet, CommitWork, OneLane},
 };
 
 /// What rows begin with that the TypeScript half of a page encrypted (`bindings-wasm/ts/encryption.ts`).
@@ -166,7 +166,7 @@ impl<P: Persister> PersistedStorage<EncryptedPersister<P>> {
             let (checks, writes, audit, events) = Default::default();
             let change_set = ChangeSet { id, at: env.now(), checks, writes, audit, events };
             let planned = self.memory.read(|state| {
-                let Planned::Pending { committed, writes } = state.plan(&change_set)? else { return Ok(None) };
+                let CommitWork::Pending { committed, writes } = state.resolve(&change_set)? else { return Ok(None) };
                 Ok::<_, crate::storage::CommitError>(Some((
                     committed,
                     changes_of_all(state).collect::<Vec<_>>(),

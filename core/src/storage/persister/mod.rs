@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 pub use rows::RowChange;
 
 use super::{
-    ChangeSet, Changes, CommitError, CommitRecord, Committed, MemoryStorage, OneLane, Planned, Position, Pruned, Query,
-    Retention, Rows, Storage, memory::State,
+    ChangeSet, Changes, CommitError, CommitRecord, CommitWork, Committed, MemoryStorage, OneLane, Position, Pruned,
+    Query, Retention, Rows, Storage, memory::State,
 };
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 use super::{
@@ -261,9 +261,9 @@ impl<P: Persister> Storage for PersistedStorage<P> {
             host.is_unsure = false;
         }
         for _ in 0..ATTEMPTS {
-            let (committed, writes) = match self.memory.read(|state| state.plan(change_set))? {
-                Planned::Done(committed) => return Ok(committed),
-                Planned::Pending { committed, writes } => (committed, writes),
+            let (committed, writes) = match self.memory.read(|state| state.resolve(change_set))? {
+                CommitWork::Done(committed) => return Ok(committed),
+                CommitWork::Pending { committed, writes } => (committed, writes),
             };
             let changes = writes.iter().map(RowChange::of).collect();
             let batch = Batch { base: committed.place.number - 1, position: committed.place.number, changes };

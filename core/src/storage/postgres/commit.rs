@@ -21,7 +21,7 @@ use super::{
     connections::{Connection, Connections, Fault},
     error, migrate,
     reads::Reader as _,
-    rows::{self, Plan},
+    rows::{self, QueryPlan},
     statement::{self, Answer, Behind},
 };
 use crate::{
@@ -32,7 +32,7 @@ use crate::{
         record::{Key, Record, Row},
     },
     storage::{
-        ChangeSet, CommitError, Committed, Place, Write, ledger,
+        ChangeSet, CommitError, Committed, LanePosition, Write, ledger,
         sql::{decode, dialect::Statement, quoted},
     },
 };
@@ -72,7 +72,7 @@ struct Slot {
 /// The end of a lane.
 #[derive(Clone)]
 pub(super) struct Last {
-    place: Place,
+    place: LanePosition,
     /// Of its audit log.
     head: Option<Row>,
 }
@@ -230,7 +230,7 @@ impl Commits {
             Err(error) => return Sent::Failed(error.into()),
         };
         for is_last_try in [false, true] {
-            match ask(connection, sealed.statement(change_set)).await {
+            match execute(connection, sealed.statement(change_set)).await {
                 Ok(answers) => return sealed.settle(change_set, &answers, may_be_under_way, last),
                 Err(Fault::Sql(problem)) if !is_last_try && error::is_forgotten(&problem) => connection.forget().await,
                 // What was written in the lane since is read before it is tried again.
@@ -281,7 +281,7 @@ impl Commits {
         let lanes: Vec<i64> = std::mem::take(&mut *locked(&self.lanes)).into_iter().map(i64::from).collect();
         if let (false, Ok(mut writer)) = (lanes.is_empty(), connections.writer().await) {
             let text = "UPDATE lanes SET until = 0 WHERE lane = ANY ($1)".to_owned();
-            let _ = writer.fetch((text, Values(vec![lanes.into()])), Plan::Kept).await;
+            let _ = writer.fetch((text, Values(vec![lanes.into()])), QueryPlan::Generic).await;
         }
     }
 
@@ -353,7 +353,7 @@ async fn send_within(
 ) -> Sent {
     let known = match last.take() {
         Some(known) => Ok(known),
-        None => match rows::fetch(connection, last_statement(Lane::Reserved(others)), Plan::Kept).await {
+        None => match rows::fetch(connection, last_statement(Lane::Reserved(others)), QueryPlan::Generic).await {
             Ok(rows) if rows.is_empty() => {
                 Err(Error::new(Reason::Contention, "too many transactions of applications have written and not ended"))
             }
@@ -385,7 +385,7 @@ async fn hold_and_run(
     let mut transaction = connection.get()?.begin().await?;
     let hold = sqlx::query("SELECT lane FROM lanes WHERE lane = $1 FOR UPDATE").bind(i64::from(lane));
     hold.fetch_all(&mut *transaction).await?;
-    let known = last_of(&rows::fetch(&mut transaction, last_statement(Lane::Own(lane)), Plan::Kept).await?);
+    let known = last_of(&rows::fetch(&mut transaction, last_statement(Lane::Own(lane)), QueryPlan::Generic).await?);
     let sealed = match known.map_err(CommitError::Failed).and_then(|known| Sealed::new(change_set, known)) {
         Ok(sealed) => sealed,
         Err(error) => {
@@ -438,8 +438,8 @@ impl Sealed {
         for answer in answers {
             match answer {
                 Answer::Before(line) => {
-                    let (lane, number) = Place::of_line(*line);
-                    return Sent::Committed(Committed::before(Place::new(lane, number, change_set.id)));
+                    let (lane, number) = LanePosition::of_line(*line);
+                    return Sent::Committed(Committed::before(LanePosition::new(lane, number, change_set.id)));
                 }
                 Answer::Schema(version) => {
                     let moved = migrate::require_current(*version).err();
@@ -473,7 +473,7 @@ impl Sealed {
             return Sent::Failed(Failure::answered(CommitError::Failed(Error::new(Reason::Corrupt, NO_LANE))));
         }
         let follows = self.known.place;
-        let place = Place::new(follows.lane, follows.number + 1, change_set.id);
+        let place = LanePosition::new(follows.lane, follows.number + 1, change_set.id);
         let head = self.ledger.into_iter().filter(|write| write.table.name == AuditHead::TABLE.name);
         let head = head.filter_map(|write| write.row).next_back().or(self.known.head);
         *last = Some(Last { place, head });
@@ -481,7 +481,7 @@ impl Sealed {
     }
 }
 
-async fn ask(
+async fn execute(
     connection: &mut Connection,
     commit: Result<statement::Commit, sqlx::Error>,
 ) -> Result<Vec<Answer>, Fault> {
@@ -552,16 +552,17 @@ fn last_of(rows: &[PgRow]) -> Result<Last, Error> {
 }
 
 /// The place in three columns of a row: lane, number and tag; none where they are null.
-pub(super) fn place_of(row: &PgRow, at: usize) -> Result<Option<Place>, Error> {
+pub(super) fn place_of(row: &PgRow, at: usize) -> Result<Option<LanePosition>, Error> {
     let part = |at: usize| row.try_get::<Option<i64>, _>(at).map_err(error::error);
     let (Some(lane), Some(number), Some(tag)) = (part(at)?, part(at + 1)?, part(at + 2)?) else { return Ok(None) };
     place(lane, number, tag).map(Some)
 }
 
 /// A place as it is stored.
-pub(super) fn place(lane: i64, number: i64, tag: i64) -> Result<Place, Error> {
-    let place =
-        (|| Some(Place { lane: lane.try_into().ok()?, number: number.try_into().ok()?, tag: tag.try_into().ok()? }))();
+pub(super) fn place(lane: i64, number: i64, tag: i64) -> Result<LanePosition, Error> {
+    let place = (|| {
+        Some(LanePosition { lane: lane.try_into().ok()?, number: number.try_into().ok()?, tag: tag.try_into().ok()? })
+    })();
     place.ok_or_else(|| Error::new(Reason::Corrupt, NO_LANE))
 }
 

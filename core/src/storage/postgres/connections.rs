@@ -24,7 +24,7 @@ use super::{
     PostgresOptions, error,
     reads::Reader,
     replica,
-    rows::{self, Plan},
+    rows::{self, QueryPlan},
 };
 use crate::{
     model::error::{Error, Reason, Result},
@@ -113,14 +113,14 @@ impl Connections {
 }
 
 impl Reader for Connections {
-    async fn read_by(&self, statement: &Statement, plan: Plan) -> Result<Vec<PgRow>> {
+    async fn read_by(&self, statement: &Statement, plan: QueryPlan) -> Result<Vec<PgRow>> {
         self.readers.read_by(statement, plan).await
     }
 }
 
 impl Reader for Pool {
     /// Once more where the connection turns out to be gone, or the server has forgotten what was prepared.
-    async fn read_by(&self, statement: &Statement, plan: Plan) -> Result<Vec<PgRow>> {
+    async fn read_by(&self, statement: &Statement, plan: QueryPlan) -> Result<Vec<PgRow>> {
         // As many as there are may all be gone, after a server was restarted.
         let mut left = self.0.count;
         loop {
@@ -305,7 +305,7 @@ impl Connection {
     }
 
     /// All rows of a statement.
-    pub(super) async fn fetch(&mut self, statement: Statement, plan: Plan) -> Result<Vec<PgRow>, Fault> {
+    pub(super) async fn fetch(&mut self, statement: Statement, plan: QueryPlan) -> Result<Vec<PgRow>, Fault> {
         let longest = self.longest();
         let answer = timeout(longest, rows::fetch(self.get().map_err(Fault::Sql)?, statement, plan)).await;
         self.settle(answer)

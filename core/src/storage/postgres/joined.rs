@@ -17,7 +17,7 @@ use super::{
     commit::{self, Last},
     error, fit,
     reads::{Reader, Reads},
-    rows::{self, Plan},
+    rows::{self, QueryPlan},
 };
 use crate::{
     model::{
@@ -108,7 +108,7 @@ impl JoinedStorage {
 }
 
 impl Reader for Lent<PgConnection> {
-    async fn read_by(&self, statement: &Statement, plan: Plan) -> Result<Vec<PgRow>> {
+    async fn read_by(&self, statement: &Statement, plan: QueryPlan) -> Result<Vec<PgRow>> {
         let statement = statement.clone();
         let rows = self.with(move |connection| Box::pin(rows::fetch(connection, statement, plan))).await?;
         rows.map_err(error::error)

@@ -159,7 +159,7 @@ async fn listen(shared: &Shared, pool: &PgPool, channel: &str, pause: &mut Durat
     loop {
         let (wakes_at, waits) = if has_word { (next_word.min(next_beat), false) } else { (next_beat, true) };
         match next_of(&mut listener, waits.then_some(&shared.own), wakes_at).await? {
-            Event::Told(by) => {
+            Event::Notified(by) => {
                 // Where much is told it may be long until the next beat.
                 shared.hear();
                 if by != me {
@@ -184,7 +184,7 @@ async fn listen(shared: &Shared, pool: &PgPool, channel: &str, pause: &mut Durat
 
 enum Event {
     /// Somebody has committed, by the number of the server's process.
-    Told(u32),
+    Notified(u32),
     /// This instance has.
     Own,
     Time,
@@ -199,7 +199,9 @@ async fn next_of(listener: &mut PgListener, own: Option<&Notify>, wakes_at: Inst
     };
     // All three may be dropped where they wait, and nothing is lost.
     match select(pin!(listener.try_recv()), select(pin!(own), pin!(sleep_until(wakes_at)))).await {
-        Either::Left((told, _)) => told?.map(|told| Event::Told(told.process_id())).ok_or(sqlx::Error::WorkerCrashed),
+        Either::Left((told, _)) => {
+            told?.map(|told| Event::Notified(told.process_id())).ok_or(sqlx::Error::WorkerCrashed)
+        }
         Either::Right((Either::Left(_), _)) => Ok(Event::Own),
         Either::Right((Either::Right(_), _)) => Ok(Event::Time),
     }

@@ -28,10 +28,12 @@ use sqlx::{AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
 pub use self::options::PostgresOptions;
-use self::{commit::Commits, connections::Connections, listener::Listener, reads::Reads, replica::Replica, rows::Plan};
+use self::{
+    commit::Commits, connections::Connections, listener::Listener, reads::Reads, replica::Replica, rows::QueryPlan,
+};
 use super::{
-    BatchRead, ChangeSet, Changes, Check, CommitError, Committed, Load, PRUNE_BATCH, Place, Position, Pruned, Query,
-    Retention, Rows, Snapshot, Storage, StorageCondition, ledger,
+    BatchRead, ChangeSet, Changes, Check, CommitError, Committed, LanePosition, Load, PRUNE_BATCH, Position, Pruned,
+    Query, Retention, Rows, Snapshot, Storage, StorageCondition, ledger,
     sql::{
         Tables, decode,
         dialect::Dialect,
@@ -242,7 +244,9 @@ impl Storage for PostgresStorage {
     async fn prune(&self, retention: &Retention) -> Result<Pruned> {
         let lines = self.reads().oldest(PRUNE_BATCH + 1).await?;
         let (mut first, mut kept, mut left) = (Vec::new(), Vec::new(), PRUNE_BATCH);
-        for lane in lines.chunk_by(|(one, _), (other, _)| Place::of_line(*one).0 == Place::of_line(*other).0) {
+        for lane in
+            lines.chunk_by(|(one, _), (other, _)| LanePosition::of_line(*one).0 == LanePosition::of_line(*other).0)
+        {
             let count = ledger::prunable(lane.iter().map(|(_, at)| *at), retention).min(left);
             if let (Some((oldest, _)), Some((next, _))) = (lane.first(), lane.get(count).filter(|_| count > 0)) {
                 first.push(*oldest);
@@ -257,7 +261,7 @@ impl Storage for PostgresStorage {
         let text = "WITH gone AS (DELETE FROM commits USING unnest($1::bigint[], $2::bigint[]) AS lane (first, kept) \
                     WHERE position >= lane.first AND position < lane.kept RETURNING 1) SELECT count(*) FROM gone";
         let pruned = writer
-            .fetch((text.to_owned(), Values(vec![first.into(), kept.into()])), Plan::Kept)
+            .fetch((text.to_owned(), Values(vec![first.into(), kept.into()])), QueryPlan::Generic)
             .await
             .map_err(Error::from)?;
         let lines = pruned.first().and_then(|row| row.try_get::<i64, _>(0).ok());

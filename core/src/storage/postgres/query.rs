@@ -4,7 +4,7 @@ use sqlx::{Row as _, postgres::PgRow};
 
 use super::{
     reads::{Reader, Reads},
-    rows::Plan,
+    rows::QueryPlan,
 };
 use crate::{
     model::{
@@ -48,10 +48,10 @@ pub(super) fn rows(query: &Query, found: &[PgRow], first: usize, skip: u64) -> R
 }
 
 /// How the rows of a query are to be found.
-pub(super) fn plan(query: &Query) -> Plan {
+pub(super) fn plan(query: &Query) -> QueryPlan {
     match search::question(query.table, &query.filter) {
-        Some(_) => Plan::Own,
-        None => Plan::Kept,
+        Some(_) => QueryPlan::Custom,
+        None => QueryPlan::Generic,
     }
 }
 

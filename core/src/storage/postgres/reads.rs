@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use sea_query::Values;
 
-use super::{DIALECT, commit, error, migrate, query, rows::Plan};
+use super::{DIALECT, commit, error, migrate, query, rows::QueryPlan};
 use crate::{
     model::{
         error::Result,
@@ -15,7 +15,7 @@ use crate::{
         value::Value,
     },
     storage::{
-        BatchRead, Changes, CommitRecord, Committed, Place, Position, Query, Rows,
+        BatchRead, Changes, CommitRecord, Committed, LanePosition, Position, Query, Rows,
         ledger::{self, number},
         sql::{Tables, decode, dialect::Statement, statement as sql},
     },
@@ -24,11 +24,11 @@ use crate::{
 /// What runs statements.
 pub(super) trait Reader: Sync {
     /// All rows of a statement that only reads.
-    fn read_by(&self, statement: &Statement, plan: Plan) -> impl Future<Output = Result<Vec<PgRow>>> + Send;
+    fn read_by(&self, statement: &Statement, plan: QueryPlan) -> impl Future<Output = Result<Vec<PgRow>>> + Send;
 
     /// The same, as most are read.
     fn read(&self, statement: &Statement) -> impl Future<Output = Result<Vec<PgRow>>> + Send {
-        self.read_by(statement, Plan::Kept)
+        self.read_by(statement, QueryPlan::Generic)
     }
 }
 
@@ -91,7 +91,7 @@ impl<R: Reader> Reads<'_, R> {
              ORDER BY lane.lane, line.position",
             lines_of("lane.lane", "greatest(lane.known, 1)")
         );
-        let of = |part: fn(&Place) -> i64| since.lanes().iter().map(part).collect::<Vec<i64>>();
+        let of = |part: fn(&LanePosition) -> i64| since.lanes().iter().map(part).collect::<Vec<i64>>();
         let values = Values(vec![
             of(|place| place.lane.into()).into(),
             of(|place| number(place.number)).into(),

@@ -21,11 +21,11 @@ use super::{
     connections::{Connections, Pool},
     error, query,
     reads::{Reader as _, Reads},
-    rows::Plan,
+    rows::QueryPlan,
 };
 use crate::{
     model::error::Result,
-    storage::{Place, PoolUse, Position, Query, ReplicaUse, Rows, sql::dialect::Statement},
+    storage::{LanePosition, PoolUse, Position, Query, ReplicaUse, Rows, sql::dialect::Statement},
 };
 
 /// How long a connection may take to be made, or to become free: the database can be asked instead.
@@ -82,7 +82,7 @@ impl Replica {
     async fn reached(
         &self,
         wanted: &Position,
-        (statement, plan): (&Statement, Plan),
+        (statement, plan): (&Statement, QueryPlan),
         database: Reads<'_, Connections>,
     ) -> Result<Option<Vec<PgRow>>> {
         let reads = Reads { reader: &self.connections, tables: database.tables };
@@ -137,9 +137,9 @@ const PLACE: usize = 4;
 
 /// A statement that also gives how far the database has come that answers it, of the same moment: in arrays, the lanes, their numbers and
 /// tags. A database that does not know this commit is another one, whatever its numbers are.
-fn with_position((text, mut values): Statement, known: Place) -> Statement {
+fn with_position((text, mut values): Statement, known: LanePosition) -> Statement {
     let line = values.0.len() + 1;
-    values.0.extend([Value::from(Place::line(known.lane, known.number)), Value::from(i64::from(known.tag))]);
+    values.0.extend([Value::from(LanePosition::line(known.lane, known.number)), Value::from(i64::from(known.tag))]);
     let tag = "('x' || right(id::text, 8))::bit(32)::bigint";
     let text = format!(
         "SELECT place.*, page.* FROM (SELECT EXISTS (SELECT FROM commits WHERE position = ${line} AND {tag} = ${}) AS known, \

@@ -17,22 +17,22 @@ use crate::{
 
 /// How the server finds the rows of a statement.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Plan {
+pub(super) enum QueryPlan {
     /// As it has found them to be found best for any values.
-    Kept,
+    Generic,
     /// As is best for these values, which is a round trip more: how many rows a search finds depends on nothing else.
-    Own,
+    Custom,
 }
 
 /// All rows of a statement. It is read to its end, so that what the server says after the last row is heard.
 pub(super) async fn fetch(
     connection: &mut PgConnection,
     (sql, values): Statement,
-    plan: Plan,
+    plan: QueryPlan,
 ) -> Result<Vec<PgRow>, sqlx::Error> {
     // Safe: the text holds names of declarations only, every value is bound.
     let query = sqlx::query_with(AssertSqlSafe(sql), SqlxValues(values));
-    query.persistent(plan == Plan::Kept).fetch_all(connection).await
+    query.persistent(plan == QueryPlan::Generic).fetch_all(connection).await
 }
 
 impl Cells for PgRow {

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::{
     DIALECT, PostgresStorage, commit, connections, error, reads,
-    rows::{self, Plan},
+    rows::{self, QueryPlan},
     statement,
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
         registry::Guard,
     },
     storage::{
-        CommitRecord, Load, MOST_LANES, Origin, Place, Position, Snapshot, ledger,
+        CommitRecord, LanePosition, Load, MOST_LANES, Origin, Position, Snapshot, ledger,
         snapshot::not_empty,
         sql::{Tables, decode, quoted, snapshot},
     },
@@ -50,7 +50,7 @@ impl Transaction {
     }
 
     async fn fetch(&mut self, text: String, values: Values) -> Result<Vec<PgRow>> {
-        in_time(self.longest, rows::fetch(&mut self.connection, (text, values), Plan::Kept)).await
+        in_time(self.longest, rows::fetch(&mut self.connection, (text, values), QueryPlan::Generic)).await
     }
 }
 
@@ -143,7 +143,8 @@ impl Load for PostgresLoad<'_> {
             format!("{} = coalesce((SELECT version FROM guards WHERE name = '{name}'), 0)", quoted(name))
         });
         let text = format!("UPDATE lanes SET number = $1, tag = $2, {}", of_all.join(", "));
-        let (number, tag) = (ledger::number(Place::first_of(origin.epoch)), i64::from(Place::tag_of(origin.id)));
+        let (number, tag) =
+            (ledger::number(LanePosition::first_of(origin.epoch)), i64::from(LanePosition::tag_of(origin.id)));
         self.transaction.fetch(text, Values(vec![number.into(), tag.into()])).await?;
         for table in &self.tables.0 {
             // Else the first lists are planned as if there were no rows.

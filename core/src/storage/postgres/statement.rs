@@ -25,7 +25,7 @@ use crate::{
         value::Value,
     },
     storage::{
-        ChangeSet, Check, Place, Write,
+        ChangeSet, Check, LanePosition, Write,
         ledger::number,
         sql::{SEARCH_TEXT, dialect::Dialect, quoted},
     },
@@ -94,7 +94,7 @@ pub(super) struct Commit {
 /// What a commit follows.
 pub(super) struct Behind {
     /// The newest commit of its lane.
-    pub(super) last: Place,
+    pub(super) last: LanePosition,
     /// The newest schema that this library knows.
     pub(super) schema: i64,
 }
@@ -208,7 +208,7 @@ pub(super) fn commit(change_set: &ChangeSet, behind: &Behind, ledger: &[Write]) 
     let own = writer.bind(i64::from(last.lane), "bigint")?;
     let number_of_last = writer.bind(number(last.number), "bigint")?;
     let tag_of_last = writer.bind(i64::from(last.tag), "bigint")?;
-    let (id, tag) = (writer.bind(id.0, "uuid")?, writer.bind(i64::from(Place::tag_of(id)), "bigint")?);
+    let (id, tag) = (writer.bind(id.0, "uuid")?, writer.bind(i64::from(LanePosition::tag_of(id)), "bigint")?);
     let schema = writer.bind(behind.schema, "bigint")?;
     let written = writer.bind(number(parts.written() as u64), "bigint")?;
 

@@ -16,7 +16,7 @@ pub(super) const MEMBERS: &str = "rk_member";
 
 /// A place in a document.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'p> {
+pub(super) struct DocumentPath<'p> {
     pub(super) dialect: SqlDialect,
     /// The column, quoted.
     pub(super) column: &'p str,
@@ -34,7 +34,7 @@ struct Json {
     text: String,
 }
 
-impl Place<'_> {
+impl DocumentPath<'_> {
     /// A value of this type, else null.
     pub(super) fn one(&self, base: Base) -> Result<Column, &'static str> {
         let read = self.json().read(base)?;
@@ -78,7 +78,7 @@ impl Place<'_> {
     }
 
     fn json(&self) -> Json {
-        let Place { dialect, column, keys } = *self;
+        let DocumentPath { dialect, column, keys } = *self;
         match dialect {
             SqlDialect::Postgres => {
                 let arrow = |json: String, key: &String| format!("{json} -> {}", literal(key));

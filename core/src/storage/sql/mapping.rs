@@ -8,7 +8,7 @@ use super::{
     SqlDialect,
     column::{Collate, Column, Stored},
     condition::{SetColumn, Tied},
-    document::{ELEMENTS, MEMBERS, Place},
+    document::{DocumentPath, ELEMENTS, MEMBERS},
     text::quoted,
 };
 use crate::{
@@ -230,7 +230,7 @@ impl TableMapping {
                 Err(format!("a document may lack it, so the policy must declare it optional: `{}?`", attribute.ty))
             }
             (Kept::Json { column, keys }, false) => {
-                let place = Place { dialect: self.dialect, column: &self.sql(column), keys };
+                let place = DocumentPath { dialect: self.dialect, column: &self.sql(column), keys };
                 Ok(Mapped::One(place.one(base)?))
             }
             (Kept::Json { column, keys }, true) => Ok(Mapped::Set(self.elements(column, keys, base)?)),
@@ -263,7 +263,7 @@ impl TableMapping {
     }
 
     fn elements(&self, column: &str, keys: &[String], base: Base) -> Result<SetColumn, String> {
-        let place = Place { dialect: self.dialect, column: &self.sql(column), keys };
+        let place = DocumentPath { dialect: self.dialect, column: &self.sql(column), keys };
         let (is_array, from, element) = place.elements(base)?;
         Ok(SetColumn::Json { is_array, from, element })
     }

@@ -15,7 +15,7 @@ use super::{
     condition::Compiler,
     dialect::{Dialect, Statement},
     filter::check_count,
-    tables::Asked,
+    tables::TableNames,
     text::Writer,
 };
 #[cfg(feature = "postgres")]
@@ -266,7 +266,7 @@ fn pass(
     if *filter == Predicate::Always {
         return Ok(());
     }
-    let names = Asked { dialect: dialect.of_conditions(), tables, table };
+    let names = TableNames { dialect: dialect.of_conditions(), tables, table };
     let writer = Writer::new(dialect.of_conditions(), None);
     let mut compiler = Compiler { names: &names, writer };
     compiler.write_conjunct(filter);

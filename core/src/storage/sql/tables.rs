@@ -40,13 +40,13 @@ impl Tables {
 }
 
 /// One of them, which is asked.
-pub(super) struct Asked<'t> {
+pub(super) struct TableNames<'t> {
     pub(super) dialect: SqlDialect,
     pub(super) tables: &'t Tables,
     pub(super) table: &'static Table,
 }
 
-impl Names for Asked<'_> {
+impl Names for TableNames<'_> {
     fn column(&self, name: &str) -> Option<Column> {
         match self.table.position(name) {
             Some(at) => Some(self.of(self.table.name, &self.table.columns[at])),
@@ -91,7 +91,7 @@ impl Names for Asked<'_> {
     }
 }
 
-impl Asked<'_> {
+impl TableNames<'_> {
     /// A member of the row's attributes: written by this library in the one form of its type.
     fn member(&self, name: &str) -> Option<Column> {
         let (value, ty) = self.place(name)?;

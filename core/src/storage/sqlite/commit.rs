@@ -11,7 +11,7 @@ use crate::{
         value::Value,
     },
     storage::{
-        ChangeSet, CommitError, CommitRecord, Committed, Place, Query, Write, ledger,
+        ChangeSet, CommitError, CommitRecord, Committed, LanePosition, Query, Write, ledger,
         sql::{Tables, dialect::Statement, statement},
     },
 };
@@ -109,8 +109,8 @@ async fn write(connection: &mut SqliteConnection, change_set: &ChangeSet) -> Res
     let head = rows::head(connection).await?;
     migrate::require_current(head.schema).map_err(Foreign)?;
     if let Some(line) = rows::number(connection, seen_before(change_set)?).await? {
-        let (lane, number) = Place::of_line(line);
-        return Ok(Written::Before(Committed::before(Place::new(lane, number, change_set.id))));
+        let (lane, number) = LanePosition::of_line(line);
+        return Ok(Written::Before(Committed::before(LanePosition::new(lane, number, change_set.id))));
     }
     for check in &change_set.checks {
         if version(connection, check.table, &check.key).await? != check.expected {
@@ -123,7 +123,7 @@ async fn write(connection: &mut SqliteConnection, change_set: &ChangeSet) -> Res
         }
     }
     let last = head.newest;
-    let place = Place::new(ledger::LANE, last.number + 1, change_set.id);
+    let place = LanePosition::new(ledger::LANE, last.number + 1, change_set.id);
     let head = match change_set.audit.is_empty() {
         true => None,
         false => row(connection, AuditHead::TABLE, &Key(vec![Value::Int(ledger::LANE.into())])).await?,

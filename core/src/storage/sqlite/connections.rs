@@ -22,7 +22,7 @@ use super::{
 use crate::{
     forks::Busy,
     model::error::{Error, Reason, Result},
-    storage::{Place, PoolUse, memory},
+    storage::{LanePosition, PoolUse, memory},
 };
 
 /// So long it is waited for others where it may as well be done later.
@@ -52,7 +52,7 @@ pub(super) struct Connections {
 struct Own {
     /// The newest commit as far as known; none before the tables are made. A connection that was lost has lost
     /// the lock as well, and somebody may have been there before the next one.
-    newest: SyncMutex<Option<Place>>,
+    newest: SyncMutex<Option<LanePosition>>,
 }
 
 impl Connections {
@@ -171,7 +171,7 @@ impl Connections {
 
     /// The newest commit of any process. While nobody commits this asks SQLite for one number
     /// that it keeps in memory.
-    pub(super) async fn newest(&self) -> Result<Place> {
+    pub(super) async fn newest(&self) -> Result<LanePosition> {
         if let Some(own) = &self.own {
             let mut writer = self.writer().await?;
             let head = rows::head(writer.get()?).await;
@@ -204,7 +204,7 @@ impl Connections {
     }
 
     /// Hears of a commit of this storage.
-    pub(super) fn committed(&self, committed: Place) {
+    pub(super) fn committed(&self, committed: LanePosition) {
         if let Some(own) = &self.own {
             own.know(committed);
         }
@@ -253,7 +253,7 @@ impl Drop for Connections {
 }
 
 impl Own {
-    fn know(&self, newest: Place) {
+    fn know(&self, newest: LanePosition) {
         let mut known = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         if known.is_none_or(|known| known.number < newest.number) {
             *known = Some(newest);

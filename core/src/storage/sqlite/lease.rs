@@ -13,7 +13,7 @@ use super::{
 use crate::{
     forks::Busy,
     model::error::Result,
-    storage::{Place, memory},
+    storage::{LanePosition, memory},
 };
 
 /// A connection; none before its first use, after a crash, after a fork and once closed.
@@ -22,7 +22,7 @@ pub(super) struct Slot {
     connection: Option<SqliteConnection>,
     /// What the one that watches has seen: SQLite's number of the file's state, which says something to this connection
     /// only, and the newest commit in it.
-    pub(super) seen: Option<(i64, Place)>,
+    pub(super) seen: Option<(i64, LanePosition)>,
     /// A fork closes it, and waits while somebody else does.
     pub(super) is_closed_by_forks: bool,
 }

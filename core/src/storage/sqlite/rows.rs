@@ -14,7 +14,7 @@ use crate::{
         value::Value,
     },
     storage::{
-        Place,
+        LanePosition,
         sql::{decode::Cells, dialect::Statement},
     },
 };
@@ -53,7 +53,7 @@ pub(super) async fn pragma(connection: &mut SqliteConnection, sql: &'static str)
 /// Where a database stands.
 pub(super) struct Head {
     /// The newest commit; its number is 0 before the first.
-    pub(super) newest: Place,
+    pub(super) newest: LanePosition,
     /// The newest script that it has seen.
     pub(super) schema: i64,
 }
@@ -67,8 +67,8 @@ pub(super) async fn head(connection: &mut SqliteConnection) -> Result<Head, sqlx
     let row = sqlx::query(HEAD).fetch_one(connection).await?;
     let number = |at: usize| row.try_get::<Option<i64>, _>(at).map(Option::unwrap_or_default);
     let id = row.try_get::<Option<&str>, _>(1)?.and_then(parse_uuid);
-    let (lane, last) = Place::of_line(number(0)?);
-    let newest = id.map_or(Place::nothing(lane), |id| Place::new(lane, last, ChangeSetId(id)));
+    let (lane, last) = LanePosition::of_line(number(0)?);
+    let newest = id.map_or(LanePosition::nothing(lane), |id| LanePosition::new(lane, last, ChangeSetId(id)));
     Ok(Head { newest, schema: number(2)? })
 }
 

@@ -254,7 +254,7 @@ The most that any scenario of `tests/conformance` needed on an SQLite file, with
 | trips | round trips to PostgreSQL for the same, over connections that know their statements (`docs/round-trips.json`; run `scripts/areas/postgres`) |
 | wasm | bytes of the wasm for browsers that are its own, before the last optimiser (`docs/wasm-bytes.json`, by `scripts/wasm-bytes`) |
 
-`follow`, which looks for news before each operation, asks SQLite for one number more where others may write, and
+`catch_up`, which looks for news before each operation, asks SQLite for one number more where others may write, and
 PostgreSQL for a round trip more while nothing listens to it.
 
 | operation | reads | read twice | checks | writes | audit | statements | trips | wasm |

@@ -149,17 +149,17 @@ impl Judge {
 
     /// Whether anything of a row that conditions or scopes read becomes another, or comes with a new row.
     fn is_touched(&self, before: &World, after: &World, row: Row) -> bool {
-        let is_guarded = |name: &str| self.guarded.iter().any(|(kind, one)| kind == row.kind() && *one == name);
+        let carries_authority = |name: &str| self.guarded.iter().any(|(kind, one)| kind == row.kind() && *one == name);
         let now = after.attributes(row);
         if !before.is_there(row) {
             let is_filled = |(name, value): (&&str, &Option<String>)| {
-                !matches!(*name, "id" | "version") && value.is_some() && is_guarded(name)
+                !matches!(*name, "id" | "version") && value.is_some() && carries_authority(name)
             };
-            return now.iter().any(is_filled) || !after.crew(row).is_empty() && is_guarded("assigned_users");
+            return now.iter().any(is_filled) || !after.crew(row).is_empty() && carries_authority("assigned_users");
         }
         let was = before.attributes(row);
-        now.iter().any(|(name, value)| was[name] != *value && is_guarded(name))
-            || before.crew(row) != after.crew(row) && is_guarded("assigned_users")
+        now.iter().any(|(name, value)| was[name] != *value && carries_authority(name))
+            || before.crew(row) != after.crew(row) && carries_authority("assigned_users")
     }
 
     /// A step of this number: of so many drawn ones that which shows most, but for every fourth.

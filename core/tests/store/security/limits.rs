@@ -14,7 +14,7 @@ use rolekeep::{
     Code, Error, Reason, RequestContext, Result, UserId, UserManagement,
     drones::{CreateDrone, DroneModel},
     limits::{Attempt, Limiter},
-    observe::{Asker, Ended, Observer, Request},
+    observe::{CallerKind, Ended, Observer, Request},
     setup::{Seed, SeedUser},
     users::{CreateUser, UpdateUser},
 };
@@ -112,8 +112,8 @@ async fn aut_12_an_address_is_limited_and_others_are_not() {
 
 #[tokio::test]
 async fn aut_12_a_user_is_limited_wherever_it_asks_from() {
-    let limiter = Gcra::new(2, |attempt| match attempt.request.asker {
-        Asker::User(id) => Some(id.to_string()),
+    let limiter = Gcra::new(2, |attempt| match attempt.request.caller {
+        CallerKind::User(id) => Some(id.to_string()),
         _ => None,
     });
     let (um, storage) = Interposed::open_as(policy(), |builder| builder.limiter(limiter)).await;

@@ -90,7 +90,7 @@ impl Operation for StartPasskey {
         plan.check(&user);
         let epoch = epochs::epoch_of(credential.as_ref());
         let challenge = sign_in::challenge(plan, &user, epoch, ChallengePurpose::AddPasskey)?;
-        let challenge = plan.follow(None, challenge);
+        let challenge = plan.write_consequence(None, challenge);
         plan.make_room(user.id).await?;
         creation(plan, &challenge, &user, credential.as_ref()).await
     }
@@ -112,7 +112,7 @@ impl Operation for AddPasskey {
     async fn plan(added: &Self, (): (), plan: &mut Plan<'_>) -> Result<AddedFactor> {
         let (session, user, challenge) = own_challenge(plan, ChallengePurpose::AddPasskey, &added.challenge).await?;
         let (enrolled, is_verified) = add(plan, &user, &added.challenge, &added.response, added.name.clone()).await?;
-        plan.follow(Some(&challenge), Challenge { used_at: Some(plan.now), ..challenge.clone() });
+        plan.write_consequence(Some(&challenge), Challenge { used_at: Some(plan.now), ..challenge.clone() });
         let before = sessions::proof_of(&session);
         let proved = Proved { by: before.by.with_passkey(is_verified).unwrap_or(before.by), ..before };
         let tokens = renew(plan, user, &session, proved).await?;
@@ -194,7 +194,7 @@ pub(in crate::operations) async fn add(
         is_backup_eligible: new.is_backup_eligible,
         version: 0,
     };
-    plan.follow(None, passkey);
+    plan.write_consequence(None, passkey);
     let mut enrolled = adopt(plan, user, New { state, handle: Some(handle), ..added }).await?;
     enrolled.factor.credential_id = Some(credential_id);
     Ok((enrolled, new.is_user_verified))

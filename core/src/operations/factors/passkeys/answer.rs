@@ -158,7 +158,7 @@ pub(in crate::operations) async fn accept(
         failures: 0,
         ..state.clone()
     };
-    plan.follow(Some(&state), used);
+    plan.write_consequence(Some(&state), used);
     Ok(Ok(Accepted { credential, by }))
 }
 
@@ -174,7 +174,7 @@ async fn copied(plan: &mut Plan<'_>, passkey: &Passkey, state: &FactorState) -> 
 
 /// Plans that a passkey counts no more.
 fn suspend(plan: &mut Plan<'_>, state: &FactorState) {
-    plan.follow(Some(state), FactorState { failures: MOST_FAILURES, ..state.clone() });
+    plan.write_consequence(Some(state), FactorState { failures: MOST_FAILURES, ..state.clone() });
 }
 
 /// Plans that those passkeys count no more that came after an epoch: whoever added them is not who proves the address. They are

@@ -27,14 +27,14 @@ type Inside = Box<dyn FnOnce() + Send>;
 const NOTHING: [Option<Inside>; 2] = [None, None];
 
 /// A job that says what becomes of it.
-struct Told {
+struct RecordedJob {
     at: usize,
     world: Arc<World>,
     /// What happens while it is hashed, and as it is answered.
     inside: [Option<Inside>; 2],
 }
 
-impl Job for Told {
+impl Job for RecordedJob {
     fn work(&mut self, memory: &mut Memory) {
         self.world.tell(Began(self.at));
         let cost = HashingCost { memory_kib: 8, iterations: 1, parallelism: 1 };
@@ -55,7 +55,7 @@ impl Job for Told {
     }
 }
 
-impl Drop for Told {
+impl Drop for RecordedJob {
     fn drop(&mut self) {
         self.world.tell(Dropped(self.at));
     }
@@ -88,7 +88,7 @@ impl World {
     fn join(self: &Arc<Self>, at: usize, is_first: bool, inside: [Option<Inside>; 2]) {
         self.tell(Joined(at, is_first));
         let queue = self.queue();
-        let job = Told { at, world: self.clone(), inside };
+        let job = RecordedJob { at, world: self.clone(), inside };
         let (turn, worker) = queue.join(queue.enter(is_first).unwrap(), Box::new(job));
         self.turns.lock().unwrap().push((at, turn));
         self.workers.lock().unwrap().extend(worker);

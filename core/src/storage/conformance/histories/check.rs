@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::{Commit, Ended, Event, History, PASSING, Seen, What};
-use crate::storage::Place;
+use crate::storage::LanePosition;
 
 /// The places of calls and moments in the graph.
 struct Graph {
@@ -29,17 +29,17 @@ pub(super) fn check(history: &History) -> Result<(), String> {
             What::Read(seen) => {
                 for (row, seen) in seen {
                     let version =
-                        versions.seen(events, *row, *seen).map_err(|why| format!("{why}\n{}", told(event)))?;
+                        versions.seen(events, *row, *seen).map_err(|why| format!("{why}\n{}", event_line(event)))?;
                     versions.relies(&mut graph, at, *row, version);
                 }
             }
             What::Commit(Commit { checks, writes, ended: Ended::Made(_), .. }) => {
                 for (row, version) in checks {
-                    versions.known(*row, *version).map_err(|why| format!("{why}\n{}", told(event)))?;
+                    versions.known(*row, *version).map_err(|why| format!("{why}\n{}", event_line(event)))?;
                     versions.relies(&mut graph, at, *row, *version);
                 }
                 for (row, version, _) in writes {
-                    versions.known(*row, *version).map_err(|why| format!("{why}\n{}", told(event)))?;
+                    versions.known(*row, *version).map_err(|why| format!("{why}\n{}", event_line(event)))?;
                     versions.follows(&mut graph, at, *row, *version);
                 }
             }
@@ -48,7 +48,10 @@ pub(super) fn check(history: &History) -> Result<(), String> {
                 let rows = checks.iter().copied().chain(writes.iter().map(|(row, version, _)| (*row, *version)));
                 let mut right = rows.map(|(row, version)| versions.was_there_throughout(events, event, row, version));
                 if right.all(|is_right| is_right) {
-                    return Err(format!("stale, though all rows had these versions all the time\n{}", told(event)));
+                    return Err(format!(
+                        "stale, though all rows had these versions all the time\n{}",
+                        event_line(event)
+                    ));
                 }
             }
             What::Commit(_) | What::Position(_) => {}
@@ -58,7 +61,7 @@ pub(super) fn check(history: &History) -> Result<(), String> {
     match graph.cycle() {
         None => Ok(()),
         Some(cycle) => {
-            let calls = cycle.iter().filter_map(|at| events.get(*at)).map(told);
+            let calls = cycle.iter().filter_map(|at| events.get(*at)).map(event_line);
             Err(format!(
                 "each of these comes before the next, and the last before the first:\n{}",
                 calls.collect::<String>()
@@ -74,7 +77,7 @@ impl Versions {
             let What::Commit(Commit { writes, ended: Ended::Made(_), .. }) = &event.what else { continue };
             for (row, expected, is_deleted) in writes {
                 if let Some(other) = versions.made.insert((*row, expected + 1), at) {
-                    let (one, other) = (told(event), told(&events[other]));
+                    let (one, other) = (event_line(event), event_line(&events[other]));
                     return Err(format!("two commits follow version {expected} of row {row}\n{other}{one}"));
                 }
                 if *is_deleted {
@@ -142,11 +145,11 @@ impl Versions {
 
 /// Commits of a lane come in the order of their numbers, and a position comes behind all that it counts.
 fn lanes(events: &[Event], graph: &mut Graph) -> Result<(), String> {
-    let mut lanes: BTreeMap<u16, BTreeMap<u64, (usize, Place)>> = BTreeMap::new();
+    let mut lanes: BTreeMap<u16, BTreeMap<u64, (usize, LanePosition)>> = BTreeMap::new();
     for (at, event) in events.iter().enumerate() {
         let What::Commit(Commit { ended: Ended::Made(place), .. }) = &event.what else { continue };
         if let Some((other, _)) = lanes.entry(place.lane).or_default().insert(place.number, (at, *place)) {
-            return Err(format!("two commits have one place\n{}{}", told(&events[other]), told(event)));
+            return Err(format!("two commits have one place\n{}{}", event_line(&events[other]), event_line(event)));
         }
     }
     for commits in lanes.values() {
@@ -160,7 +163,7 @@ fn lanes(events: &[Event], graph: &mut Graph) -> Result<(), String> {
             let number = position.number(*lane);
             if let Some((_, (last, place))) = commits.range(..=number).next_back() {
                 if place.number == number && position.lane(*lane) != Some(*place) {
-                    return Err(format!("another commit has the place of {place:?}\n{}", told(event)));
+                    return Err(format!("another commit has the place of {place:?}\n{}", event_line(event)));
                 }
                 graph.after[*last].push(at);
             }
@@ -226,7 +229,7 @@ impl Graph {
     }
 }
 
-fn told(event: &Event) -> String {
+fn event_line(event: &Event) -> String {
     let end = event.end.map_or("…".to_owned(), |end| end.to_string());
     format!("  client {} from {} to {end}: {:?}\n", event.client, event.begin, event.what)
 }

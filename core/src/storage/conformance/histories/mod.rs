@@ -27,7 +27,7 @@ use crate::{
         registry::Guard,
         value::Value,
     },
-    storage::{ChangeSet, Check, CommitError, Place, Position, Query, Storage, Touched, Write},
+    storage::{ChangeSet, Check, CommitError, LanePosition, Position, Query, Storage, Touched, Write},
 };
 
 /// Rows that are there at first and stay.
@@ -95,7 +95,7 @@ struct Commit {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
-    Made(Place),
+    Made(LanePosition),
     Stale,
     /// The caller went away, and the storage says at the end that it was not made.
     Nothing,

@@ -2,7 +2,7 @@
 
 use rolekeep::{
     Resource,
-    observe::{Asker, Ended, Observer},
+    observe::{CallerKind, Ended, Observer},
     permissions::EffectiveGrant,
     roles::UnassignRole,
     users::{DeactivateUser, UpdateUser},
@@ -102,10 +102,10 @@ async fn sec_10_nobody_comes_to_more_by_acting_as_another() {
 #[tokio::test]
 async fn aut_12_requests_are_those_of_who_acts() {
     #[derive(Default)]
-    struct Heard(std::sync::Mutex<Vec<(Asker, Option<UserId>)>>);
+    struct Heard(std::sync::Mutex<Vec<(CallerKind, Option<UserId>)>>);
     impl Observer for Heard {
         fn ended(&self, ended: &Ended<'_>) {
-            self.0.lock().unwrap().push((ended.request.asker, ended.request.on_behalf_of));
+            self.0.lock().unwrap().push((ended.request.caller, ended.request.on_behalf_of));
         }
     }
     let heard = Arc::new(Heard::default());
@@ -117,7 +117,7 @@ async fn aut_12_requests_are_those_of_who_acts() {
     heard.0.lock().unwrap().clear();
     acting.users().me().await.unwrap();
     me.users().me().await.unwrap();
-    assert_eq!(*heard.0.lock().unwrap(), [(Asker::User(mia), Some(ada)), (Asker::User(mia), None)]);
+    assert_eq!(*heard.0.lock().unwrap(), [(CallerKind::User(mia), Some(ada)), (CallerKind::User(mia), None)]);
 }
 
 /// A key of an idempotent request is whose it is.

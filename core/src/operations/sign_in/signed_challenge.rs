@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Such a challenge.
-pub(in crate::operations) struct Asked {
+pub(in crate::operations) struct SignedChallenge {
     /// Its id, and that of the row that says that it was used.
     pub(in crate::operations) id: ChallengeId,
     /// When it was made.
@@ -23,7 +23,11 @@ pub(in crate::operations) struct Asked {
 }
 
 /// Makes one for a purpose, bound to this; until when it is good.
-pub(in crate::operations) fn ask(plan: &Plan<'_>, purpose: Purpose, bound: &[&[u8]]) -> Result<(Secret, Time)> {
+pub(in crate::operations) fn issue_challenge(
+    plan: &Plan<'_>,
+    purpose: Purpose,
+    bound: &[&[u8]],
+) -> Result<(Secret, Time)> {
     let id: ChallengeId = plan.services.env.new_id()?;
     let text = plan.services.sign_id(purpose, id.0, bound)?;
     Ok((text, plan.now.plus_seconds(super::CHALLENGE_SECONDS)))
@@ -33,12 +37,12 @@ pub(in crate::operations) fn ask(plan: &Plan<'_>, purpose: Purpose, bound: &[&[u
 ///
 /// # Errors
 /// `UNAUTHORIZED`
-pub(in crate::operations) fn asked(
+pub(in crate::operations) fn read_challenge(
     plan: &mut Plan<'_>,
     purpose: Purpose,
     text: &Secret,
     bound: &[&[u8]],
-) -> Result<Asked> {
+) -> Result<SignedChallenge> {
     let id = signed_id::read(purpose, text).map_err(|_| super::void())?;
     plan.verify_id(purpose, text, bound).map_err(|_| super::void())?;
     let at = id.get_timestamp().map(|at| at.to_unix()).and_then(|(seconds, nanos)| {
@@ -48,19 +52,19 @@ pub(in crate::operations) fn asked(
     let at = at.ok_or_else(super::void)?;
     let is_ahead = at > plan.now.plus_seconds(plan.services.config.leeway_seconds);
     let is_late = plan.now >= at.plus_seconds(super::CHALLENGE_SECONDS);
-    if is_ahead || is_late { Err(super::void()) } else { Ok(Asked { id: ChallengeId(id), at }) }
+    if is_ahead || is_late { Err(super::void()) } else { Ok(SignedChallenge { id: ChallengeId(id), at }) }
 }
 
 /// Plans that one was used: whoever answers it at the same time finds the row.
 pub(in crate::operations) fn use_up(
     plan: &mut Plan<'_>,
-    asked: &Asked,
+    challenge: &SignedChallenge,
     user: &User,
     epoch: i64,
     session_id: Option<SessionId>,
 ) -> Result<()> {
     let used = super::challenge(plan, user, epoch, ChallengePurpose::Passkey)?;
-    let (id, created_at, used_at) = (asked.id, asked.at, Some(plan.now));
-    plan.follow(None, Challenge { id, created_at, used_at, session_id, ..used });
+    let (id, created_at, used_at) = (challenge.id, challenge.at, Some(plan.now));
+    plan.write_consequence(None, Challenge { id, created_at, used_at, session_id, ..used });
     Ok(())
 }

@@ -24,7 +24,7 @@ const HOUR: i64 = 3600 * 1_000_000;
 impl Try {
     /// Asking for mail of a kind. Each counts, also where nobody has the name; a known device has its own. Whoever asks that an
     /// address be mailed counts for that one, too.
-    pub(in crate::operations) fn asking(
+    pub(in crate::operations) fn requesting(
         services: &Services,
         actor: &Actor,
         kind: NoticeKind,

@@ -16,7 +16,7 @@ use crate::model::error::{Error, Result};
 
 /// The tries that are looked at now, by what they count in.
 #[derive(Clone, Default)]
-pub(crate) struct Places(Arc<Inner>);
+pub(crate) struct Permits(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -25,19 +25,19 @@ struct Inner {
 }
 
 /// A place that is given back when this is dropped, by whoever goes away as well.
-pub(crate) struct Place {
-    of: Places,
+pub(crate) struct Permit {
+    of: Permits,
     lane: String,
     semaphore: Option<Arc<Semaphore>>,
     held: Option<SemaphoreGuardArc>,
 }
 
-impl Places {
+impl Permits {
     /// Takes a place of so many in a lane.
     ///
     /// # Errors
     /// `RATE_LIMIT_EXCEEDED` where there is none.
-    pub(crate) fn take(&self, lane: &str, most: u32) -> Result<Place> {
+    pub(crate) fn take(&self, lane: &str, most: u32) -> Result<Permit> {
         let mut place = self.place(lane, most);
         place.held = place.semaphore.as_ref().and_then(Semaphore::try_acquire_arc);
         if place.held.is_some() { Ok(place) } else { Err(full()) }
@@ -47,7 +47,7 @@ impl Places {
     ///
     /// # Errors
     /// `RATE_LIMIT_EXCEEDED` where so many wait in all.
-    pub(crate) async fn wait(&self, lane: &str, most: u32, most_waiting: usize) -> Result<(Place, bool)> {
+    pub(crate) async fn wait(&self, lane: &str, most: u32, most_waiting: usize) -> Result<(Permit, bool)> {
         // Dropped while it waits, it leaves nothing either.
         let mut place = self.place(lane, most);
         place.held = place.semaphore.as_ref().and_then(Semaphore::try_acquire_arc);
@@ -61,10 +61,10 @@ impl Places {
         Ok((place, true))
     }
 
-    fn place(&self, lane: &str, most: u32) -> Place {
+    fn place(&self, lane: &str, most: u32) -> Permit {
         let new = || Arc::new(Semaphore::new(most.max(1) as usize));
         let semaphore = self.lanes().entry(lane.to_owned()).or_insert_with(new).clone();
-        Place { of: self.clone(), lane: lane.to_owned(), semaphore: Some(semaphore), held: None }
+        Permit { of: self.clone(), lane: lane.to_owned(), semaphore: Some(semaphore), held: None }
     }
 
     fn lanes(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Semaphore>>> {
@@ -72,7 +72,7 @@ impl Places {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         drop(self.held.take());
         let mut lanes = self.of.lanes();
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn aut_12_places_are_given_back() {
-        let places = Places::default();
+        let places = Permits::default();
         let first = places.take("a", 2).unwrap();
         let second = places.take("a", 2).unwrap();
         assert_eq!(places.take("a", 2).map(drop).unwrap_err().retry_after(), Some(1));
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn aut_12_places_are_waited_for_and_given_back() {
-        let places = Places::default();
+        let places = Permits::default();
         let mut context = Context::from_waker(Waker::noop());
         let mut first = pin!(places.wait("a", 1, 2));
         let Poll::Ready(Ok((held, false))) = first.as_mut().poll(&mut context) else { panic!("it was free") };
@@ -149,7 +149,7 @@ mod tests {
     /// The place is free, and who waits for it goes away before it hears of that.
     #[test]
     fn sec_15_who_goes_away_as_its_turn_comes_leaves_nothing() {
-        let places = Places::default();
+        let places = Permits::default();
         let mut context = Context::from_waker(Waker::noop());
         for at in 0..100 {
             let lane = format!("name{at}");
