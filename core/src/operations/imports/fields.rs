@@ -5,7 +5,12 @@ use std::collections::BTreeSet;
 use csv_core::{ReadRecordResult, Reader};
 use serde_json::{Map, Value as Json};
 
-use crate::model::{check::Invalid, decode::FieldCode, time::Time};
+use crate::model::{
+    check::Invalid,
+    decode::FieldCode,
+    input::{self, Limits},
+    time::Time,
+};
 
 /// A record has so many fields at most.
 const MOST_FIELDS: usize = 1_000;
@@ -20,11 +25,13 @@ pub(super) struct Fields {
 
 /// Reads a JSON object.
 pub(super) fn of_json(record: &[u8]) -> Result<Map<String, Json>, Invalid> {
-    let wrong = |error: serde_json::Error| {
-        // Its own message names line and column of the record, and none of its text.
-        Invalid::new(FieldCode::InvalidFormat, format!("is not valid JSON: {error}"))
-    };
-    match serde_json::from_slice(record).map_err(wrong)? {
+    let text = std::str::from_utf8(record).map_err(|_| Invalid::new(FieldCode::InvalidFormat, "is not UTF-8"))?;
+    // Of a name that stands there twice nobody knows which value is meant.
+    let read = input::read(text, Limits::SMALL).map_err(|error| {
+        let message = error.message().strip_prefix("the input ").unwrap_or(error.message());
+        Invalid::new(FieldCode::InvalidFormat, message)
+    });
+    match read? {
         Json::Object(fields) if fields.len() <= MOST_FIELDS => Ok(fields),
         Json::Object(_) => Err(Invalid::new(FieldCode::TooLong, format!("must have at most {MOST_FIELDS} fields"))),
         _ => Err(Invalid::new(FieldCode::InvalidFormat, "must be a JSON object")),
@@ -93,17 +100,31 @@ impl Fields {
 
     /// A text; a number is one, too.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
-        self.take(name).and_then(into_text)
+        self.read(name, into_text)
+    }
+
+    /// A moment.
+    pub(super) fn time(&mut self, name: &str) -> Option<Time> {
+        self.read(name, into_time)
     }
 
     /// An object, also as text.
     pub(super) fn object(&mut self, name: &str) -> Map<String, Json> {
-        self.take(name).map(into_object).unwrap_or_default()
+        self.read(name, try_object).unwrap_or_default()
     }
 
     /// Whether a field is true, also as text.
     pub(super) fn is_set(&mut self, name: &str) -> Option<bool> {
-        self.take(name).and_then(|value| into_flag(&value))
+        self.read(name, |value| into_flag(&value))
+    }
+
+    /// Takes a field out; of what is there and cannot be read nothing is made.
+    fn read<T>(&mut self, name: &str, read: impl FnOnce(Json) -> Option<T>) -> Option<T> {
+        let read = read(self.take(name)?);
+        if read.is_none() {
+            self.ignored.insert(name.to_owned());
+        }
+        read
     }
 
     /// What nothing was made of.
@@ -130,7 +151,7 @@ pub(super) fn into_object(value: Json) -> Map<String, Json> {
 pub(super) fn try_object(value: Json) -> Option<Map<String, Json>> {
     match value {
         Json::Object(fields) => Some(fields),
-        Json::String(text) => serde_json::from_str(&text).ok(),
+        Json::String(text) => input::read_object(&text, Limits::SMALL.bytes),
         _ => None,
     }
 }
@@ -178,6 +199,21 @@ mod tests {
         assert_eq!(of("\"a\"b,c"), ["ab", "c"]);
         assert_eq!(columns(b"a,\xff").unwrap_err().code, FieldCode::InvalidFormat);
         assert_eq!(columns(",".repeat(1_000).as_bytes()).unwrap_err().code, FieldCode::TooLong);
+    }
+
+    #[test]
+    fn a_record_says_each_thing_once() {
+        assert_eq!(of_json(br#"{"email":"a@b.org","bio":null}"#).unwrap().len(), 2);
+        for record in [
+            &br#"{"email":"a@b.org","email":"c@d.org"}"#[..],
+            br#"{"attributes":{"a":1,"\u0061":2}}"#,
+            br#"{"email":"\ud800"}"#,
+            b"{\"email\":\"\xff\"}",
+            b"[]",
+        ] {
+            assert_eq!(of_json(record).unwrap_err().code, FieldCode::InvalidFormat);
+        }
+        assert_eq!(try_object(r#"{"a":1,"a":2}"#.into()), None);
     }
 
     #[test]
