@@ -173,7 +173,8 @@ pub struct UpdateRegion {
 ///
 /// Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
 /// of its drones, and that of its kind for each other asset, before and after, so that only administrators can delete their own region; and `admin:all` if
-/// one of those roles denies something or one of the users is an administrator.
+/// one of those roles denies something or one of the users is an administrator. Errors: `CONFLICT` if more than 10,000 users, drones and other
+/// assets would be left without it at once.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct DeleteRegion {
