@@ -337,6 +337,7 @@ impl Deed {
             Self::SetStatus { user, operation } => {
                 let user = next.users[*user].as_mut().unwrap();
                 // Whoever is given a reason or an end anew is changed, whatever it was.
+                let is_given = matches!(*operation, "users.suspend" | "users.ban");
                 let is_changed = match (*operation, user.status) {
                     ("users.activate", "suspended" | "banned")
                     | ("users.lift", "inactive")
@@ -344,12 +345,12 @@ impl Deed {
                     ("users.activate", _) => user.shut.remove("inactive"),
                     ("users.lift", status) => user.shut.remove(status),
                     ("users.deactivate", _) => user.shut.insert("inactive"),
-                    ("users.suspend", _) => user.shut.insert("suspended") || true,
-                    _ => user.shut.insert("banned") || true,
+                    ("users.suspend", _) => user.shut.insert("suspended"),
+                    _ => user.shut.insert("banned"),
                 };
                 let strongest = ["banned", "suspended", "inactive"].into_iter().find(|one| user.shut.contains(one));
                 user.status = strongest.unwrap_or("active");
-                user.version += i64::from(is_changed);
+                user.version += i64::from(is_changed || is_given);
             }
             Self::DeleteUser(user) => {
                 next.end_scopes(&[Scope::On(Row::User(*user))], policy, is_administrator)?;
