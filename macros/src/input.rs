@@ -76,6 +76,11 @@ fn paged(input: &DeriveInput, fields: &[&Field]) -> Option<TokenStream> {
                         limit: self.limit,
                         cursor: self.cursor.clone(),
                         total_up_to: self.total_up_to,
+                        asked: crate::model::page::asked(|| {
+                            let mut list = self.clone();
+                            (list.page, list.limit, list.cursor, list.total_up_to) = (None, None, None, None);
+                            format!("{list:?}")
+                        }),
                     }
                 }
             }

@@ -220,6 +220,22 @@ fn aud_2_entries_of_the_first_format_stay_whole() {
     assert_eq!((fault.seq, fault.kind), (5, ChainFaultKind::Forged));
 }
 
+/// Whoever has no key adds no chain of entries: the first format, which nothing seals, had one.
+#[test]
+fn sec_12_a_further_chain_is_sealed() {
+    let keys = keys();
+    let (mut entries, mut head) = first_format();
+    (head.lane, head.hash) = (7, START.to_owned());
+    for entry in &mut entries {
+        entry.lane = 7;
+        entry.previous = head.hash.clone();
+        entry.hash = hash::entry(entry);
+        head.hash = entry.hash.clone();
+    }
+    let fault = verify_from(Verifier::new(7, &keys), entries.iter().map(Record::to_row), &head).unwrap_err();
+    assert_eq!((fault.lane, fault.seq, fault.kind), (7, 1, ChainFaultKind::Forged));
+}
+
 #[test]
 fn sec_12_a_head_is_adopted_only_with_its_last_entry() {
     let own = keys();

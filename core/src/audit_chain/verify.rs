@@ -88,6 +88,10 @@ impl Verifier {
         if seal.is_none() && (entry.key_id.is_some() || entry.mac.is_some()) {
             return fault(ChainFaultKind::Forged, "no key of the log sealed it");
         }
+        // The first format had one chain.
+        if seal.is_none() && self.lane != 0 {
+            return fault(ChainFaultKind::Forged, "nothing seals it");
+        }
         if goes_back(self.seal, seal) {
             return fault(ChainFaultKind::Forged, "a key sealed it that no longer sealed entries at its time");
         }

@@ -47,6 +47,7 @@ pub mod search;
 pub mod secret;
 pub mod session;
 pub mod signing_key;
+pub mod standing;
 pub mod text;
 pub mod time;
 pub(crate) mod unicode;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{
     check::{Checks, Invalid},
     decode::FieldCode,
+    deferred::IS_PAGE,
     error::Result,
 };
 
@@ -89,6 +90,9 @@ pub trait Paged {
     fn after(self, cursor: String) -> Self;
 }
 
+/// So many rows are skipped at most to get to a page by its number; cursors go on at any depth.
+pub const MOST_SKIPPED: u64 = 200_000;
+
 /// Which page is wanted: the four fields that every list takes, checked.
 #[derive(Clone, Debug)]
 pub struct PageRequest {
@@ -100,6 +104,13 @@ pub struct PageRequest {
     pub cursor: Option<String>,
     /// Up to how many rows are counted.
     pub total_up_to: Option<u32>,
+    /// Whatever else was asked for, as a text: cursors are of one list. Empty in a page.
+    pub asked: String,
+}
+
+/// What was asked for beside the page.
+pub fn asked(list: impl FnOnce() -> String) -> String {
+    if IS_PAGE { String::new() } else { list() }
 }
 
 impl PageRequest {
@@ -110,6 +121,10 @@ impl PageRequest {
         }
         if self.page == Some(0) {
             checks.error("page", Invalid::new(FieldCode::OutOfRange, "must be at least 1"));
+        }
+        if u64::from(self.number().saturating_sub(1)) * u64::from(self.size()) > MOST_SKIPPED {
+            let message = format!("must not skip more than {MOST_SKIPPED} rows; go on by `cursor`");
+            checks.error("page", Invalid::new(FieldCode::OutOfRange, message));
         }
         if self.page.is_some() && self.cursor.is_some() {
             checks.error("cursor", Invalid::new(FieldCode::Disagrees, "give either a page or a cursor"));

@@ -8,6 +8,7 @@ use super::{
     id::{RegionId, UserId},
     record::Record,
     region::Region,
+    standing::Standing,
     time::Time,
 };
 
@@ -93,9 +94,10 @@ pub struct User {
     /// When it was deleted.
     #[record(gone)]
     pub deleted_at: Option<Time>,
-    /// What it was before it was deleted, and is again if it is restored.
+    /// What is so of it again when its status ends: of a deleted account all that was before, of a banned or suspended one what
+    /// lies beneath. Null where that is nothing.
     #[record(kept)]
-    pub status_before: Option<UserStatus>,
+    pub status_before: Option<Standing>,
     /// Increases by one with every change; pass it as `expected_version` to detect lost updates.
     pub version: i64,
 }
@@ -136,13 +138,57 @@ impl User {
         name.cloned().unwrap_or_else(|| self.id.to_string())
     }
 
+    /// What is so of it at a moment: a suspension that has run out counts no more. Of one that is deleted, what was before.
+    pub fn standing(&self, now: Time) -> Standing {
+        let beneath = self.status_before.unwrap_or_default();
+        let standing = match self.status {
+            UserStatus::Active => Standing::default(),
+            UserStatus::Inactive => Standing::OFF,
+            UserStatus::Suspended => Standing { is_suspended: true, ..beneath },
+            UserStatus::Banned => Standing { is_banned: true, ..beneath },
+            // Of before this was noted nothing is known.
+            UserStatus::Deleted => self.status_before.unwrap_or(Standing::OFF),
+        };
+        let has_ended = self.suspended_until.is_some_and(|until| until <= now);
+        Standing { is_suspended: standing.is_suspended && !has_ended, ..standing }
+    }
+
+    /// The account of which this is so.
+    #[must_use]
+    pub fn stands(self, standing: Standing) -> Self {
+        Self {
+            status: standing.status(),
+            status_before: standing.beneath(),
+            status_reason: self.status_reason.filter(|_| standing.is_banned || standing.is_suspended),
+            suspended_until: self.suspended_until.filter(|_| standing.is_suspended),
+            ..self
+        }
+    }
+
+    /// Its status at a moment.
+    pub fn status_at(&self, now: Time) -> UserStatus {
+        match self.status {
+            UserStatus::Deleted => UserStatus::Deleted,
+            UserStatus::Active | UserStatus::Inactive | UserStatus::Suspended | UserStatus::Banned => {
+                self.standing(now).status()
+            }
+        }
+    }
+
+    /// The account as it is shown at a moment: without a suspension that has run out, or lies beneath a ban.
+    #[must_use]
+    pub fn shown_at(self, now: Time) -> Self {
+        if self.status == UserStatus::Deleted {
+            return self;
+        }
+        let standing = self.standing(now);
+        let shown = self.stands(standing);
+        Self { suspended_until: shown.suspended_until.filter(|_| shown.status == UserStatus::Suspended), ..shown }
+    }
+
     /// Whether it may sign in now; a suspension that has run out counts no more.
     pub fn is_active(&self, now: Time) -> bool {
-        match self.status {
-            UserStatus::Active => true,
-            UserStatus::Suspended => self.suspended_until.is_some_and(|until| until <= now),
-            UserStatus::Inactive | UserStatus::Banned | UserStatus::Deleted => false,
-        }
+        self.status_at(now) == UserStatus::Active
     }
 }
 

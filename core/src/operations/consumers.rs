@@ -99,7 +99,7 @@ pub struct DeleteConsumer {
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ListConsumers {
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     pub page: Option<u32>,
     /// The page size, 1 to 100; 20 if not given.
     pub limit: Option<u32>,

@@ -41,15 +41,16 @@ pub async fn load(reads: Reads<'_>, ids: &[UserId], now: Time) -> Result<Vec<Sto
         held.entry(user).or_default().push(facts);
     }
     let facts = users.into_iter().map(|user| {
-        let is_active = user.is_active(now);
+        let (is_active, status) = (user.is_active(now), user.status_at(now));
         let suspended_until = user.suspended_until.filter(|_| user.status == UserStatus::Suspended);
+        let has_ended = |until: &Time| *until <= now;
         let row = user.to_row();
         // Documents are no attributes.
         let columns = User::TABLE.columns.iter().zip(row.0).filter(|(column, _)| column.kind != Kind::Json);
         StoredPrincipal {
             id: user.id.0,
             is_active,
-            status: user.status.to_string().into(),
+            status: status.to_string().into(),
             is_verified: user.email_verified,
             // Sessions say so of who asks; about others all their roles count.
             has_two_factors: true,
@@ -58,8 +59,8 @@ pub async fn load(reads: Reads<'_>, ids: &[UserId], now: Time) -> Result<Vec<Sto
                 .chain(user.attributes.into_iter().flat_map(members))
                 .collect(),
             assignments: held.get(&user.id).cloned().unwrap_or_default(),
-            good_from: suspended_until.filter(|_| is_active),
-            good_until: suspended_until.filter(|_| !is_active),
+            good_from: suspended_until.filter(has_ended),
+            good_until: suspended_until.filter(|until| !has_ended(until)),
             version: versions.get(&Guard::of_user(user.id)).copied().unwrap_or(0),
         }
     });

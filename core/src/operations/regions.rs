@@ -135,7 +135,7 @@ pub struct ListRegions {
     pub status: Option<RegionStatus>,
     /// Words to find in code, name, area and commander.
     pub search: Option<String>,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     pub page: Option<u32>,
     /// The page size, 1 to 100; 20 if not given.
     pub limit: Option<u32>,
@@ -174,7 +174,8 @@ pub struct UpdateRegion {
 ///
 /// Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
 /// of its drones, and that of its kind for each other asset, before and after, so that only administrators can delete their own region; and `admin:all` if
-/// one of those roles denies something or one of the users is an administrator.
+/// one of those roles denies something or one of the users is an administrator. Errors: `CONFLICT` if more than 10,000 users, drones and other
+/// assets would be left without it at once.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct DeleteRegion {

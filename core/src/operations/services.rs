@@ -67,6 +67,9 @@ pub struct Shared {
     pub breaches: Breaches,
     /// What stands for the names of accounts that are gone is made with this.
     pub(super) names: NameKey,
+    /// What seals the cursors of lists.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    pub(super) cursors: crate::credentials::encryption::EncryptionKeys,
     /// What seals the audit log.
     pub(crate) audit_keys: AuditKeys,
     /// What signs its ends for others, where they are signed.
@@ -125,6 +128,8 @@ impl Services {
         let keys = ArcSwap::from_pointee(keys);
         let (policy, permits) = (ArcSwap::from_pointee(PolicyState::empty()?), Permits::default());
         let (era, key_era) = (AtomicI64::new(0), AtomicI64::new(0));
+        #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+        let cursors = crate::credentials::encryption::EncryptionKeys::new(std::iter::once(&names.0[..]))?;
         let shared = Shared {
             slow_calls: Arc::default(),
             env,
@@ -132,6 +137,8 @@ impl Services {
             hasher,
             breaches,
             names,
+            #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+            cursors,
             audit_keys,
             audit_signer,
             networks,

@@ -3,11 +3,12 @@
 use std::{path::PathBuf, sync::Arc};
 
 use rolekeep::{
-    Policy, UserManagement,
+    ChangeSetId, Code, Policy, Reason, UserId, UserManagement,
     drones::{AssignDrone, CreateDrone, DroneModel, ListDrones},
     groups::{AddGroupMembers, AssignGroupRole, CreateGroup},
-    regions::{CreateRegion, ListRegions},
-    storage::{SqliteOptions, SqliteStorage},
+    internals::{record::Record, user::User},
+    regions::{CreateRegion, DeleteRegion, GetRegion, ListRegions},
+    storage::{ChangeSet, MemoryStorage, SqliteOptions, SqliteStorage, Storage, Write},
     users::{CreateUser, GetUserOverview, ListUserOverviews, UserSort},
 };
 
@@ -99,4 +100,31 @@ async fn flt_5_no_more_operators_are_shown_than_said() {
     let overview = system.users().overview(GetUserOverview::new(commander)).await.unwrap();
     let names: Vec<_> = overview.operators.iter().filter_map(|operator| operator.username.clone()).collect();
     assert_eq!(names, (0..100).map(|at| format!("pilot{at:03}")).collect::<Vec<_>>());
+}
+
+/// Whatever belongs to a row goes with it in one commit: too much of it is refused (FLT-4).
+#[tokio::test]
+async fn flt_4_no_more_is_taken_along_than_one_commit_takes() {
+    const MOST: u128 = 10_000;
+    let storage = Arc::new(MemoryStorage::new());
+    let um = cheap::builder().storage(storage.clone()).open().await.unwrap();
+    let system = um.system();
+    system.regions().create(CreateRegion::new("east", "East")).await.unwrap();
+    let ann = system.users().create(CreateUser::new("ann@example.org").region("east")).await.unwrap();
+    let row = storage.get(User::TABLE, &[User::key_of(&(ann.id,))]).await.unwrap().remove(0).unwrap();
+    let ann = User::from_row(row).unwrap();
+    let copy = |at: u128| User { id: UserId(uuid::Uuid::from_u128(at)), email: None, ..ann.clone() };
+    let mut others: Vec<User> = (1..=MOST).map(copy).collect();
+    let change_set = ChangeSet {
+        id: ChangeSetId(uuid::Uuid::from_u128(1)),
+        at: ann.created_at,
+        checks: Vec::new(),
+        writes: others.iter_mut().map(Write::insert).collect(),
+        audit: Vec::new(),
+        events: Vec::new(),
+    };
+    storage.commit(&change_set).await.unwrap();
+    let refused = system.regions().delete(DeleteRegion::new("east")).await.unwrap_err();
+    assert_eq!((refused.code(), refused.reason()), (Code::Conflict, Reason::LimitReached));
+    assert_eq!(system.regions().get(GetRegion::new("east")).await.unwrap().user_count, MOST as i64 + 1);
 }

@@ -61,7 +61,7 @@ pub struct ApiKeyView {
 pub struct ListApiKeys {
     /// Whether to include keys that ended within the last 90 days. Default: false.
     pub include_ended: Option<bool>,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     pub page: Option<u32>,
     /// The page size, 1 to 100; 20 if not given.
     pub limit: Option<u32>,
@@ -81,7 +81,7 @@ pub struct ListApiKeysOf {
     pub user_id: UserId,
     /// Whether to include keys that ended within the last 90 days. Default: false.
     pub include_ended: Option<bool>,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     pub page: Option<u32>,
     /// The page size, 1 to 100; 20 if not given.
     pub limit: Option<u32>,

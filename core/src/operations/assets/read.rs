@@ -46,7 +46,7 @@ pub struct ListAssets {
     pub region: Option<String>,
     /// Only assets whose operator is this user, whom the caller must be allowed to read.
     pub operator_id: Option<UserId>,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     pub page: Option<u32>,
     /// The page size, 1 to 100; 20 if not given.
     pub limit: Option<u32>,

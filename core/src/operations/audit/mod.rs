@@ -106,7 +106,7 @@ pub struct ListAudit {
     pub from: Option<Time>,
     /// Only entries before this time.
     pub until: Option<Time>,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     pub page: Option<u32>,
     /// The page size, 1 to 100; 20 if not given.
     pub limit: Option<u32>,

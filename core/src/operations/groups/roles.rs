@@ -74,7 +74,7 @@ pub struct UnassignGroupRole {
 pub struct ListGroupRoles {
     /// The group's id.
     pub group_id: GroupId,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     pub page: Option<u32>,
     /// The page size, 1 to 100; 20 if not given.
     pub limit: Option<u32>,

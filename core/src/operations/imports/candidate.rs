@@ -158,11 +158,6 @@ fn read<T>(
     made.checks.field(name, read(value).ok_or_else(|| Invalid::new(FieldCode::InvalidFormat, format!("is not {what}"))))
 }
 
-/// Whether a flag of another system is set that shuts an account out, or lets it in: one that cannot be read is wrong, and lets nobody in.
-fn flag_of_status(made: &mut Candidate, fields: &mut Fields, name: &str) -> Option<bool> {
-    read(made, fields, name, "true or false", |value| into_flag(&value))
-}
-
 /// Our own names.
 fn ours(made: &mut Candidate, fields: &mut Fields) {
     let text = |made: &mut Candidate, fields: &mut Fields, name: &str| read(made, fields, name, "a text", into_text);
@@ -218,8 +213,8 @@ fn auth0(made: &mut Candidate, fields: &mut Fields) -> Map<String, Json> {
     );
     names(made, fields, &[("first_name", "given_name"), ("last_name", "family_name")]);
     made.is_email_verified = flag(fields, &["email_verified", "emailVerified"]).unwrap_or_default();
-    made.created_at = fields.take("created_at").and_then(into_time);
-    if flag_of_status(made, fields, "blocked") == Some(true) {
+    made.created_at = fields.time("created_at");
+    if is_shut_out(made, fields, "blocked", true) {
         made.status = UserStatus::Banned;
     }
     let own = fields.any(&["passwordHash", "password_hash"]).and_then(into_text);
@@ -234,8 +229,8 @@ fn firebase(made: &mut Candidate, fields: &mut Fields, project: Option<&Project<
     made.foreign_id = fields.text("localId");
     names(made, fields, &[("email", "email"), ("display_name", "displayName"), ("phone", "phoneNumber")]);
     made.is_email_verified = fields.is_set("emailVerified").unwrap_or_default();
-    made.created_at = fields.take("createdAt").and_then(into_time);
-    if flag_of_status(made, fields, "disabled") == Some(true) {
+    made.created_at = fields.time("createdAt");
+    if is_shut_out(made, fields, "disabled", true) {
         made.status = UserStatus::Inactive;
     }
     let (hash, salt) = (fields.text("passwordHash"), fields.text("salt"));
@@ -255,7 +250,7 @@ fn supabase(made: &mut Candidate, fields: &mut Fields) -> Map<String, Json> {
     let [by_email, by_phone, by_either] =
         ["email_confirmed_at", "phone_confirmed_at", "confirmed_at"].map(|name| fields.take(name).is_some());
     made.is_email_verified = by_email || by_either && !by_phone;
-    made.created_at = fields.take("created_at").and_then(into_time);
+    made.created_at = fields.time("created_at");
     if let Some(until) = fields.take("banned_until") {
         made.status = UserStatus::Suspended;
         made.suspended_until = into_time(until);
@@ -282,8 +277,8 @@ fn django(made: &mut Candidate, fields: &mut Fields) -> Option<Map<String, Json>
     names(made, fields, &[("first_name", "first_name"), ("last_name", "last_name")]);
     // Django begins what no password gives with an exclamation mark.
     made.user.password_hash = fields.text("password").filter(|hash| !hash.starts_with('!')).map(Into::into);
-    made.created_at = fields.take("date_joined").and_then(into_time);
-    if flag_of_status(made, fields, "is_active") == Some(false) {
+    made.created_at = fields.time("date_joined");
+    if is_shut_out(made, fields, "is_active", false) {
         made.status = UserStatus::Inactive;
     }
     made.roles = fields.take("groups").map(role_names).unwrap_or_default();
@@ -302,8 +297,8 @@ fn keycloak(made: &mut Candidate, fields: &mut Fields) -> Map<String, Json> {
     names(made, fields, &[("email", "email"), ("username", "username")]);
     names(made, fields, &[("first_name", "firstName"), ("last_name", "lastName")]);
     made.is_email_verified = fields.is_set("emailVerified").unwrap_or_default();
-    made.created_at = fields.take("createdTimestamp").and_then(into_time);
-    if flag_of_status(made, fields, "enabled") == Some(false) {
+    made.created_at = fields.time("createdTimestamp");
+    if is_shut_out(made, fields, "enabled", false) {
         made.status = UserStatus::Inactive;
     }
     if let Some(Json::Array(credentials)) = fields.take("credentials") {
@@ -334,6 +329,11 @@ fn names(made: &mut Candidate, fields: &mut Fields, pairs: &[(&str, &str)]) {
         };
         *field = fields.text(theirs);
     }
+}
+
+/// Whether a flag of the source has the value that lets nobody in. One that cannot be read fails the record: it may be just that.
+fn is_shut_out(made: &mut Candidate, fields: &mut Fields, name: &str, shut: bool) -> bool {
+    read(made, fields, name, "true or false", |value| into_flag(&value)) == Some(shut)
 }
 
 fn flag(fields: &mut Fields, names: &[&str]) -> Option<bool> {

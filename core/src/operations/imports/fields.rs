@@ -97,17 +97,31 @@ impl Fields {
 
     /// A text; a number is one, too.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
-        self.take(name).and_then(into_text)
+        self.read(name, into_text)
+    }
+
+    /// A moment.
+    pub(super) fn time(&mut self, name: &str) -> Option<Time> {
+        self.read(name, into_time)
     }
 
     /// An object, also as text.
     pub(super) fn object(&mut self, name: &str) -> Map<String, Json> {
-        self.take(name).map(into_object).unwrap_or_default()
+        self.read(name, try_object).unwrap_or_default()
     }
 
     /// Whether a field is true, also as text; what cannot be read is not.
     pub(super) fn is_set(&mut self, name: &str) -> Option<bool> {
-        self.take(name).and_then(|value| into_flag(&value))
+        self.read(name, |value| into_flag(&value))
+    }
+
+    /// Takes a field out; of what is there and cannot be read nothing is made.
+    fn read<T>(&mut self, name: &str, read: impl FnOnce(Json) -> Option<T>) -> Option<T> {
+        let read = read(self.take(name)?);
+        if read.is_none() {
+            self.ignored.insert(name.to_owned());
+        }
+        read
     }
 
     /// What nothing was made of.
@@ -134,7 +148,7 @@ pub(super) fn into_object(value: Json) -> Map<String, Json> {
 pub(super) fn try_object(value: Json) -> Option<Map<String, Json>> {
     match value {
         Json::Object(fields) => Some(fields),
-        Json::String(text) => input::read_object(&text, text.len()),
+        Json::String(text) => input::read_object(&text, Limits::SMALL.bytes),
         _ => None,
     }
 }
@@ -182,6 +196,21 @@ mod tests {
         assert_eq!(of("\"a\"b,c"), ["ab", "c"]);
         assert_eq!(columns(b"a,\xff").unwrap_err().code, FieldCode::InvalidFormat);
         assert_eq!(columns(",".repeat(1_000).as_bytes()).unwrap_err().code, FieldCode::TooLong);
+    }
+
+    #[test]
+    fn a_record_says_each_thing_once() {
+        assert_eq!(of_json(br#"{"email":"a@b.org","bio":null}"#).unwrap().len(), 2);
+        for record in [
+            &br#"{"email":"a@b.org","email":"c@d.org"}"#[..],
+            br#"{"attributes":{"a":1,"\u0061":2}}"#,
+            br#"{"email":"\ud800"}"#,
+            b"{\"email\":\"\xff\"}",
+            b"[]",
+        ] {
+            assert_eq!(of_json(record).unwrap_err().code, FieldCode::InvalidFormat);
+        }
+        assert_eq!(try_object(r#"{"a":1,"a":2}"#.into()), None);
     }
 
     #[test]

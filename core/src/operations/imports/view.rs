@@ -122,7 +122,7 @@ pub struct GetImport {
 pub struct ListImportFailures {
     /// The import.
     pub id: ImportId,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     pub page: Option<u32>,
     /// The page size, 1 to 100; 20 if not given.
     pub limit: Option<u32>,

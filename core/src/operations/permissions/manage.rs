@@ -76,7 +76,7 @@ pub struct DeletedPermission {
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ListPermissions {
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     pub page: Option<u32>,
     /// The page size, 1 to 100; 20 if not given.
     pub limit: Option<u32>,
@@ -184,7 +184,7 @@ impl Operation for ListPermissions {
 
     async fn plan(request: &PageRequest, (): (), plan: &mut Plan<'_>) -> Result<Page<PermissionView>> {
         let all = views(&plan.actor.policy).map(|view| (vec![Value::Text(view.name.clone())], view));
-        listing::page_in_memory(request, "permissions+name", Direction::Ascending, all)
+        listing::page_in_memory(plan, request, "permissions+name", Direction::Ascending, all)
     }
 }
 

@@ -30,11 +30,14 @@ enum Ending {
 /// So much may come to belong to one row at once without planning again.
 const SHARDS: u8 = 8;
 
+/// So many rows at most go, or belong to nothing any more, with one that is deleted: all of it is one commit.
+const MOST: usize = 10_000;
+
 impl Plan<'_> {
     /// Deletes a row that the caller asked for, with all that belongs to it.
     ///
     /// # Errors
-    /// [`Reason::InUse`] where something belongs to it that does not go with it.
+    /// [`Reason::InUse`] where something belongs to it that does not go with it, [`Reason::LimitReached`] where too much does.
     pub async fn delete_with_owned<R: ResourceRecord>(&mut self, record: &R) -> Result<()> {
         self.end_owned(record).await?;
         self.delete(record);
@@ -44,7 +47,7 @@ impl Plan<'_> {
     /// Plans what becomes of all that belongs to a row which is deleted, and of the roles held on it.
     ///
     /// # Errors
-    /// [`Reason::InUse`] where something belongs to it that does not go with it.
+    /// As [`Self::delete_with_owned`].
     pub async fn end_owned<R: ResourceRecord>(&mut self, record: &R) -> Result<()> {
         self.end_rows(vec![(R::TABLE, record.to_row())], Ending::Deletion).await
     }
@@ -57,6 +60,7 @@ impl Plan<'_> {
     }
 
     async fn end_rows(&mut self, mut going: Vec<(&'static Table, Row)>, ending: Ending) -> Result<()> {
+        let mut taken = 0;
         while let Some((table, row)) = going.pop() {
             self.end_joining_of(table, &row).await?;
             let [key] = table.key else { continue };
@@ -68,6 +72,11 @@ impl Plan<'_> {
             self.reads().ahead(ahead).await?;
             for (owned, owner) in owners() {
                 let rows = self.belonging(owned, owner.column, &id).await?;
+                taken += rows.len();
+                // What is purged belongs to somebody who was deleted before.
+                if taken > MOST && ending == Ending::Deletion {
+                    return Err(too_much(table));
+                }
                 self.move_authority_of(rows.iter().flat_map(|row| users_of(owned, row)).collect()).await?;
                 match owner.on_delete {
                     OnDelete::Keep(OnPurge::Keep(_)) => {}
@@ -292,6 +301,12 @@ fn users_of(table: &Table, row: &Row) -> Vec<UserId> {
     };
     let ids = table.noun.caches.iter().filter_map(column).filter_map(|at| row.0[at].as_id());
     ids.map(UserId).collect()
+}
+
+fn too_much(table: &Table) -> Error {
+    let name = table.noun.words().map_or(table.name, |words| words.kind);
+    let message = format!("more than {MOST} rows belong to this {name}; some of them must go, or be moved, first");
+    Error::new(Reason::LimitReached, message)
 }
 
 fn in_use(table: &Table, owned: &Table, count: usize) -> Error {

@@ -135,7 +135,7 @@ pub struct DeletedRole {
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ListRoles {
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     pub page: Option<u32>,
     /// The page size, 1 to 100; 20 if not given.
     pub limit: Option<u32>,
@@ -315,7 +315,7 @@ impl Operation for ListRoles {
         let policy = &plan.actor.policy;
         let administrators: HashSet<&str> = policy.rules.administrator_roles().into_iter().collect();
         let rows = policy.rows.roles.values().map(|row| (vec![Value::Text(row.name.clone())], row));
-        let page = listing::page_in_memory(request, "roles+name", Direction::Ascending, rows)?;
+        let page = listing::page_in_memory(plan, request, "roles+name", Direction::Ascending, rows)?;
         Ok(page.map(|row| view_as(policy, row, administrators.contains(row.name.as_str()))))
     }
 }

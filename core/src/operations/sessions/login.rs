@@ -107,7 +107,7 @@ impl Operation for Login {
             Some(_) if !credential.as_ref().is_some_and(|one| passwords::lets_in(one, plan.now)) => {
                 Some("the temporary password has run out")
             }
-            Some(user) if !user.is_active(plan.now) => Some(user.status.as_str()),
+            Some(user) if !user.is_active(plan.now) => Some(user.status_at(plan.now).as_str()),
             Some(_) => None,
         };
         let Some(user) = user.filter(|_| failure.is_none()) else {

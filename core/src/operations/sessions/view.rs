@@ -57,7 +57,7 @@ pub struct SessionView {
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ListSessions {
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     pub page: Option<u32>,
     /// The page size, 1 to 100; 20 if not given.
     pub limit: Option<u32>,
@@ -75,7 +75,7 @@ pub struct ListSessions {
 pub struct ListSessionsOf {
     /// The user's id.
     pub user_id: UserId,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     pub page: Option<u32>,
     /// The page size, 1 to 100; 20 if not given.
     pub limit: Option<u32>,
@@ -162,5 +162,5 @@ async fn views(plan: &Plan<'_>, request: &PageRequest, sessions: Vec<Session>) -
         .into_iter()
         .map(view)
         .map(|view| (vec![Value::Time(view.created_at.as_microsecond()), Value::Id(view.id.0)], view));
-    listing::page_in_memory(request, "sessions-created_at-id", Direction::Descending, keyed)
+    listing::page_in_memory(plan, request, "sessions-created_at-id", Direction::Descending, keyed)
 }

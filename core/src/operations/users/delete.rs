@@ -81,7 +81,7 @@ pub(super) async fn delete(plan: &mut Plan<'_>, user: &User) -> Result<()> {
     }
     let after = User {
         status: UserStatus::Deleted,
-        status_before: Some(user.status),
+        status_before: Some(user.standing(plan.now)),
         deleted_at: Some(plan.now),
         updated_at: plan.now,
         ..user.clone()

@@ -100,7 +100,7 @@ impl Operation for EditUser {
         if is_of_fields {
             (user, dropped) = change.plan(user, plan).await?;
         }
-        if let Some(status) = status.as_ref().filter(|status| !status.is_of(&user)) {
+        if let Some(status) = status.as_ref().filter(|status| !status.is_of(&user, plan.now)) {
             user = status.plan(user, plan).await?;
         }
         for permission in asked {

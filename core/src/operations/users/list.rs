@@ -14,8 +14,9 @@ use crate::{
         id::GroupId,
         page::{Page, PageRequest},
         predicate::{Comparison, Link, Predicate},
-        record::Record,
+        record::{Field, Record},
         role_assignment::RoleAssignment,
+        standing::Standing,
         time::Time,
         user::{User, UserActivity, UserStatus},
         value::Value,
@@ -44,7 +45,7 @@ macro_rules! user_list {
             pub role: Option<String>,
             /// Only members of this group, which the caller must be allowed to read. Pages have no groups.
             pub group_id: Option<GroupId>,
-            /// Only users of this status.
+            /// Only users of this status; those whose suspension has run out have the status of before.
             pub status: Option<UserStatus>,
             /// Only users of this region, by id or code.
             pub region: Option<String>,
@@ -60,7 +61,7 @@ macro_rules! user_list {
             pub sort: Option<UserSort>,
             /// Largest first; true if neither this nor `sort` is given.
             pub descending: Option<bool>,
-            /// The page's number, from 1.
+            /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
             pub page: Option<u32>,
             /// The page size, 1 to 100; 20 if not given.
             pub limit: Option<u32>,
@@ -96,6 +97,21 @@ pub enum UserSort {
     LastLogin,
 }
 
+/// Users of a status now: a suspension that has run out counts no more.
+fn of_status(status: UserStatus, now: Time) -> Predicate {
+    let is = |status: UserStatus| Predicate::equals("status", status.as_str());
+    let until = "suspended_until".into();
+    let has_ended = Predicate::Compare(until, Comparison::LessOrEqual, Value::Time(now.as_microsecond()));
+    let ended = || is(UserStatus::Suspended).and(has_ended.clone());
+    let is_off = Predicate::equals("status_before", Standing::OFF.to_value());
+    match status {
+        UserStatus::Active => Predicate::any([is(status), ended().and(is_off.negate())]),
+        UserStatus::Inactive => Predicate::any([is(status), ended().and(is_off)]),
+        UserStatus::Suspended => is(status).and(has_ended.negate()),
+        UserStatus::Banned | UserStatus::Deleted => is(status),
+    }
+}
+
 /// A valid list request.
 pub struct ValidList {
     page: PageRequest,
@@ -117,8 +133,8 @@ impl Operation for ListUsers {
     const ACCESS: Access = Access::Permission("user:list");
     const IS_READ: bool = true;
 
-    async fn validate(self, _: &Services, _: Time) -> Result<ValidList> {
-        self.checked()
+    async fn validate(self, _: &Services, now: Time) -> Result<ValidList> {
+        self.checked(now)
     }
 
     async fn plan(valid: &ValidList, (): (), plan: &mut Plan<'_>) -> Result<Page<UserView>> {
@@ -130,7 +146,7 @@ impl Operation for ListUsers {
         let view = |user: User| {
             let activity = activities.get(&user.id).copied();
             let identities = identities.remove(&user.id).unwrap_or_default();
-            UserView::of(user, identities, activity)
+            UserView::of(user.shown_at(plan.now), identities, activity)
         };
         let items = std::mem::take(&mut page.items).into_iter().map(view).collect();
         Ok(page.with_items(items))
@@ -139,7 +155,7 @@ impl Operation for ListUsers {
 
 impl ListUsers {
     /// What is asked for, or all that is wrong with it.
-    pub(super) fn checked(self) -> Result<ValidList> {
+    pub(super) fn checked(self, now: Time) -> Result<ValidList> {
         let mut checks = Checks::default();
         let page = self.page_request();
         page.check(&mut checks);
@@ -151,7 +167,7 @@ impl ListUsers {
         let is_deleted = Predicate::equals("status", UserStatus::Deleted.as_str());
         let filter = Predicate::all([
             if deleted { Predicate::Always } else { is_deleted.negate() },
-            self.status.map_or(Predicate::Always, |status| Predicate::equals("status", status.as_str())),
+            self.status.map_or(Predicate::Always, |status| of_status(status, now)),
             self.verified.map_or(Predicate::Always, |verified| Predicate::equals("email_verified", verified)),
             time("created_at", Comparison::GreaterOrEqual, self.created_from),
             time("created_at", Comparison::Less, self.created_until),

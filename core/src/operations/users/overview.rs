@@ -70,7 +70,7 @@ user_list! {
 
 impl From<ListUserOverviews> for ListUsers {
     fn from(asked: ListUserOverviews) -> Self {
-        let PageRequest { page, limit, cursor, total_up_to } = asked.page_request();
+        let PageRequest { page, limit, cursor, total_up_to, .. } = asked.page_request();
         Self {
             role: asked.role,
             group_id: asked.group_id,
@@ -176,8 +176,8 @@ impl Operation for ListUserOverviews {
     // Of more bytes than it is worth in a page, which has few accounts.
     const IS_OF_SERVERS: bool = true;
 
-    async fn validate(self, _: &Services, _: Time) -> Result<ValidList> {
-        ListUsers::from(self).checked()
+    async fn validate(self, _: &Services, now: Time) -> Result<ValidList> {
+        ListUsers::from(self).checked(now)
     }
 
     async fn plan(valid: &ValidList, (): (), plan: &mut Plan<'_>) -> Result<Page<UserOverview>> {
@@ -219,7 +219,7 @@ async fn overviews(plan: &Plan<'_>, users: Vec<User>, holders: Holders) -> Resul
         updated_at: user.updated_at,
         version: user.version,
     };
-    Ok(users.into_iter().map(overview).collect())
+    Ok(users.into_iter().map(|user| user.shown_at(plan.now)).map(overview).collect())
 }
 
 /// The users, as values of a column that names one.

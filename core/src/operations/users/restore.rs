@@ -90,16 +90,14 @@ impl Operation for RestoreUser {
         let mut checks = Checks::default();
         check_roles(&mut checks, plan.rules(), &valid.roles);
         checks.finish()?;
-        let mut after = User {
+        let after = User {
             email: valid.email.clone().or(before.email.clone()),
             username: valid.username.clone().or(before.username.clone()),
-            // Of before this was noted nothing is known.
-            status: before.status_before.unwrap_or(UserStatus::Inactive),
-            status_before: None,
             deleted_at: None,
             updated_at: plan.now,
             ..before.clone()
         };
+        let mut after = after.stands(before.standing(plan.now));
         let has_moved = unprove_moved(&before, &mut after);
         rights::require_after(plan, "user:restore", Some(&before), &after).await?;
         if (&after.email, &after.username) != (&before.email, &before.username) {

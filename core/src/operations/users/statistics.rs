@@ -11,6 +11,7 @@ use crate::{
         error::Result,
         predicate::{Comparison, Predicate},
         record::{Corrupt, Field, Record},
+        standing::Standing,
         time::Time,
         user::{User, UserStatus},
         value::Value,
@@ -45,7 +46,7 @@ pub struct GetUserStatistics {
 pub struct UserStatistics {
     /// All of them except deleted ones.
     pub total: i64,
-    /// Users who may sign in, including those whose suspension has ended.
+    /// Users who may sign in, including those whose suspension has ended, unless they are inactive.
     pub active: i64,
     /// Inactive users.
     pub inactive: i64,
@@ -103,11 +104,15 @@ impl Operation for GetUserStatistics {
                 Comparison::LessOrEqual,
                 now,
             ));
-            let ended = groups(plan, ended, vec![GroupBy::Column("status".into())]).await?;
-            // As many as there were a moment ago, at most.
-            let ended = ended.iter().map(count_of).sum::<i64>().min(statistics.suspended);
-            statistics.suspended -= ended;
-            statistics.active += ended;
+            for group in groups(plan, ended, vec![GroupBy::Column("status_before".into())]).await? {
+                // As many as there were a moment ago, at most.
+                let ended = count_of(&group).min(statistics.suspended);
+                statistics.suspended -= ended;
+                match group.values.first() == Some(&Standing::OFF.to_value()) {
+                    true => statistics.inactive += ended,
+                    false => statistics.active += ended,
+                }
+            }
         }
         statistics.new_users = new_users(plan, *days).await?;
         Ok(statistics)

@@ -10,6 +10,7 @@ use crate::{
         error::{Error, Reason, Result},
         id::UserId,
         session::SessionEnd,
+        standing::Standing,
         text,
         time::Time,
         user::{User, UserStatus},
@@ -26,9 +27,9 @@ use crate::{
     },
 };
 
-/// Lets an inactive user sign in again.
+/// Lets an inactive user sign in again; one who may sign in already stays as it is.
 ///
-/// Permission `user:set_status`, for an administrator `admin:all`. For suspended and banned users use `lift` instead.
+/// Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ActivateUser {
@@ -38,7 +39,8 @@ pub struct ActivateUser {
     pub expected_version: Option<i64>,
 }
 
-/// Deactivates a user; their sessions end at once.
+/// Deactivates a user; their sessions end at once. Suspended and banned users stay so, and are inactive when that ends; inactive users stay as
+/// they are.
 ///
 /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]
@@ -50,9 +52,10 @@ pub struct DeactivateUser {
     pub expected_version: Option<i64>,
 }
 
-/// Suspends a user, for a limited time or until it is lifted; their sessions end at once.
+/// Suspends a user, for a limited time or until it is lifted; their sessions end at once. Inactive users are inactive again afterwards. For
+/// suspended users the reason and the end are replaced.
 ///
-/// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+/// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct SuspendUser {
@@ -66,7 +69,8 @@ pub struct SuspendUser {
     pub expected_version: Option<i64>,
 }
 
-/// Bans a user; their sessions and API keys end at once.
+/// Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, unless it was a suspension
+/// that has ended. For banned users the reason is replaced.
 ///
 /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]
@@ -80,9 +84,9 @@ pub struct BanUser {
     pub expected_version: Option<i64>,
 }
 
-/// Lifts a suspension or ban.
+/// Lifts a ban, else a suspension: what the user was before is so again. Who may sign in stays as it is.
 ///
-/// Permission `user:set_status`, for an administrator `admin:all`.
+/// Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct LiftUser {
@@ -95,20 +99,58 @@ pub struct LiftUser {
 /// A valid change of status.
 pub struct NewStatus {
     expected_version: Option<i64>,
-    to: UserStatus,
-    /// The statuses it may be changed from.
-    from: &'static [UserStatus],
+    deed: Deed,
     reason: Option<String>,
     until: Option<Time>,
 }
 
-macro_rules! status_operations {
-    ($($operation:ident: $to:ident from [$($from:ident),*], |$input:ident, $now:ident| $valid:expr;)*) => {$(
-        impl $operation {
-            /// What the status becomes, and from which it may.
-            const CHANGE: (UserStatus, &'static [UserStatus]) = (UserStatus::$to, &[$(UserStatus::$from),*]);
-        }
+/// What is done to a user.
+#[derive(Clone, Copy)]
+enum Deed {
+    /// What the operation of this name does.
+    Act(StatusAction),
+    /// It gets this status.
+    Become(UserStatus),
+}
 
+impl Deed {
+    /// The status that it is about.
+    const fn to(self) -> UserStatus {
+        match self {
+            Self::Act(StatusAction::Activate | StatusAction::Lift) => UserStatus::Active,
+            Self::Act(StatusAction::Deactivate) => UserStatus::Inactive,
+            Self::Act(StatusAction::Suspend) => UserStatus::Suspended,
+            Self::Act(StatusAction::Ban) => UserStatus::Banned,
+            Self::Become(status) => status,
+        }
+    }
+
+    /// What is so of a user then; none: it cannot be done to one of whom this is so.
+    fn after(self, before: Standing) -> Option<Standing> {
+        use StatusAction::{Activate, Ban, Deactivate, Lift, Suspend};
+        use UserStatus::{Active, Banned, Deleted, Inactive, Suspended};
+        match (self, before.status()) {
+            (Self::Act(Activate), Active | Inactive) => Some(Standing { is_off: false, ..before }),
+            (Self::Act(Deactivate), _) => Some(Standing { is_off: true, ..before }),
+            (Self::Act(Suspend) | Self::Become(Suspended), Active | Inactive | Suspended) => {
+                Some(Standing { is_suspended: true, ..before })
+            }
+            (Self::Act(Ban) | Self::Become(Banned), _) => Some(Standing { is_banned: true, ..before }),
+            (Self::Act(Lift), Active) => Some(before),
+            (Self::Act(Lift), Suspended) => Some(Standing { is_suspended: false, ..before }),
+            (Self::Act(Lift), Banned) => Some(Standing { is_banned: false, ..before }),
+            (Self::Become(Active), _) => Some(Standing::default()),
+            (Self::Become(Inactive), Active | Inactive | Suspended) => Some(Standing::OFF),
+            (Self::Act(Activate), Suspended | Banned | Deleted)
+            | (Self::Act(Suspend) | Self::Become(Suspended | Inactive), Banned | Deleted)
+            | (Self::Act(Lift), Inactive | Deleted)
+            | (Self::Become(Deleted), _) => None,
+        }
+    }
+}
+
+macro_rules! status_operations {
+    ($($operation:ident: $action:ident, |$input:ident, $now:ident| $valid:expr;)*) => {$(
         #[portable_async]
         impl Operation for $operation {
             type Target = User;
@@ -123,8 +165,8 @@ macro_rules! status_operations {
             async fn validate(self, _: &Services, $now: Time) -> Result<NewStatus> {
                 let $input = &self;
                 let (reason, until) = $valid?;
-                let (to, from) = Self::CHANGE;
-                Ok(NewStatus { expected_version: self.expected_version, to, from, reason, until })
+                let deed = Deed::Act(StatusAction::$action);
+                Ok(NewStatus { expected_version: self.expected_version, deed, reason, until })
             }
 
             async fn plan(valid: &NewStatus, before: User, plan: &mut Plan<'_>) -> Result<UserView> {
@@ -136,11 +178,11 @@ macro_rules! status_operations {
 }
 
 status_operations! {
-    ActivateUser: Active from [Inactive], |_input, now| valid(Checks::default(), None, None, now);
-    DeactivateUser: Inactive from [Active, Suspended], |_input, now| valid(Checks::default(), None, None, now);
-    SuspendUser: Suspended from [Active, Inactive, Suspended], |input, now| valid(Checks::default(), input.reason.as_deref(), input.until, now);
-    BanUser: Banned from [Active, Inactive, Suspended, Banned], |input, now| valid(Checks::default(), input.reason.as_deref(), None, now);
-    LiftUser: Active from [Suspended, Banned], |_input, now| valid(Checks::default(), None, None, now);
+    ActivateUser: Activate, |_input, now| valid(Checks::default(), None, None, now);
+    DeactivateUser: Deactivate, |_input, now| valid(Checks::default(), None, None, now);
+    SuspendUser: Suspend, |input, now| valid(Checks::default(), input.reason.as_deref(), input.until, now);
+    BanUser: Ban, |input, now| valid(Checks::default(), input.reason.as_deref(), None, now);
+    LiftUser: Lift, |_input, now| valid(Checks::default(), None, None, now);
 }
 
 fn valid(
@@ -168,13 +210,6 @@ fn check_end(checks: &mut Checks, field: &str, until: Option<Time>, now: Time) {
 impl NewStatus {
     /// The change of many users.
     pub(super) fn of(action: StatusAction, reason: Option<&str>, until: Option<Time>, now: Time) -> Result<Self> {
-        let (to, from): (_, &'static [UserStatus]) = match action {
-            StatusAction::Activate => ActivateUser::CHANGE,
-            StatusAction::Deactivate => DeactivateUser::CHANGE,
-            StatusAction::Suspend => SuspendUser::CHANGE,
-            StatusAction::Ban => BanUser::CHANGE,
-            StatusAction::Lift => LiftUser::CHANGE,
-        };
         let mut checks = Checks::default();
         let only = |checks: &mut Checks, field: &str, is_given: bool, actions: &[StatusAction]| {
             if is_given && !actions.contains(&action) {
@@ -185,7 +220,7 @@ impl NewStatus {
         only(&mut checks, "reason", reason.is_some(), &[StatusAction::Suspend, StatusAction::Ban]);
         only(&mut checks, "until", until.is_some(), &[StatusAction::Suspend]);
         let (reason, until) = valid(checks, reason, until, now)?;
-        Ok(Self { expected_version: None, to, from, reason, until })
+        Ok(Self { expected_version: None, deed: Deed::Act(action), reason, until })
     }
 
     /// The change to a status, noting what is wrong with it.
@@ -196,17 +231,10 @@ impl NewStatus {
         now: Time,
         checks: &mut Checks,
     ) -> Option<Self> {
-        const ANY: &[UserStatus] = &[UserStatus::Inactive, UserStatus::Suspended, UserStatus::Banned];
-        let (to, from) = match to {
-            UserStatus::Active => (to, ANY),
-            UserStatus::Inactive => DeactivateUser::CHANGE,
-            UserStatus::Suspended => SuspendUser::CHANGE,
-            UserStatus::Banned => BanUser::CHANGE,
-            UserStatus::Deleted => {
-                checks.error("status", Invalid::new(FieldCode::UnknownValue, "users are deleted by `users.delete`"));
-                return None;
-            }
-        };
+        if to == UserStatus::Deleted {
+            checks.error("status", Invalid::new(FieldCode::UnknownValue, "users are deleted by `users.delete`"));
+            return None;
+        }
         let mut only = |field: &str, is_given: bool, fitting: &[UserStatus]| {
             if is_given && !fitting.contains(&to) {
                 checks.error(field, Invalid::new(FieldCode::Disagrees, format!("does not go with `{to}`")));
@@ -216,44 +244,47 @@ impl NewStatus {
         only("suspended_until", until.is_some(), &[UserStatus::Suspended]);
         let reason = checks.optional("status_reason", reason, reason_of_status);
         check_end(checks, "suspended_until", until, now);
-        Some(Self { expected_version: None, to, from, reason, until })
+        Some(Self { expected_version: None, deed: Deed::Become(to), reason, until })
     }
 
     /// Whether a user is so already: without a reason and an end, whatever its own are.
-    pub(super) fn is_of(&self, user: &User) -> bool {
-        let is_same = (&self.reason, self.until) == (&user.status_reason, user.suspended_until);
-        self.to == user.status && (is_same || self.reason.is_none() && self.until.is_none())
+    pub(super) fn is_of(&self, user: &User, now: Time) -> bool {
+        let shown = user.clone().shown_at(now);
+        let is_same = (&self.reason, self.until) == (&shown.status_reason, shown.suspended_until);
+        self.deed.to() == shown.status && (is_same || self.reason.is_none() && self.until.is_none())
     }
 
     pub(super) async fn plan(&self, before: User, plan: &mut Plan<'_>) -> Result<User> {
         // Nor does a moderator shut out those who appointed it.
         administrators::require_may_act_as(plan, before.id).await?;
         expect_version(self.expected_version, before.version)?;
-        if before.status == self.to && self.to == UserStatus::Active {
-            return Ok(before);
-        }
-        if !self.from.contains(&before.status) {
-            let message = format!("a user who is {} cannot become {} this way", before.status, self.to);
+        let (now, to) = (before.standing(plan.now), self.deed.to());
+        let Some(then) = self.deed.after(now) else {
+            let message = format!("a user who is {} cannot become {to} this way", now.status());
             return Err(Error::new(Reason::WrongStatus, message));
+        };
+        // A ban or suspension is given anew, with its reason and its end.
+        let is_given = to == UserStatus::Banned || to == UserStatus::Suspended;
+        if then == now && !is_given {
+            return Ok(before);
         }
         let id = before.id;
         // Before its roles are read, so that it is not appointed unseen.
         plan.move_authority(id).await?;
-        let after = User {
-            status: self.to,
-            status_reason: self.reason.clone(),
-            suspended_until: self.until,
-            updated_at: plan.now,
-            ..before.clone()
+        let status_reason = match is_given {
+            true => self.reason.clone(),
+            false => before.status_reason.clone().filter(|_| then.status() == now.status()),
         };
-        if self.to != UserStatus::Active {
+        let suspended_until = if to == UserStatus::Suspended { self.until } else { before.suspended_until };
+        let after = User { status_reason, suspended_until, updated_at: plan.now, ..before.clone() }.stands(then);
+        if then != Standing::default() {
             let held = held::of(plan, id).await?;
             if before.is_active(plan.now) {
                 administrators::require_one_left(plan, &held).await?;
             }
         }
         // Whoever is off for a time finds its keys again.
-        let keys = if self.to == UserStatus::Banned { ApiKeyFate::Ended } else { ApiKeyFate::Kept };
+        let keys = if to == UserStatus::Banned { ApiKeyFate::Ended } else { ApiKeyFate::Kept };
         epochs::advance(plan, &before, SessionEnd::UserInactive, Password::Kept, keys).await?;
         Ok(plan.update(&before, after))
     }

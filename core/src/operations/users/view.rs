@@ -61,7 +61,7 @@ pub struct UserView {
     pub attributes: BTreeMap<String, Json>,
     /// The region that the user belongs to.
     pub region_id: Option<RegionId>,
-    /// The status, which says whether the user may sign in.
+    /// The status, which says whether the user may sign in. A suspension that has ended no longer shows.
     pub status: UserStatus,
     /// Why the user is suspended or banned.
     pub status_reason: Option<String>,
@@ -89,11 +89,12 @@ pub(in crate::operations) async fn shown(plan: &Plan<'_>, user: User) -> Result<
     plan.reads().ahead(ahead(Ahead::new(), user.id)).await?;
     let activity: Option<UserActivity> = plan.reads().get(&(user.id,)).await?;
     let identities: Vec<Identity> = plan.owned("user_id", &user.id.into()).await?;
-    Ok(UserView::of(user, identities.into_iter().map(ExternalIdentity::from).collect(), activity.as_ref()))
+    let identities = identities.into_iter().map(ExternalIdentity::from).collect();
+    Ok(UserView::of(user.shown_at(plan.now), identities, activity.as_ref()))
 }
 
 impl UserView {
-    /// A user as stored, with whom it stands for, and with what is known of its sign-ins.
+    /// A user as it is shown, with whom it stands for, and with what is known of its sign-ins.
     pub(super) fn of(user: User, identities: Vec<ExternalIdentity>, activity: Option<&UserActivity>) -> Self {
         Self {
             id: user.id,

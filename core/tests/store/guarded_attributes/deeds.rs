@@ -1,5 +1,7 @@
 //! What callers do in a sequence: drawn, told as an operation with its input, and done to the model.
 
+use std::collections::BTreeSet;
+
 use rolekeep_test_cases::Choices;
 use serde_json::{Map, Value as Json, json};
 
@@ -328,25 +330,27 @@ impl Deed {
                     display_name: display_name.clone(),
                     region: *region,
                     status: "active",
+                    shut: BTreeSet::new(),
                     version: 1,
                 }));
             }
             Self::SetStatus { user, operation } => {
                 let user = next.users[*user].as_mut().unwrap();
-                let (to, from): (_, &[&str]) = match *operation {
-                    "users.activate" => ("active", &["active", "inactive"]),
-                    "users.lift" => ("active", &["active", "suspended", "banned"]),
-                    "users.deactivate" => ("inactive", &["active", "suspended"]),
-                    "users.suspend" => ("suspended", &["active", "inactive", "suspended"]),
-                    _ => ("banned", &["active", "inactive", "suspended", "banned"]),
+                // Whoever is given a reason or an end anew is changed, whatever it was.
+                let is_given = matches!(*operation, "users.suspend" | "users.ban");
+                let is_changed = match (*operation, user.status) {
+                    ("users.activate", "suspended" | "banned")
+                    | ("users.lift", "inactive")
+                    | ("users.suspend", "banned") => return Err("CONFLICT"),
+                    ("users.activate", _) => user.shut.remove("inactive"),
+                    ("users.lift", status) => user.shut.remove(status),
+                    ("users.deactivate", _) => user.shut.insert("inactive"),
+                    ("users.suspend", _) => user.shut.insert("suspended"),
+                    _ => user.shut.insert("banned"),
                 };
-                if !from.contains(&user.status) {
-                    return Err("CONFLICT");
-                }
-                if user.status != to || to != "active" {
-                    user.status = to;
-                    user.version += 1;
-                }
+                let strongest = ["banned", "suspended", "inactive"].into_iter().find(|one| user.shut.contains(one));
+                user.status = strongest.unwrap_or("active");
+                user.version += i64::from(is_changed || is_given);
             }
             Self::DeleteUser(user) => {
                 next.end_scopes(&[Scope::On(Row::User(*user))], policy, is_administrator)?;

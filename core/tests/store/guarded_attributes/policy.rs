@@ -366,7 +366,15 @@ pub fn world(choices: &mut Choices) -> World {
         .map(|at| {
             let region = Some(choices.below(REGIONS + 1)).filter(|at| *at < REGIONS);
             let email = format!("u{at}@example.org");
-            Some(User { email, full_name: word(choices), display_name: None, region, status: "active", version: 1 })
+            Some(User {
+                email,
+                full_name: word(choices),
+                display_name: None,
+                region,
+                status: "active",
+                shut: BTreeSet::new(),
+                version: 1,
+            })
         })
         .collect();
     let drones = (0..DRONES).map(|at| {

@@ -59,6 +59,8 @@ pub struct User {
     pub display_name: Option<String>,
     pub region: Option<usize>,
     pub status: &'static str,
+    /// What keeps it out, all at once: the status is the strongest.
+    pub shut: BTreeSet<&'static str>,
     pub version: i64,
 }
 

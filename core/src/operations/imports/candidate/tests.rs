@@ -214,3 +214,27 @@ fn what_a_user_chose_does_not_stand_in_for_what_is_mapped() {
         assert_eq!(made.ignored.len(), 1);
     }
 }
+
+/// What a source says of a user is not lost without a word, and who may be shut out there is not let in here.
+#[test]
+fn usr_8_what_cannot_be_read_is_told() {
+    use ImportShape::{Auth0, Django, Firebase, Keycloak, Supabase};
+    for (shape, field) in [
+        (Auth0, "created_at"),
+        (Firebase, "createdAt"),
+        (Supabase, "created_at"),
+        (Django, "date_joined"),
+        (Keycloak, "createdTimestamp"),
+    ] {
+        let made = candidate(shape, json!({"email": "a@b.org", field: "2024-01-31T10:20:30"}));
+        assert_eq!((made.created_at, names(&made.ignored)), (None, vec![field]));
+        assert!(made.checks.is_empty());
+    }
+    let made = candidate(Keycloak, json!({"email": "a@b.org", "username": ["ann"], "emailVerified": "perhaps"}));
+    assert_eq!(names(&made.ignored), ["emailVerified", "username"]);
+    for (shape, field) in [(Auth0, "blocked"), (Firebase, "disabled"), (Django, "is_active"), (Keycloak, "enabled")] {
+        let made = candidate(shape, json!({"email": "a@b.org", field: "perhaps"}));
+        let wrong: Vec<String> = made.checks.into_told().into_iter().map(|error| error.field).collect();
+        assert_eq!(wrong, [field]);
+    }
+}

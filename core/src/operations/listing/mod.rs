@@ -1,12 +1,13 @@
 //! Pages of rows: what the caller may see, filtered, ordered and cut in one query.
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use serde::{Deserialize, Serialize};
+mod cursor;
+
+use cursor::{List, not_a_cursor};
 
 use super::{plan::Plan, target::ResourceRecord};
 use crate::{
     model::{
-        check::{Checks, Invalid, wrong},
+        check::{Checks, Invalid},
         decode::FieldCode,
         error::{Error, Result},
         page::{Page, PageRequest},
@@ -21,6 +22,8 @@ use crate::{
 /// The shortest search, in characters (USR-4).
 const SEARCH_MIN: usize = 2;
 const SEARCH_MAX: usize = 100;
+/// So many words are looked for at most.
+const SEARCH_WORDS: usize = 8;
 
 /// One page of the rows that `permission` lets the caller see and that pass `filter`.
 pub async fn page<R: ResourceRecord>(
@@ -37,7 +40,8 @@ pub async fn page<R: ResourceRecord>(
 /// One page of the rows of a query, whose filter says what the caller may see.
 pub async fn page_of<R: Record>(plan: &Plan<'_>, request: &PageRequest, mut query: Query) -> Result<Page<R>> {
     let (size, order) = (u64::from(request.size()), signature(&query));
-    let after = request.cursor.as_deref().map(|cursor| read_position(cursor, &order, &query)).transpose()?;
+    let list = List::of(plan.services, &order, request);
+    let after = request.cursor.as_deref().map(|cursor| read_position(cursor, &list, &query)).transpose()?;
     query.is_list = true;
     query.count = if after.is_some() { 0 } else { request.counted() };
     query.window = Window {
@@ -51,7 +55,7 @@ pub async fn page_of<R: Record>(plan: &Plan<'_>, request: &PageRequest, mut quer
     let has_next = rows.len() as u64 > size;
     rows.truncate(request.size() as usize);
     let next_cursor = match rows.last() {
-        Some(last) if has_next => Some(write_cursor(&order, query.sorting()?.position_of(&query.place_of(last)))),
+        Some(last) if has_next => Some(list.write(&query.sorting()?.position_of(&query.place_of(last)))?),
         _ => None,
     };
     let own = |mut row: Row| {
@@ -64,6 +68,7 @@ pub async fn page_of<R: Record>(plan: &Plan<'_>, request: &PageRequest, mut quer
 
 /// One page of what is in memory already, in the order of keys that no two share.
 pub fn page_in_memory<T>(
+    plan: &Plan<'_>,
     request: &PageRequest,
     order: &str,
     direction: Direction,
@@ -71,13 +76,20 @@ pub fn page_in_memory<T>(
 ) -> Result<Page<T>> {
     let (keys, rows): (Vec<_>, Vec<_>) = all.unzip();
     let mut rows: Vec<Option<T>> = rows.into_iter().map(Some).collect();
-    let page = places(request, order, direction, &keys)?;
+    let page = places(plan, request, order, direction, &keys)?;
     let items = page.items.iter().filter_map(|at| rows.get_mut(*at)?.take()).collect();
     Ok(page.with_items(items))
 }
 
 /// Where the rows of a page stand among all. Exists once, whatever the rows are.
-fn places(request: &PageRequest, order: &str, direction: Direction, keys: &[Vec<Value>]) -> Result<Page<usize>> {
+fn places(
+    plan: &Plan<'_>,
+    request: &PageRequest,
+    order: &str,
+    direction: Direction,
+    keys: &[Vec<Value>],
+) -> Result<Page<usize>> {
+    let list = List::of(plan.services, order, request);
     let compare = |one: &[Value], other: &[Value]| match direction {
         Direction::Ascending => one.cmp(other),
         Direction::Descending => other.cmp(one),
@@ -87,7 +99,7 @@ fn places(request: &PageRequest, order: &str, direction: Direction, keys: &[Vec<
     let size = request.size() as usize;
     let from = match &request.cursor {
         Some(cursor) => {
-            let after = read_cursor(cursor, order)?;
+            let after = list.read(cursor)?;
             places.partition_point(|at| compare(&keys[*at], &after).is_le())
         }
         None => (request.number() as usize - 1).saturating_mul(size).min(keys.len()),
@@ -95,7 +107,7 @@ fn places(request: &PageRequest, order: &str, direction: Direction, keys: &[Vec<
     let mut places = places.split_off(from);
     let has_next = places.len() > size;
     places.truncate(size);
-    let next_cursor = places.last().filter(|_| has_next).map(|at| write_cursor(order, keys[*at].clone()));
+    let next_cursor = places.last().filter(|_| has_next).map(|at| list.write(&keys[*at])).transpose()?;
     let total = (keys.len() as u64).min(request.counted());
     Ok(request.page_of(places, Some(total), next_cursor))
 }
@@ -116,35 +128,16 @@ pub fn search_filter(checks: &mut Checks, terms: Option<&str>) -> Predicate {
         return Predicate::Never;
     }
     let needles = search::needles(terms);
+    if needles.len() > SEARCH_WORDS {
+        checks.error("search", Invalid::new(FieldCode::TooLong, format!("must have at most {SEARCH_WORDS} words")));
+        return Predicate::Never;
+    }
     if needles.is_empty() { Predicate::Never } else { Predicate::all(needles.into_iter().map(Predicate::Search)) }
 }
 
-/// Where a page ended. Callers treat it as opaque; it holds nothing they could not read in the page.
-#[derive(Serialize, Deserialize)]
-struct Cursor {
-    order: String,
-    after: Vec<Value>,
-}
-
-fn write_cursor(order: &str, after: Vec<Value>) -> String {
-    let cursor = Cursor { order: order.to_owned(), after };
-    BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default())
-}
-
-fn not_a_cursor() -> Error {
-    wrong("cursor", FieldCode::InvalidFormat, "is not a cursor of a list in this order")
-}
-
-fn read_cursor(text: &str, order: &str) -> Result<Vec<Value>> {
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| not_a_cursor())?;
-    let text = str::from_utf8(&bytes).map_err(|_| not_a_cursor())?;
-    let cursor: Cursor = serde_json::from_str(text).map_err(|_| not_a_cursor())?;
-    if cursor.order == order { Ok(cursor.after) } else { Err(not_a_cursor()) }
-}
-
-/// A cursor of a query. A forged value of another kind would compare wrongly.
-fn read_position(text: &str, order: &str, query: &Query) -> Result<Vec<Value>> {
-    let (after, columns) = (read_cursor(text, order)?, query.full_order());
+/// A cursor of a query. A value of another kind would compare wrongly.
+fn read_position(text: &str, list: &List<'_>, query: &Query) -> Result<Vec<Value>> {
+    let (after, columns) = (list.read(text)?, query.full_order());
     let holds = |order: &Order, value: &Value| {
         query.ordering().position(&order.column).is_some_and(|at| query.ordering().columns[at].holds(value))
     };
