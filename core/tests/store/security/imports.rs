@@ -1,6 +1,7 @@
 //! Imports that are broken off, overtaken, fed twice, and fed with what no record is (USR-8, SEC-14 to 16).
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead, BufReader},
     path::Path,
     process::Stdio,
@@ -9,6 +10,7 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use rolekeep::{
     Caller, Code, ImportId, Policy, Reason, UserManagement,
+    audit::ListAudit,
     imports::{
         AbortImport, BeginImport, FeedImport, FinishImport, ImportFormat, ImportOutcome, ImportStatus,
         ListImportFailures,
@@ -177,7 +179,7 @@ async fn sec_6_rights_are_asked_for_each_piece() {
     let text = "[permissions]\n[roles.admin]\nallow = [\"admin:all\"]\n[roles.importer]\nallow = [\"user:import\", \"user:create\"]";
     let um = store(Policy::from_toml(text).unwrap()).await;
     let (first, id) = caller(&um, "first", &["importer"]).await;
-    let (second, _) = caller(&um, "second", &["importer"]).await;
+    let (second, of_second) = caller(&um, "second", &["importer"]).await;
     let import = first.imports().begin(begin()).await.unwrap();
     first.imports().feed(feed(import.id, 0, record(0))).await.unwrap();
     let at = record(0).len();
@@ -187,6 +189,19 @@ async fn sec_6_rights_are_asked_for_each_piece() {
     assert_eq!(second.imports().abort(AbortImport::new(import.id)).await.unwrap_err().code(), Code::NotFound);
     assert_eq!(second.resume_import(import.id).await.err().map(|error| error.code()), Some(Code::NotFound));
     um.system().roles().unassign(UnassignRole::new(id, "importer")).await.unwrap();
+    // The log of refused operations knows who asked for what is somebody else's.
+    let denied = async || {
+        let of_second = ListAudit::new().action("access.denied").actor(of_second.to_string());
+        um.system().audit().list(of_second).await.unwrap().items
+    };
+    for _ in 0..2_000 {
+        if denied().await.len() >= 3 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    let said: BTreeSet<String> = denied().await.into_iter().filter_map(|entry| entry.detail).collect();
+    assert_eq!(said.len(), 3, "{said:?}");
     assert_eq!(refused(first).await, Code::Forbidden);
 }
 
