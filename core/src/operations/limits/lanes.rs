@@ -242,7 +242,7 @@ impl Try {
     ///
     /// # Errors
     /// `RATE_LIMIT_EXCEEDED`
-    pub(in crate::operations) fn place(&self, services: &Services) -> Result<Option<Permit>> {
+    pub(in crate::operations) fn permit(&self, services: &Services) -> Result<Option<Permit>> {
         self.at_once.as_ref().map(|lane| services.permits.take(lane, AT_ONCE)).transpose()
     }
 }

@@ -24,7 +24,7 @@ struct Inner {
     waiting: AtomicUsize,
 }
 
-/// A place that is given back when this is dropped, by whoever goes away as well.
+/// A permit that is given back when this is dropped, by whoever goes away as well.
 pub(crate) struct Permit {
     of: Permits,
     lane: String,
@@ -33,14 +33,14 @@ pub(crate) struct Permit {
 }
 
 impl Permits {
-    /// Takes a place of so many in a lane.
+    /// Takes a permit of so many in a lane.
     ///
     /// # Errors
     /// `RATE_LIMIT_EXCEEDED` where there is none.
     pub(crate) fn take(&self, lane: &str, most: u32) -> Result<Permit> {
-        let mut place = self.place(lane, most);
-        place.held = place.semaphore.as_ref().and_then(Semaphore::try_acquire_arc);
-        if place.held.is_some() { Ok(place) } else { Err(full()) }
+        let mut permit = self.permit(lane, most);
+        permit.held = permit.semaphore.as_ref().and_then(Semaphore::try_acquire_arc);
+        if permit.held.is_some() { Ok(permit) } else { Err(full()) }
     }
 
     /// The same, waiting until there is one; whether it had to wait.
@@ -49,19 +49,19 @@ impl Permits {
     /// `RATE_LIMIT_EXCEEDED` where so many wait in all.
     pub(crate) async fn wait(&self, lane: &str, most: u32, most_waiting: usize) -> Result<(Permit, bool)> {
         // Dropped while it waits, it leaves nothing either.
-        let mut place = self.place(lane, most);
-        place.held = place.semaphore.as_ref().and_then(Semaphore::try_acquire_arc);
-        if place.held.is_some() {
-            return Ok((place, false));
+        let mut permit = self.permit(lane, most);
+        permit.held = permit.semaphore.as_ref().and_then(Semaphore::try_acquire_arc);
+        if permit.held.is_some() {
+            return Ok((permit, false));
         }
         let _waiting = Waiting::new(&self.0.waiting, most_waiting)?;
-        if let Some(semaphore) = &place.semaphore {
-            place.held = Some(semaphore.acquire_arc().await);
+        if let Some(semaphore) = &permit.semaphore {
+            permit.held = Some(semaphore.acquire_arc().await);
         }
-        Ok((place, true))
+        Ok((permit, true))
     }
 
-    fn place(&self, lane: &str, most: u32) -> Permit {
+    fn permit(&self, lane: &str, most: u32) -> Permit {
         let new = || Arc::new(Semaphore::new(most.max(1) as usize));
         let semaphore = self.lanes().entry(lane.to_owned()).or_insert_with(new).clone();
         Permit { of: self.clone(), lane: lane.to_owned(), semaphore: Some(semaphore), held: None }
@@ -77,7 +77,7 @@ impl Drop for Permit {
         drop(self.held.take());
         let mut lanes = self.of.lanes();
         self.semaphore = None;
-        // Whoever waits or has a place holds it as well: the last to go takes it along.
+        // Whoever waits or has a permit holds it as well: the last to go takes it along.
         if lanes.get(&self.lane).is_some_and(|semaphore| Arc::strong_count(semaphore) == 1) {
             lanes.remove(&self.lane);
         }
@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(places.0.waiting.load(Ordering::Relaxed), 0);
     }
 
-    /// The place is free, and who waits for it goes away before it hears of that.
+    /// The permit is free, and who waits for it goes away before it hears of that.
     #[test]
     fn sec_15_who_goes_away_as_its_turn_comes_leaves_nothing() {
         let places = Permits::default();

@@ -113,7 +113,7 @@ impl Operation for ResetPassword {
         let claimed = Claimed::Session(opened.user.id, opened.link.id.0);
         let tried = Try::new(plan.services, plan.actor, &claimed, plan.now)?;
         let standing = plan.standing(&tried).await?;
-        let _place = tried.place(plan.services)?;
+        let _permit = tried.permit(plan.services)?;
         let new = match hash_chosen(plan, "new_password", new, &opened.user, &before).await {
             Ok(new) => new,
             Err(error) => {

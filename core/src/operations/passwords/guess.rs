@@ -73,7 +73,7 @@ impl Guess {
             return Ok(verified.clone());
         }
         let services = plan.services;
-        let _place = tried.place(services)?;
+        let _permit = tried.permit(services)?;
         let (_turn, is_first) = room(services, tried).await?;
         let place = services.hasher.enter(is_first)?;
         let verified = plan.verify(credential, &self.password, place).await?;

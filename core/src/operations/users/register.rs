@@ -130,7 +130,7 @@ impl Operation for RegisterUser {
         let tried = Try::registering(plan.services, plan.actor, None, to)?;
         // Whether there is room is known before anything is hashed, and counted with what comes of it.
         let services = plan.services;
-        let held = async || Ok::<_, Error>([tried.place(services)?, room(services, &tried).await?.0]);
+        let held = async || Ok::<_, Error>([tried.permit(services)?, room(services, &tried).await?.0]);
         new.held.get_or_try_init(held).await?;
         let names = [("username", new.fields.username.as_deref()), ("email", is_open.then_some(new.email.as_str()))];
         for (field, name) in names {
