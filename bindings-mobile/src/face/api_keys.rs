@@ -17,7 +17,7 @@ pub struct ApiKey {
     pub id: Uuid,
     /// The id of its user.
     pub user_id: Uuid,
-    /// What its user calls it.
+    /// The user's name for it.
     pub name: String,
     /// The 26 characters that the key begins with, by which it is recognised where it was found. No secret.
     pub starts_with: String,
@@ -29,34 +29,35 @@ pub struct ApiKey {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub networks: Option<Vec<String>>,
-    /// Whether roles count by it that need a second factor.
+    /// Whether roles that require a second factor count for it.
     pub has_second_factor: bool,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it ends by itself.
+    /// When it expires.
     pub expires_at: Timestamp,
     /// When it was used last, to the minute; none: never.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<Timestamp>,
-    /// When it was ended before its time; none also where it ended with the keys of everybody.
+    /// When it was ended before it expired; none also if it ended with the keys of everybody.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// Why it was ended before its time.
+    /// Why it was ended before it expired.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_reason: Option<ApiKeyEnd>,
 }
 
-/// Why an API key was ended before its time.
+/// Why an API key was ended before it expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum ApiKeyEnd {
-    /// Its user, or an administrator, ended it; or the application ended those of everybody, at a time that the key does not name.
+    /// It was revoked, by its user or by somebody else who may; or the application revoked all keys, at a time that the key does not
+    /// have.
     #[serde(rename = "revoked")]
     Revoked,
-    /// The account came into other hands, or may have: its password was reset or set by somebody else, its address proved first or
-    /// changed back, or its second factors reset.
+    /// The account may have changed hands: its password was reset or set by somebody else, its address was verified for the first time or
+    /// changed back, or its second factors were reset.
     #[serde(rename = "credential_changed")]
     CredentialChanged,
     /// The account was banned.
@@ -64,17 +65,17 @@ pub enum ApiKeyEnd {
     UserInactive,
 }
 
-/// Makes an API key of the caller: what a program of its user gives instead of an access token.
+/// Creates an API key of the caller, which the user's programs use instead of an access token.
 ///
-/// The answer has the key, which is not shown again. With it a program may do what its user may at that moment and one of its
-/// `patterns` matches; it never administers and gives nobody anything. It does not touch the account itself: neither passwords,
-/// factors, sessions, addresses nor keys. Roles that need a second factor count if this session has proved one.
-/// It needs a sign-in or `sessions.step_up` within the last five minutes. The user is told by mail.
-/// Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 keys that are alive,
-/// `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an API key.
+/// The result has the key, which is not shown again. A program with the key may do what the user may at that moment and one of the
+/// `patterns` matches. A key is never an administrator, cannot give roles, and cannot change the account itself: passwords, factors,
+/// sessions, addresses and keys. Roles that need a second factor count if this session has proved one. It needs a sign-in or
+/// `sessions.step_up` within the last five minutes. The user is notified by mail.
+/// Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 valid keys, `UNAUTHORIZED` for a caller
+/// without a session, `FORBIDDEN` for an API key.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct CreateApiKey {
-    /// What the user calls it, at most 100 characters.
+    /// The user's name for it, at most 100 characters.
     pub name: String,
     /// The permissions that it reaches, `document:read` or `document:*` or `*:read`, at most 100. Not given: whatever its user
     /// may.
@@ -85,22 +86,22 @@ pub struct CreateApiKey {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in_seconds: Option<i64>,
-    /// From where it may be used, addresses and networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`), at most 20. Not given:
-    /// from everywhere. Behind proxies it takes the setting `trusted_proxies`.
+    /// From where it may be used, addresses and networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`), at most 20. Not given: from
+    /// everywhere. Behind proxies this needs the setting `trusted_proxies`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub networks: Option<Vec<String>>,
 }
 
-/// Makes an API key of a user, as `api_keys.create`.
+/// Creates an API key of a user, as `api_keys.create` does.
 ///
-/// Only the application itself may, with `system`: for accounts that no person signs in to. Roles that need a second factor
-/// count, as where the application acts as the user.
+/// Only the application itself may call it, with `system`: for accounts that no person signs in to. Roles that require a second factor
+/// count, as if the application acts as the user.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct CreateApiKeyFor {
     /// The user's id.
     pub user_id: Uuid,
-    /// What it is called, at most 100 characters.
+    /// A name for it, at most 100 characters.
     pub name: String,
     /// The permissions that it reaches, `document:read` or `document:*` or `*:read`, at most 100. Not given: whatever its user
     /// may.
@@ -120,11 +121,11 @@ pub struct CreateApiKeyFor {
 /// Lists the caller's own API keys, newest first.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ListApiKeys {
-    /// Whether to list those as well that have ended, for 90 days from then. Default: false.
+    /// Whether to include keys that ended within the last 90 days. Default: false.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub include_ended: Option<bool>,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<i64>,
@@ -149,11 +150,11 @@ pub struct ListApiKeys {
 pub struct ListApiKeysOf {
     /// The user's id.
     pub user_id: Uuid,
-    /// Whether to list those as well that have ended, for 90 days from then. Default: false.
+    /// Whether to include keys that ended within the last 90 days. Default: false.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub include_ended: Option<bool>,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<i64>,
@@ -171,28 +172,28 @@ pub struct ListApiKeysOf {
     pub total_up_to: Option<i64>,
 }
 
-/// An API key that was made.
+/// An API key that was created.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct NewApiKey {
     /// The key itself, to be kept where it is used. It is not shown again.
     pub key: String,
-    /// What is known of it later.
+    /// The key without its secret.
     pub api_key: ApiKey,
 }
 hidden!(NewApiKey);
 
 /// Ends an API key: the caller's own, or another user's with `api_key:revoke`, an administrator's with `admin:all`.
 ///
-/// It is refused from then on, on other instances within a second. One that has ended already stays as it is. The user of a key that
-/// somebody else ends is told by mail.
+/// It is refused from then on, on other instances within a second. A key that has already ended stays as it is. If somebody else ends a
+/// key, its user is notified by mail.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RevokeApiKey {
     /// The key's id.
     pub id: Uuid,
 }
 
-/// API keys: what programs of a user call by.
+/// API keys, which a user's programs call with.
 #[derive(uniffi::Object)]
 pub struct ApiKeys {
     pub(super) caller: Arc<Caller>,
@@ -200,22 +201,22 @@ pub struct ApiKeys {
 
 #[uniffi::export]
 impl ApiKeys {
-    /// Makes an API key of the caller: what a program of its user gives instead of an access token.
+    /// Creates an API key of the caller, which the user's programs use instead of an access token.
     ///
-    /// The answer has the key, which is not shown again. With it a program may do what its user may at that moment and one of its
-    /// `patterns` matches; it never administers and gives nobody anything. It does not touch the account itself: neither passwords,
-    /// factors, sessions, addresses nor keys. Roles that need a second factor count if this session has proved one.
-    /// It needs a sign-in or `sessions.step_up` within the last five minutes. The user is told by mail.
-    /// Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 keys that are alive,
-    /// `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an API key.
+    /// The result has the key, which is not shown again. A program with the key may do what the user may at that moment and one of the
+    /// `patterns` matches. A key is never an administrator, cannot give roles, and cannot change the account itself: passwords, factors,
+    /// sessions, addresses and keys. Roles that need a second factor count if this session has proved one. It needs a sign-in or
+    /// `sessions.step_up` within the last five minutes. The user is notified by mail.
+    /// Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 valid keys, `UNAUTHORIZED` for a caller
+    /// without a session, `FORBIDDEN` for an API key.
     pub async fn create(&self, input: CreateApiKey) -> Result<NewApiKey> {
         self.caller.run("api_keys.create", &input).await
     }
 
-    /// Makes an API key of a user, as `api_keys.create`.
+    /// Creates an API key of a user, as `api_keys.create` does.
     ///
-    /// Only the application itself may, with `system`: for accounts that no person signs in to. Roles that need a second factor
-    /// count, as where the application acts as the user.
+    /// Only the application itself may call it, with `system`: for accounts that no person signs in to. Roles that require a second factor
+    /// count, as if the application acts as the user.
     pub async fn create_for(&self, input: CreateApiKeyFor) -> Result<NewApiKey> {
         self.caller.run("api_keys.create_for", &input).await
     }
@@ -235,8 +236,8 @@ impl ApiKeys {
 
     /// Ends an API key: the caller's own, or another user's with `api_key:revoke`, an administrator's with `admin:all`.
     ///
-    /// It is refused from then on, on other instances within a second. One that has ended already stays as it is. The user of a key that
-    /// somebody else ends is told by mail.
+    /// It is refused from then on, on other instances within a second. A key that has already ended stays as it is. If somebody else ends a
+    /// key, its user is notified by mail.
     pub async fn revoke(&self, input: RevokeApiKey) -> Result<()> {
         self.caller.run("api_keys.revoke", &input).await
     }

@@ -17,7 +17,7 @@ pub struct AssetKind {
     /// The models that its assets may be.
     #[uniffi(default)]
     pub models: Vec<String>,
-    /// What the status of its assets may be; the first is that of a new one.
+    /// The statuses that its assets may have; a new asset has the first.
     #[uniffi(default)]
     pub statuses: Vec<String>,
     /// When it was declared.
@@ -42,9 +42,9 @@ pub struct DeleteAssetKind {
     pub expected_version: Option<i64>,
 }
 
-/// Declares a kind of assets, or replaces the words of one.
+/// Declares a kind of assets, or replaces the models and statuses of one.
 ///
-/// It brings the permissions `KIND:create`, `read`, `list`, `update`, `delete`, `assign` and `set_authority`, which roles with a pattern
+/// It adds the permissions `KIND:create`, `read`, `list`, `update`, `delete`, `assign` and `set_authority`, which roles with a pattern
 /// that matches them grant at once. Permission `asset_kind:put`, and for now `admin:all`. Errors: `CONFLICT` if an asset has a model or a
 /// status that the kind would not have any more, and if `expected_version` is stale; `VALIDATION_ERROR` for a name that a type of the
 /// library has, and beyond 64 kinds.
@@ -55,7 +55,7 @@ pub struct PutAssetKind {
     /// The models that its assets may be, 1 to 256, of 1 to 64 characters each.
     #[uniffi(default)]
     pub models: Vec<String>,
-    /// What the status of its assets may be, likewise; the first is that of a new one.
+    /// The statuses that its assets may have, likewise; a new asset has the first.
     #[uniffi(default)]
     pub statuses: Vec<String>,
     /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
@@ -64,7 +64,7 @@ pub struct PutAssetKind {
     pub expected_version: Option<i64>,
 }
 
-/// Kinds of assets that the policy declares beside drones, with the words of each.
+/// Kinds of assets that the policy declares in addition to drones, with the models and statuses of each.
 #[derive(uniffi::Object)]
 pub struct AssetKinds {
     pub(super) caller: Arc<Caller>,
@@ -79,9 +79,9 @@ impl AssetKinds {
         self.caller.run("asset_kinds.list", &Nothing {}).await
     }
 
-    /// Declares a kind of assets, or replaces the words of one.
+    /// Declares a kind of assets, or replaces the models and statuses of one.
     ///
-    /// It brings the permissions `KIND:create`, `read`, `list`, `update`, `delete`, `assign` and `set_authority`, which roles with a pattern
+    /// It adds the permissions `KIND:create`, `read`, `list`, `update`, `delete`, `assign` and `set_authority`, which roles with a pattern
     /// that matches them grant at once. Permission `asset_kind:put`, and for now `admin:all`. Errors: `CONFLICT` if an asset has a model or a
     /// status that the kind would not have any more, and if `expected_version` is stale; `VALIDATION_ERROR` for a name that a type of the
     /// library has, and beyond 64 kinds.

@@ -20,9 +20,9 @@ pub struct Asset {
     pub kind: String,
     /// A code chosen by the application, such as `truck-7`.
     pub code: String,
-    /// Its model, in the words of its kind.
+    /// Its model, one of its kind's.
     pub model: String,
-    /// Its status, in the words of its kind.
+    /// Its status, one of its kind's.
     pub status: String,
     /// The region it belongs to.
     #[uniffi(default)]
@@ -35,7 +35,7 @@ pub struct Asset {
     /// The users who may use it and whom the caller may see, by username.
     #[uniffi(default)]
     pub assigned_users: Vec<UserBrief>,
-    /// Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+    /// Other data that the application keeps with it. Times are RFC 3339, durations microseconds.
     #[uniffi(default)]
     pub attributes: HashMap<String, JsonText>,
     /// When it was created.
@@ -61,12 +61,12 @@ pub struct AssignAsset {
     pub user_id: Uuid,
 }
 
-/// An asset as it is now, and from whom the change has taken it.
+/// An asset as it is now, and the users from whom the change has removed it.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ChangedAsset {
     /// The asset.
     pub asset: Asset,
-    /// Users who may not use it any more, as it moved to another region.
+    /// Users who may no longer use it, because it moved to another region.
     pub dropped: DroppedUsers,
 }
 
@@ -94,8 +94,9 @@ pub struct CreateAsset {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator_id: Option<Uuid>,
-    /// Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type that is its kind has the type that it
-    /// says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+    /// Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type that is
+    /// its kind must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits
+    /// and underscores.
     #[uniffi(default)]
     pub attributes: HashMap<String, JsonText>,
 }
@@ -145,7 +146,7 @@ pub struct ListAssets {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator_id: Option<Uuid>,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<i64>,
@@ -191,9 +192,9 @@ pub struct UnassignAsset {
 
 /// Changes the given fields of an asset; null clears one. The operator is changed by `assign` and `unassign`, the kind never.
 ///
-/// Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and
-/// whatever else its conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
-/// regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
+/// Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and whatever else its
+/// conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other regions, whom the
+/// result names. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UpdateAsset {
     /// Its kind.
@@ -220,7 +221,7 @@ pub struct UpdateAsset {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<StringPatch>,
-    /// Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+    /// Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with `create`.
     #[uniffi(default)]
     pub attributes: HashMap<String, JsonText>,
 }
@@ -257,9 +258,9 @@ impl Assets {
 
     /// Changes the given fields of an asset; null clears one. The operator is changed by `assign` and `unassign`, the kind never.
     ///
-    /// Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and
-    /// whatever else its conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
-    /// regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
+    /// Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and whatever else its
+    /// conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other regions, whom the
+    /// result names. Errors: `CONFLICT` if `expected_version` is stale.
     pub async fn update(&self, input: UpdateAsset) -> Result<ChangedAsset> {
         self.caller.run("assets.update", &input).await
     }

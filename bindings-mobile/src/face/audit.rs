@@ -10,13 +10,13 @@ use super::generic::{AuditEntryPage, AuditLinePage};
 use crate::caller::Nothing;
 use crate::{Caller, Result, Timestamp, Uuid};
 
-/// Where the audit log ends now, to be kept away from the store.
+/// Where the audit log ends now, to be kept apart from the store.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct AuditHeads {
-    /// The ends of all chains as one text, sealed: give it to `audit.verify` as `expected`, now or in years. It tells nothing of what is
-    /// in the log.
+    /// The ends of all chains as one text, sealed: pass it to `audit.verify` as `expected`, now or in years. It reveals nothing of the
+    /// log's contents.
     pub head: String,
-    /// The same for others, who do not have `audit_key`, where there is an `audit_signing_key`: a JWS (RFC 7515) whose payload names the end
+    /// The same for others, who do not have `audit_key`, if there is an `audit_signing_key`: a JWS (RFC 7515) whose payload names the end
     /// of each chain (`heads`: `lane`, `seq`, `hash`) and the time (`iat`, in seconds since 1970).
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,7 +38,7 @@ pub enum AuditKeeper {
     Application,
 }
 
-/// An entry of the audit log with all that is hashed of it.
+/// An entry of the audit log with everything that is hashed.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct AuditLine {
     /// The chain it belongs to.
@@ -61,7 +61,7 @@ pub struct AuditReport {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<ChainFault>,
-    /// Who keeps the key that the log is sealed with. With `store`, whoever has the storage can write another log that is whole.
+    /// Who keeps the key that the log is sealed with. With `store`, whoever controls the storage can write another log that passes.
     pub sealed_by: AuditKeeper,
 }
 
@@ -115,19 +115,19 @@ pub enum ChainFaultKind {
 pub struct ChangeOutcome {
     /// Whether it took place. If not, it may still be on its way to the storage: ask again after a while.
     pub took_place: bool,
-    /// The position that has reached its commit, for `at_least`.
+    /// A position that includes its commit, for `at_least`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<String>,
 }
 
-/// Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that a program of its own verifies
+/// Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that an independent program can verify
 /// (`examples/audit-verifier`).
 ///
 /// Permission `audit:read` on the whole log.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ExportAudit {
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<i64>,
@@ -145,10 +145,10 @@ pub struct ExportAudit {
     pub total_up_to: Option<i64>,
 }
 
-/// Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
+/// Gets the outcome of a change that failed with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
 ///
-/// Anybody who knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
-/// so old that the change feed no longer has it.
+/// Anybody who knows the id may call it: the id cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change so old
+/// that the change feed no longer has it.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct GetOutcome {
     /// The change's id, as the error names it.
@@ -180,7 +180,7 @@ pub struct ListAudit {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<i64>,
@@ -204,12 +204,12 @@ pub struct ListAudit {
 /// this log sealed.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct VerifyAudit {
-    /// What `audit.head` answered at some time: the log must have been so then.
+    /// A head that `audit.head` returned earlier: the log must have that state in its history.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
-    /// Where `audit_key` was given to a store that already had entries: the place of the first one that it sealed. Without it, it must
-    /// have sealed each.
+    /// If `audit_key` was given to a store that already had entries: the number of the first entry that it sealed. Without this, the key
+    /// must have sealed every entry.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed_from: Option<i64>,
@@ -231,10 +231,10 @@ impl Audit {
         self.caller.run("audit.list", &input).await
     }
 
-    /// Gets where the audit log ends now.
+    /// Gets the end of the audit log.
     ///
-    /// A log that was set back to what it was some time ago is whole by itself, and so is one without any entry: only a later head shows
-    /// that. Keep heads where whoever may have the storage has no access. Permission `audit:read` on the whole log.
+    /// A log that was rolled back to an earlier state is consistent in itself, and so is one without any entry: only a later head reveals
+    /// that. Keep heads where those who control the storage have no access. Permission `audit:read` on the whole log.
     pub async fn head(&self) -> Result<AuditHeads> {
         self.caller.run("audit.head", &Nothing {}).await
     }
@@ -248,7 +248,7 @@ impl Audit {
         self.caller.run("audit.verify", &input).await
     }
 
-    /// Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that a program of its own verifies
+    /// Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that an independent program can verify
     /// (`examples/audit-verifier`).
     ///
     /// Permission `audit:read` on the whole log.
@@ -257,10 +257,10 @@ impl Audit {
         self.caller.run("audit.export", &input).await
     }
 
-    /// Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
+    /// Gets the outcome of a change that failed with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
     ///
-    /// Anybody who knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
-    /// so old that the change feed no longer has it.
+    /// Anybody who knows the id may call it: the id cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change so old
+    /// that the change feed no longer has it.
     pub async fn outcome(&self, input: GetOutcome) -> Result<ChangeOutcome> {
         self.caller.run("audit.outcome", &input).await
     }

@@ -28,7 +28,7 @@ pub struct AuditEntry {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_behalf_of: Option<Uuid>,
-    /// The session that the actor came by; null where it had none.
+    /// The actor's session; null if there was none.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<Uuid>,
@@ -40,11 +40,11 @@ pub struct AuditEntry {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_id: Option<String>,
-    /// The changed fields before; of what was deleted, all that had a value.
+    /// The changed fields before the change; for a deletion, all that had a value.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<JsonText>,
-    /// The changed fields after; of what was made, all that have a value.
+    /// The changed fields after the change; for a creation, all that have a value.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<JsonText>,
@@ -64,7 +64,7 @@ pub struct AuditEntry {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// Whether something that it said was erased, with the person of whom it was (`users.erase`).
+    /// Whether part of it was erased together with a person's data (`users.erase`).
     pub is_erased: bool,
     /// The entry's hash; the next entry contains it.
     pub hash: String,
@@ -122,31 +122,30 @@ pub enum Effect {
     Deny,
 }
 
-/// Somebody as another issuer knows them, such as an OpenID Connect provider or a table of the host's own. Both parts
-/// are compared byte by byte.
+/// Somebody's identity at another issuer, such as an OpenID Connect provider or a table of the application's own. Both parts are compared
+/// byte by byte.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ExternalIdentity {
-    /// Who knows the subject, the `iss` of its tokens: 1 to 255 printable ASCII characters without spaces, and a URI
-    /// where one of them is a colon.
+    /// The issuer, the `iss` of its tokens: 1 to 255 printable ASCII characters without spaces, and a URI if one of them is a colon.
     pub issuer: String,
-    /// Whom the issuer knows, the `sub` of its tokens: 1 to 255 printable ASCII characters. Not an e-mail address that
-    /// may come to belong to somebody else.
+    /// The subject, the `sub` of its tokens: 1 to 255 printable ASCII characters. Not an e-mail address, which may later belong to
+    /// somebody else.
     pub subject: String,
 }
 
-/// What an authenticator app is set up by. Nothing changes before a code of it is given back.
+/// The data to set up an authenticator app. Nothing changes before a code of it is passed back.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct FactorSetup {
-    /// What is given back together with a code of the app; good once.
+    /// To be passed back together with a code of the app; valid once.
     pub challenge: String,
     /// The key to type into an app that cannot scan: base32.
     pub secret: String,
     /// The same as an `otpauth:` URI, which opens an app on the same device.
     pub uri: String,
-    /// The URI as a QR code: an SVG document of its own, black on white, which is shown and kept nowhere.
+    /// The URI as a QR code: a complete SVG document, black on white, to be shown but not stored.
     pub qr_svg: String,
-    /// Until when the challenge is good.
+    /// When the challenge expires.
     pub expires_at: Timestamp,
 }
 hidden!(FactorSetup);
@@ -162,10 +161,10 @@ pub struct GroupBrief {
     pub name: Option<String>,
 }
 
-/// A role that a user holds, in a scope, for a time: given to the user itself, or to a group of its.
+/// A role that a user holds, in a scope and for a time, directly or through a group.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct HeldRole {
-    /// Who holds it.
+    /// The user who holds it.
     pub user_id: Uuid,
     /// The role's name in the policy.
     pub role: String,
@@ -183,11 +182,11 @@ pub struct HeldRole {
     pub assigned_by: String,
     /// When it was assigned.
     pub assigned_at: Timestamp,
-    /// Why it was assigned; of a role of a group told to who may read the group (`group:read`).
+    /// Why it was assigned; for a role of a group only shown to callers who may read the group (`group:read`).
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The group by which the user holds it; null: the user holds it itself.
+    /// The group through which the user holds it; null: the user holds it directly.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<GroupBrief>,
@@ -211,22 +210,23 @@ pub struct NewGrant {
     pub when: Option<String>,
 }
 
-/// What a browser, or an app by the means of its system, asks an authenticator by.
+/// The options with which a browser, or an app through its platform, asks an authenticator.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct PasskeyOptions {
-    /// What is given back together with the answer; good once.
+    /// To be passed back together with the response; valid once.
     pub challenge: String,
-    /// JSON. In a browser: `navigator.credentials.create({publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(JSON.parse(options))})`
-    /// to add a passkey, `navigator.credentials.get({publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(options))})` to
-    /// use one, and `JSON.stringify()` of what comes is the answer. Android's Credential Manager takes and gives the same.
+    /// JSON. In a browser: `navigator.credentials.create({publicKey:
+    /// PublicKeyCredential.parseCreationOptionsFromJSON(JSON.parse(options))})` to add a passkey, `navigator.credentials.get({publicKey:
+    /// PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(options))})` to use one, and `JSON.stringify()` of the result is the
+    /// response. Android's Credential Manager takes and returns the same.
     pub options: String,
-    /// Until when the challenge is good.
+    /// When the challenge expires.
     pub expires_at: Timestamp,
 }
 hidden!(PasskeyOptions);
 
-/// A way to prove who one is.
+/// A way to authenticate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum Proof {
     /// The account's password.
@@ -235,10 +235,10 @@ pub enum Proof {
     /// A code of an authenticator app (TOTP, RFC 6238).
     #[serde(rename = "totp")]
     Totp,
-    /// One of the codes that are kept for when the app is lost.
+    /// A recovery code, for when the app is lost.
     #[serde(rename = "recovery_code")]
     RecoveryCode,
-    /// A passkey (Web Authentication, Level 3), which has verified by itself who is there where nothing else was proved.
+    /// A passkey (Web Authentication, Level 3); if it is the only proof, it has verified its user.
     #[serde(rename = "passkey")]
     Passkey,
     /// A code or link that was mailed to the account's address.
@@ -263,33 +263,33 @@ pub struct RoleGrant {
     pub when: Option<String>,
 }
 
-/// The answer to a step of a sign-in: the tokens, or what is owed next.
+/// The result of a step of a sign-in: the tokens, or the next step.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct SignInResult {
-    /// What is owed next; `done`: the user is signed in.
+    /// The next step; `done`: the user is signed in.
     pub step: SignInStep,
     /// The tokens, once the user is signed in.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Tokens>,
-    /// What the operation of the next step takes; good once.
+    /// The input for the operation of the next step; valid once.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub challenge: Option<String>,
-    /// Until when the challenge is good.
+    /// When the challenge expires.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub challenge_expires_at: Option<Timestamp>,
-    /// Once the user is signed in: what the next sign-in on this device gives, to keep where the device keeps it (a
-    /// cookie of its own, the keychain), also after a logout. Good for 180 days.
+    /// Once the user is signed in: the `device_token` for the next sign-in on this device. Keep it on the device (in a cookie of its own,
+    /// in the keychain), also after a logout. Valid for 180 days.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_token: Option<String>,
-    /// For the step `factor`: by what the account's user can prove it.
+    /// For the step `factor`: the kinds of factors that the account has.
     #[uniffi(default)]
     pub offers: Vec<Proof>,
-    /// After the step `enrol`: codes that stand in for the second factor, each once, to be kept where it is not. They are not
+    /// After the step `enrol`: recovery codes that replace the second factor, each valid once, to be kept apart from it. They are not
     /// shown again.
     #[uniffi(default)]
     pub recovery_codes: Vec<String>,
@@ -329,7 +329,7 @@ pub enum TokenAlgorithm {
     Eddsa,
 }
 
-/// The tokens of a session that was begun or goes on.
+/// The tokens of a session that was begun or refreshed.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct Tokens {
@@ -346,22 +346,22 @@ pub struct Tokens {
 }
 hidden!(Tokens);
 
-/// An account: a person or service that can sign in and hold roles. Its secrets are kept elsewhere.
+/// An account: a person or service that can sign in and hold roles. Secrets are not part of it.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct User {
     /// The account's id.
     pub id: Uuid,
-    /// The name it signs in with, if it has one; unique, whatever the case.
+    /// The name that the user signs in with, if there is one; unique, whatever the case.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// The address it signs in with, if it has one; unique, whatever the case.
+    /// The address that the user signs in with, if there is one; unique, whatever the case.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// Whether the address was proved.
+    /// Whether the address is verified.
     pub email_verified: bool,
-    /// Whom it stands for at other issuers.
+    /// The identities at other issuers that the account stands for.
     #[uniffi(default)]
     pub identities: Vec<ExternalIdentity>,
     /// The whole name.
@@ -388,42 +388,42 @@ pub struct User {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<CalendarDate>,
-    /// What it says about itself.
+    /// A short biography.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bio: Option<String>,
-    /// Where it is, in its own words.
+    /// Where the user is, in their own words.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    /// The address of its picture.
+    /// The address of the user's picture.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<String>,
-    /// The address of its page.
+    /// The address of the user's web page.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub website: Option<String>,
-    /// Which other users see its profile.
+    /// Which other users see the user's profile.
     pub visibility: Visibility,
-    /// Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+    /// Other data that the application keeps with it. Times are RFC 3339, durations microseconds.
     #[uniffi(default)]
     pub attributes: HashMap<String, JsonText>,
-    /// The region it belongs to.
+    /// The region that the user belongs to.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region_id: Option<Uuid>,
-    /// Whether it may sign in.
+    /// The status, which says whether the user may sign in. A suspension that has ended no longer shows.
     pub status: UserStatus,
-    /// Why it is suspended or banned.
+    /// Why the user is suspended or banned.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_reason: Option<String>,
-    /// When a suspension ends by itself; null: when it is lifted.
+    /// When a suspension ends; null: when it is lifted.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended_until: Option<Timestamp>,
-    /// When it last signed in.
+    /// When the user last signed in.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_login_at: Option<Timestamp>,
@@ -435,7 +435,7 @@ pub struct User {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
-    /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+    /// Increases by one with every change; pass it as `expected_version` to detect lost updates.
     pub version: i64,
 }
 
@@ -460,13 +460,13 @@ pub enum UserStatus {
     /// May sign in.
     #[serde(rename = "active")]
     Active,
-    /// Switched off.
+    /// Deactivated.
     #[serde(rename = "inactive")]
     Inactive,
-    /// Switched off for a time, or until it is lifted.
+    /// Suspended, for a limited time or until it is lifted.
     #[serde(rename = "suspended")]
     Suspended,
-    /// Shut out.
+    /// Banned.
     #[serde(rename = "banned")]
     Banned,
     /// Deleted; it can be restored until it is purged.
@@ -474,13 +474,13 @@ pub enum UserStatus {
     Deleted,
 }
 
-/// Which other users see a profile, of those who may see profiles at all (`user:read_profile`).
+/// Which other users see a profile, among those who may see profiles at all (`user:read_profile`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum Visibility {
     /// All of them.
     #[serde(rename = "public")]
     Public,
-    /// Those who follow it; the others see its card: names and picture.
+    /// Followers; others see a card with names and picture.
     #[serde(rename = "followers")]
     Followers,
     /// None.

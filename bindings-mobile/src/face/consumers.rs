@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 use super::generic::ConsumerPage;
 use crate::{Caller, Result, Timestamp, Uuid};
 
-/// Notes how far a consumer has come, and renews its lease.
+/// Records how far a consumer has read, and renews its lease.
 ///
-/// For the application itself. Errors: `CONFLICT`, reason `lease_lost`, where another process has the lease meanwhile, or nobody asked for;
-/// nothing is noted then.
+/// For the application itself. Errors: `CONFLICT`, reason `lease_lost`, if another process has taken over the lease, or there is none;
+/// nothing is recorded then.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct Acknowledge {
     /// The consumer's name.
     pub name: String,
-    /// The lease that `claim` gave.
+    /// The lease that `claim` returned.
     pub lease: Uuid,
     /// The position of the last event that was handled, or of a batch.
     pub position: String,
@@ -67,15 +67,15 @@ pub struct Consumer {
 pub struct ConsumerLease {
     /// The consumer's name.
     pub name: String,
-    /// What `acknowledge` and `release` want to be told.
+    /// The id of the lease, for `acknowledge` and `release`.
     pub lease: Uuid,
-    /// What was acknowledged: where to read on.
+    /// What was acknowledged: where to continue reading.
     pub position: String,
-    /// When the lease ends by itself.
+    /// When the lease expires.
     pub leased_until: Timestamp,
 }
 
-/// Deletes a consumer, whoever reads for it; the change feed is kept for it no longer.
+/// Deletes a consumer, even while a process reads for it; the change feed is no longer kept for it.
 ///
 /// For the application itself.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
@@ -89,7 +89,7 @@ pub struct DeleteConsumer {
 /// For the application itself.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ListConsumers {
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<i64>,
@@ -107,18 +107,18 @@ pub struct ListConsumers {
     pub total_up_to: Option<i64>,
 }
 
-/// Gives the lease on a consumer back, so that another process need not wait for its end. Of a lease that was lost nothing is changed.
+/// Releases the lease on a consumer, so that another process need not wait until it expires. Releasing a lost lease changes nothing.
 ///
 /// For the application itself.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ReleaseConsumer {
     /// The consumer's name.
     pub name: String,
-    /// The lease that `claim` gave.
+    /// The lease that `claim` returned.
     pub lease: Uuid,
 }
 
-/// Readers of events that are kept by name, so that one process at a time reads on where the last one stopped.
+/// Named readers of events: one process at a time reads, and continues where the last one stopped.
 #[derive(uniffi::Object)]
 pub struct Consumers {
     pub(super) caller: Arc<Caller>,
@@ -138,15 +138,15 @@ impl Consumers {
         self.caller.run("consumers.claim", &input).await
     }
 
-    /// Notes how far a consumer has come, and renews its lease.
+    /// Records how far a consumer has read, and renews its lease.
     ///
-    /// For the application itself. Errors: `CONFLICT`, reason `lease_lost`, where another process has the lease meanwhile, or nobody asked for;
-    /// nothing is noted then.
+    /// For the application itself. Errors: `CONFLICT`, reason `lease_lost`, if another process has taken over the lease, or there is none;
+    /// nothing is recorded then.
     pub async fn acknowledge(&self, input: Acknowledge) -> Result<ConsumerLease> {
         self.caller.run("consumers.acknowledge", &input).await
     }
 
-    /// Gives the lease on a consumer back, so that another process need not wait for its end. Of a lease that was lost nothing is changed.
+    /// Releases the lease on a consumer, so that another process need not wait until it expires. Releasing a lost lease changes nothing.
     ///
     /// For the application itself.
     pub async fn release(&self, input: ReleaseConsumer) -> Result<()> {
@@ -161,7 +161,7 @@ impl Consumers {
         self.caller.run("consumers.list", &input).await
     }
 
-    /// Deletes a consumer, whoever reads for it; the change feed is kept for it no longer.
+    /// Deletes a consumer, even while a process reads for it; the change feed is no longer kept for it.
     ///
     /// For the application itself.
     pub async fn delete(&self, input: DeleteConsumer) -> Result<()> {

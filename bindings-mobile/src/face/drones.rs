@@ -24,12 +24,12 @@ pub struct AssignDrone {
     pub user_id: Uuid,
 }
 
-/// A drone as it is now, and from whom the change has taken it.
+/// A drone as it is now, and the users from whom the change has removed it.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ChangedDrone {
     /// The drone.
     pub drone: Drone,
-    /// Users who may not fly it any more, as it moved to another region.
+    /// Users who may no longer fly it, because it moved to another region.
     pub dropped: DroppedUsers,
 }
 
@@ -55,8 +55,9 @@ pub struct CreateDrone {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator_id: Option<Uuid>,
-    /// Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `drone` has the type that it
-    /// says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+    /// Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type `drone`
+    /// must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits and
+    /// underscores.
     #[uniffi(default)]
     pub attributes: HashMap<String, JsonText>,
 }
@@ -92,7 +93,7 @@ pub struct Drone {
     /// The users who may fly it and whom the caller may see, by username.
     #[uniffi(default)]
     pub assigned_users: Vec<UserBrief>,
-    /// Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+    /// Other data that the application keeps with it. Times are RFC 3339, durations microseconds.
     #[uniffi(default)]
     pub attributes: HashMap<String, JsonText>,
     /// When it was created.
@@ -133,7 +134,7 @@ pub struct ListDrones {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator_id: Option<Uuid>,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<i64>,
@@ -175,9 +176,9 @@ pub struct UnassignDrone {
 
 /// Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
 ///
-/// Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and
-/// whatever else its conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
-/// regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
+/// Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and whatever else its
+/// conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other regions, whom the
+/// result names. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UpdateDrone {
     /// Its id or code.
@@ -202,7 +203,7 @@ pub struct UpdateDrone {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<StringPatch>,
-    /// Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+    /// Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with `create`.
     #[uniffi(default)]
     pub attributes: HashMap<String, JsonText>,
 }
@@ -240,9 +241,9 @@ impl Drones {
 
     /// Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
     ///
-    /// Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and
-    /// whatever else its conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
-    /// regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
+    /// Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and whatever else its
+    /// conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other regions, whom the
+    /// result names. Errors: `CONFLICT` if `expected_version` is stale.
     pub async fn update(&self, input: UpdateDrone) -> Result<ChangedDrone> {
         self.caller.run("drones.update", &input).await
     }

@@ -10,7 +10,7 @@ pub enum Code {
     /// The input is not valid; see the fields.
     #[serde(rename = "VALIDATION_ERROR")]
     ValidationError,
-    /// Nobody is signed in, or the session has ended.
+    /// The caller is not signed in, or the session has ended.
     #[serde(rename = "UNAUTHORIZED")]
     Unauthorized,
     /// The caller may not do this.
@@ -90,7 +90,7 @@ pub enum FieldCode {
     /// The password is known from a breach, by the application's list.
     #[serde(rename = "breached_password")]
     BreachedPassword,
-    /// Is not what it must be to prove who somebody is: a wrong password.
+    /// Is not the right credential, such as a wrong password.
     #[serde(rename = "incorrect")]
     Incorrect,
 }
@@ -106,7 +106,7 @@ pub struct FieldError {
     pub message: String,
 }
 
-/// What happened, more precisely than the `Code` says, and as stable.
+/// What happened, more specific than the `Code`, and as stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum Reason {
     /// Fields of the input are wrong.
@@ -145,7 +145,7 @@ pub enum Reason {
     /// The seed file has errors.
     #[serde(rename = "seed_invalid")]
     SeedInvalid,
-    /// The file is no backup, or is not as it was written; the error says in which line.
+    /// The file is not a backup, or was changed; the error has the line.
     #[serde(rename = "backup_invalid")]
     BackupInvalid,
     /// The backup was not sealed with this key.
@@ -178,16 +178,16 @@ pub enum Reason {
     /// This needs a signed-in caller.
     #[serde(rename = "not_signed_in")]
     NotSignedIn,
-    /// The sign-in is not done: the answer of the last step names the next one.
+    /// The sign-in needs another step, which the result of the last step names.
     #[serde(rename = "step_needed")]
     StepNeeded,
-    /// This needs a proof of the last five minutes of who the caller is: `sessions.step_up` (RFC 9470).
+    /// This needs an authentication within the last five minutes: `sessions.step_up` (RFC 9470).
     #[serde(rename = "step_up_required")]
     StepUpRequired,
     /// The rules do not allow it.
     #[serde(rename = "denied")]
     Denied,
-    /// Requests from this address are not answered.
+    /// Requests from this address are refused.
     #[serde(rename = "address_denied")]
     AddressDenied,
     /// It does not exist, or the caller may not see it.
@@ -220,7 +220,7 @@ pub enum Reason {
     /// It would leave no active administrator.
     #[serde(rename = "last_administrator")]
     LastAdministrator,
-    /// It is in use: users hold the role, or roles grant the permission. `force` takes it from them.
+    /// It is in use: users hold the role, or roles grant the permission. `force` removes it from them.
     #[serde(rename = "in_use")]
     InUse,
     /// It belongs to the library and cannot be changed.
@@ -229,13 +229,13 @@ pub enum Reason {
     /// The account's status does not allow this change.
     #[serde(rename = "wrong_status")]
     WrongStatus,
-    /// The account has to have a second factor, and this is its last one.
+    /// The account must have a second factor, and this is its last one.
     #[serde(rename = "second_factor_required")]
     SecondFactorRequired,
     /// It is the account's last way to sign in.
     #[serde(rename = "last_way_in")]
     LastWayIn,
-    /// There are as many of these as there may be.
+    /// The limit on the number of these is reached.
     #[serde(rename = "limit_reached")]
     LimitReached,
     /// Other requests kept writing the same rows; try again.
@@ -253,10 +253,10 @@ pub enum Reason {
     /// The keys of a token's issuer could not be fetched; try again.
     #[serde(rename = "issuer_unavailable")]
     IssuerUnavailable,
-    /// The application's list of breached passwords failed, or did not answer in time; try again.
+    /// The application's list of breached passwords failed, or did not respond in time; try again.
     #[serde(rename = "breached_passwords_unavailable")]
     BreachedPasswordsUnavailable,
-    /// The storage does not answer.
+    /// The storage does not respond.
     #[serde(rename = "storage_unavailable")]
     StorageUnavailable,
     /// The file does not exist, is not a database, or was removed or replaced while it was open.
@@ -268,22 +268,22 @@ pub enum Reason {
     /// The disk is full.
     #[serde(rename = "storage_full")]
     StorageFull,
-    /// The storage does not let the application in, or not do what it needs.
+    /// The storage refuses the application's credentials, or does not permit what it needs.
     #[serde(rename = "storage_denied")]
     StorageDenied,
     /// The storage was written by a newer version of this library.
     #[serde(rename = "schema_newer")]
     SchemaNewer,
-    /// What the storage keeps is encrypted, and not under a key that is given.
+    /// The data is encrypted under a key that is not given.
     #[serde(rename = "encryption_key_wrong")]
     EncryptionKeyWrong,
-    /// The storage does not have this library's tables, or has others of the same name.
+    /// The storage does not have this library's tables, or has different ones of the same names.
     #[serde(rename = "schema_foreign")]
     SchemaForeign,
-    /// The step of the schema cannot be taken back, as what it made room for would be lost; the message says what.
+    /// The migration cannot be taken back, because stored data would be lost; the message says what.
     #[serde(rename = "data_would_be_lost")]
     DataWouldBeLost,
-    /// It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`.
+    /// It is not known whether the write happened; call `audit.outcome` with the error's `change_id`.
     #[serde(rename = "outcome_unknown")]
     OutcomeUnknown,
     /// The user's rights are not in memory; `check` reads them.
@@ -292,7 +292,7 @@ pub enum Reason {
     /// In a browser: this needs the part of the package that is loaded on demand; call `preload` first.
     #[serde(rename = "deferred_not_loaded")]
     DeferredNotLoaded,
-    /// Usernames beyond ASCII are not given yet: what the names that there are look like is still being noted. Try again.
+    /// Usernames beyond ASCII are not accepted yet, because the existing names are still being indexed. Try again.
     #[serde(rename = "names_not_ready")]
     NamesNotReady,
     /// The change feed could not be read in time, so the rights in memory may be out of date; or a row filter has expired.

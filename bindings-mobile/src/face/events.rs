@@ -13,13 +13,13 @@ use crate::{Caller, JsonText, Result, Timestamp};
 pub struct Aggregate {
     /// `user`, `drone`, `role_assignment`.
     pub kind: String,
-    /// Its id; what ties two things has both, with `/` between them.
+    /// Its id; a row that links two objects has both ids, with `/` between them.
     pub id: String,
-    /// Its version after the change. Of what ties two things it begins anew when it is made again.
+    /// Its version after the change. For a row that links two objects it begins again when the row is created again.
     pub version: i64,
 }
 
-/// Something that happened, after it was committed. It has ids, states and times; read what it is about for anything else.
+/// Something that happened, after it was committed. It has ids, states and times; read the object that it is about for anything else.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct Event {
     /// Its id, the same however often it is read: the change's, a point, and a number.
@@ -28,13 +28,13 @@ pub struct Event {
     pub event_type: EventType,
     /// When the change was planned, by the clock of the instance that did it.
     pub at: Timestamp,
-    /// Where to go on behind it: for `from`, and for `consumers.acknowledge`.
+    /// The position after it, for `from` and for `consumers.acknowledge`.
     pub position: String,
     /// What it happened to.
     pub aggregate: Aggregate,
     /// The operation that did it: `users.update`.
     pub cause: String,
-    /// Who asked for it: a user's id, or `system`. For the application itself alone.
+    /// Who asked for it: a user's id, or `system`. Only for the application itself.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
@@ -45,15 +45,15 @@ pub struct Event {
     pub data: JsonText,
 }
 
-/// Events behind a position.
+/// Events after a position.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct EventBatch {
-    /// Those that the caller may hear of. Those of one thing are in their order.
+    /// The events that the caller may get. Those of one object are in order.
     #[uniffi(default)]
     pub events: Vec<Event>,
-    /// Behind all of them, and behind what the caller may not hear of: where to go on.
+    /// The position after all of them, and after those that the caller may not get: where to continue.
     pub position: String,
-    /// Whether there may be more already.
+    /// Whether there may already be more.
     pub has_more: bool,
 }
 
@@ -63,16 +63,16 @@ pub enum EventType {
     /// An account was created.
     #[serde(rename = "user.created")]
     UserCreated,
-    /// Data of an account was changed; `changed` names what.
+    /// Data of an account was changed; `changed` has the names of the fields.
     #[serde(rename = "user.updated")]
     UserUpdated,
-    /// The address of an account was proved.
+    /// The address of an account was verified.
     #[serde(rename = "user.verified")]
     UserVerified,
-    /// An account that was switched off is active again.
+    /// An inactive account was activated.
     #[serde(rename = "user.activated")]
     UserActivated,
-    /// An account was switched off.
+    /// An account was deactivated.
     #[serde(rename = "user.deactivated")]
     UserDeactivated,
     /// An account was suspended.
@@ -93,13 +93,13 @@ pub enum EventType {
     /// An account was removed for good.
     #[serde(rename = "user.purged")]
     UserPurged,
-    /// The audit log begins to forget the person whose account was removed.
+    /// The erasure of a user from the audit log began.
     #[serde(rename = "user.erased")]
     UserErased,
-    /// A profile was changed; `changed` names what.
+    /// A profile was changed; `changed` has the names of the fields.
     #[serde(rename = "profile.updated")]
     ProfileUpdated,
-    /// It was changed who sees a profile.
+    /// The visibility of a profile was changed.
     #[serde(rename = "profile.visibility_changed")]
     ProfileVisibilityChanged,
     /// A credential of an account was set, changed or removed; `what` says which: `password`, `totp`, `passkey`, `api_key` or
@@ -109,21 +109,21 @@ pub enum EventType {
     /// A session began.
     #[serde(rename = "session.started")]
     SessionStarted,
-    /// A session ended, before its time or as its account was removed.
+    /// A session ended, before it expired or because its account was removed.
     #[serde(rename = "session.ended")]
     SessionEnded,
     /// A refresh token was used a second time, so that its session was ended (RFC 9700, 4.14.2).
     #[serde(rename = "session.reuse_detected")]
     SessionReuseDetected,
-    /// Somebody failed to sign in to an account: by a wrong proof, or as it may not sign in. `by` says with what: `password`,
-    /// `totp` (or a recovery code), `passkey` or `mail`. Of passwords and codes told once a minute at most for whoever fails in a row; the audit
-    /// log has each, and why.
+    /// A sign-in to an account failed, because of wrong credentials or because the account may not sign in. `by` says with what:
+    /// `password`, `totp` (or a recovery code), `passkey` or `mail`. Repeated failures with passwords and codes cause at most one event a
+    /// minute; the audit log has each of them, and why.
     #[serde(rename = "login.failed")]
     LoginFailed,
-    /// A user was given a role, or what it holds of it was changed.
+    /// A role was assigned to a user, or the assignment was changed.
     #[serde(rename = "role.assigned")]
     RoleAssigned,
-    /// A role was taken from a user.
+    /// A role was removed from a user.
     #[serde(rename = "role.unassigned")]
     RoleUnassigned,
     /// A role was added to the policy.
@@ -138,7 +138,7 @@ pub enum EventType {
     /// A permission was declared.
     #[serde(rename = "permission.created")]
     PermissionCreated,
-    /// What a permission is for was changed.
+    /// The description of a permission was changed.
     #[serde(rename = "permission.updated")]
     PermissionUpdated,
     /// A permission was removed.
@@ -147,7 +147,7 @@ pub enum EventType {
     /// A kind of assets was declared.
     #[serde(rename = "asset_kind.created")]
     AssetKindCreated,
-    /// The words of a kind of assets were changed.
+    /// The models or statuses of a kind of assets were changed.
     #[serde(rename = "asset_kind.updated")]
     AssetKindUpdated,
     /// A kind of assets was removed.
@@ -171,10 +171,10 @@ pub enum EventType {
     /// A user is no longer a member of a group.
     #[serde(rename = "group.member_removed")]
     GroupMemberRemoved,
-    /// The members of a group were given a role, or what they hold of it was changed.
+    /// A role was assigned to a group, or the assignment was changed.
     #[serde(rename = "group.role_assigned")]
     GroupRoleAssigned,
-    /// A role was taken from the members of a group.
+    /// A role was removed from a group.
     #[serde(rename = "group.role_unassigned")]
     GroupRoleUnassigned,
     /// A region was created.
@@ -189,7 +189,7 @@ pub enum EventType {
     /// A scope of a nested kind was created.
     #[serde(rename = "scope.created")]
     ScopeCreated,
-    /// A scope was renamed, or lies elsewhere.
+    /// A scope was renamed or moved.
     #[serde(rename = "scope.updated")]
     ScopeUpdated,
     /// A scope was deleted.
@@ -207,7 +207,7 @@ pub enum EventType {
     /// A drone was assigned to a user.
     #[serde(rename = "drone.assigned")]
     DroneAssigned,
-    /// A drone was taken from a user.
+    /// A drone was removed from a user.
     #[serde(rename = "drone.unassigned")]
     DroneUnassigned,
     /// An asset was created.
@@ -222,38 +222,38 @@ pub enum EventType {
     /// An asset was assigned to a user.
     #[serde(rename = "asset.assigned")]
     AssetAssigned,
-    /// An asset was taken from a user.
+    /// An asset was removed from a user.
     #[serde(rename = "asset.unassigned")]
     AssetUnassigned,
     /// Somebody was invited.
     #[serde(rename = "invitation.created")]
     InvitationCreated,
-    /// An invitation was accepted or ended before its time.
+    /// An invitation was accepted, or ended before it expired.
     #[serde(rename = "invitation.ended")]
     InvitationEnded,
 }
 
-/// Reads what happened behind a position of the change feed, and answers at once. To be told as it happens, use `subscribe`.
+/// Reads the events after a position of the change feed, without waiting for new ones. To get events as they happen, use `subscribe`.
 ///
-/// The application itself and administrators hear of everything; a user of what it may read now, and of its own sessions and credentials.
-/// That something is gone is told to whoever may read all of its kind. Nobody needs a permission to ask.
+/// The application itself and administrators get all events. Users get those about objects that they may read now, about their own
+/// sessions and credentials, and about deleted objects if they may read all of that kind. No permission is needed.
 ///
-/// Errors: `UNAUTHORIZED` for who is not signed in; `CONFLICT`, reason `position_gone`, where the feed no longer reaches back to the position,
-/// and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an earlier state.
-/// In both cases read anew what you keep, and go on from `now`.
+/// Errors: `UNAUTHORIZED` for a caller who is not signed in; `CONFLICT`, reason `position_gone`, if the feed no longer reaches back to
+/// the position, and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an
+/// earlier state. In both cases read your data again, and continue from `now`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ReadEvents {
-    /// A position of events, `now` or `earliest`; `now` if not given, which answers nothing but the position.
+    /// A position of events, `now` or `earliest`; `now` if not given, which returns only the position.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// How many events at most, 1 to 1,000; 100 if not given. All that happened in one commit comes together, whatever that is.
+    /// How many events at most, 1 to 1,000; 100 if not given. All events of one commit are returned together, even if that exceeds it.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<i64>,
 }
 
-/// What happened, as it happens or behind a position.
+/// Events: what happened after a position.
 #[derive(uniffi::Object)]
 pub struct Events {
     pub(super) caller: Arc<Caller>,
@@ -261,14 +261,14 @@ pub struct Events {
 
 #[uniffi::export]
 impl Events {
-    /// Reads what happened behind a position of the change feed, and answers at once. To be told as it happens, use `subscribe`.
+    /// Reads the events after a position of the change feed, without waiting for new ones. To get events as they happen, use `subscribe`.
     ///
-    /// The application itself and administrators hear of everything; a user of what it may read now, and of its own sessions and credentials.
-    /// That something is gone is told to whoever may read all of its kind. Nobody needs a permission to ask.
+    /// The application itself and administrators get all events. Users get those about objects that they may read now, about their own
+    /// sessions and credentials, and about deleted objects if they may read all of that kind. No permission is needed.
     ///
-    /// Errors: `UNAUTHORIZED` for who is not signed in; `CONFLICT`, reason `position_gone`, where the feed no longer reaches back to the position,
-    /// and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an earlier state.
-    /// In both cases read anew what you keep, and go on from `now`.
+    /// Errors: `UNAUTHORIZED` for a caller who is not signed in; `CONFLICT`, reason `position_gone`, if the feed no longer reaches back to
+    /// the position, and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an
+    /// earlier state. In both cases read your data again, and continue from `now`.
     #[uniffi::method(default(input))]
     pub async fn read(&self, input: ReadEvents) -> Result<EventBatch> {
         self.caller.run("events.read", &input).await

@@ -11,12 +11,12 @@ use crate::caller::Nothing;
 use crate::types::hidden;
 use crate::{Caller, Result, Timestamp, Uuid};
 
-/// Adds an authenticator app to the caller's account, by a code that it shows.
+/// Adds an authenticator app to the caller's account, with a code that it shows.
 ///
-/// From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on in a new one, by the tokens of the
-/// answer. With an account's first second factor come ten recovery codes.
-/// Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more), `CONFLICT` for an
-/// account that has three by now.
+/// From then on every sign-in needs a code of it, too. All sessions end; the caller continues in a new one with the returned tokens. An
+/// account's first second factor comes with ten recovery codes.
+/// Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for an invalid or expired challenge, `CONFLICT` for an account that has
+/// three by now.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct AddFactor {
@@ -31,19 +31,19 @@ pub struct AddFactor {
 }
 hidden!(AddFactor);
 
-/// Adds a passkey to the caller's account, by what its authenticator answered.
+/// Adds a passkey to the caller's account, with the authenticator's response.
 ///
-/// From then on it signs in by itself (`sign_in.passkey`), and a sign-in by the password asks for it, or another second factor, too.
-/// All sessions end; the caller goes on in a new one, by the tokens of the answer. With an account's first second factor come ten
-/// recovery codes.
-/// Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good (any more),
+/// From then on it can be used to sign in (`sign_in.passkey`), and a sign-in by password needs it, or another second factor, too. All
+/// sessions end; the caller continues in a new one with the returned tokens. An account's first second factor comes with ten recovery
+/// codes.
+/// Errors: `VALIDATION_ERROR` for a response that is not accepted, `UNAUTHORIZED` for an invalid or expired challenge,
 /// `DUPLICATE_RESOURCE` for a passkey that is known, `CONFLICT` for an account that has twenty by now.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct AddPasskey {
     /// The challenge of `factors.add_passkey_start`.
     pub challenge: String,
-    /// What the browser answered: a `RegistrationResponseJSON`, as text.
+    /// The browser's response: a `RegistrationResponseJSON`, as text.
     pub response: String,
     /// The user's name for it, at most 100 characters: "Laptop".
     #[uniffi(default)]
@@ -60,8 +60,7 @@ pub struct AddedFactor {
     pub factor: Factor,
     /// The tokens of the caller's new session.
     pub tokens: Tokens,
-    /// With the first second factor of an account: codes that stand in for it, each once, to be kept where it is not. They
-    /// are not shown again.
+    /// With the first second factor of an account: recovery codes, each valid once, to be kept apart from it. They are not shown again.
     #[uniffi(default)]
     pub recovery_codes: Vec<String>,
 }
@@ -82,15 +81,14 @@ pub struct Factor {
     pub added_at: Timestamp,
     /// When it was used last.
     pub last_used_at: Timestamp,
-    /// Whether it counts no more: a hundred codes in a row were wrong, or there is a copy of the passkey. Sign in by another one or
-    /// by a recovery code, remove it and add it anew.
+    /// Whether it is suspended, after a hundred wrong codes in a row or because the passkey was copied. Sign in with another one or with
+    /// a recovery code, remove it and add it again.
     pub is_suspended: bool,
     /// A passkey's credential id, base64url: what a browser names it by.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_id: Option<String>,
-    /// Whether a passkey was on several devices, or in an account that is, when it was last used: then the loss of one loses
-    /// nothing.
+    /// Whether a passkey was backed up, or synchronized between devices, when it was last used: then losing a device does not lose it.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_backed_up: Option<bool>,
@@ -118,8 +116,8 @@ pub struct FactorList {
     pub former: Vec<FormerFactor>,
     /// How many recovery codes were not used yet.
     pub recovery_codes_left: i64,
-    /// Whether the account has to have one: by the setting `second_factor`, or by a role of its user's. The last one cannot be removed
-    /// then.
+    /// Whether the account is required to have one, by the setting `second_factor` or by a role of the user. Then the last one cannot be
+    /// removed.
     pub are_required: bool,
 }
 
@@ -140,11 +138,11 @@ pub struct FormerFactor {
     pub ended_at: Timestamp,
 }
 
-/// Codes that stand in for a second factor that is lost.
+/// Codes that replace a lost second factor.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct RecoveryCodes {
-    /// Ten codes, each good once, to be kept where the second factor is not. They are not shown again.
+    /// Ten codes, each valid once, to be kept apart from the second factor. They are not shown again.
     #[uniffi(default)]
     pub codes: Vec<String>,
 }
@@ -152,19 +150,19 @@ hidden!(RecoveryCodes);
 
 /// Removes a second factor of the caller's account; with the last one, its recovery codes.
 ///
-/// All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
-/// last five minutes.
-/// Errors: `CONFLICT` for the last one of an account that has to have one, and for a passkey without which nothing signs in to the
-/// account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
+/// All sessions end; the caller continues in a new one with the returned tokens. It needs a sign-in or `sessions.step_up` within the last
+/// five minutes.
+/// Errors: `CONFLICT` for the last one of an account that is required to have one, and for a passkey without which nobody could sign in
+/// to the account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RemoveFactor {
     /// The factor's id.
     pub id: Uuid,
 }
 
-/// Removes all second factors and recovery codes of a user who has lost them, after who asks has made sure who that is.
+/// Removes all second factors and recovery codes of a user who has lost them. Verify the user's identity first.
 ///
-/// All sessions of the user end. The next sign-in asks for the password alone, and for a new second factor where one is required.
+/// All sessions of the user end. The next sign-in needs only the password, and a new second factor if one is required.
 /// Permission `user:reset_factors`; for a user who holds more than the default roles `admin:all`: whoever knows the password may do
 /// what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
@@ -181,14 +179,14 @@ pub struct Factors {
 
 #[uniffi::export]
 impl Factors {
-    /// Lists the caller's own second factors, and those that it had.
+    /// Lists the caller's own second factors, present and former ones.
     pub async fn list(&self) -> Result<FactorList> {
         self.caller.run("factors.list", &Nothing {}).await
     }
 
     /// Begins to add an authenticator app to the caller's account.
     ///
-    /// Show the QR code, or the key, then give a code of the app to `factors.add` within ten minutes. It needs a sign-in or
+    /// Show the QR code, or the key, then pass a code of the app to `factors.add` within ten minutes. It needs a sign-in or
     /// `sessions.step_up` within the last five minutes.
     /// Errors: `CONFLICT` for an account that has three, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
     /// configuration has no second factors.
@@ -196,32 +194,32 @@ impl Factors {
         self.caller.run("factors.add_start", &Nothing {}).await
     }
 
-    /// Adds an authenticator app to the caller's account, by a code that it shows.
+    /// Adds an authenticator app to the caller's account, with a code that it shows.
     ///
-    /// From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on in a new one, by the tokens of the
-    /// answer. With an account's first second factor come ten recovery codes.
-    /// Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more), `CONFLICT` for an
-    /// account that has three by now.
+    /// From then on every sign-in needs a code of it, too. All sessions end; the caller continues in a new one with the returned tokens. An
+    /// account's first second factor comes with ten recovery codes.
+    /// Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for an invalid or expired challenge, `CONFLICT` for an account that has
+    /// three by now.
     pub async fn add(&self, input: AddFactor) -> Result<AddedFactor> {
         self.caller.run("factors.add", &input).await
     }
 
     /// Begins to add a passkey to the caller's account.
     ///
-    /// Have a browser make one by the `options`, then give its answer to `factors.add_passkey` within ten minutes. It needs a sign-in or
-    /// `sessions.step_up` within the last five minutes.
+    /// Have a browser create one with the `options`, then pass its response to `factors.add_passkey` within ten minutes. It needs a sign-in
+    /// or `sessions.step_up` within the last five minutes.
     /// Errors: `CONFLICT` for an account that has twenty, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
     /// configuration has no `passkey_domain`.
     pub async fn add_passkey_start(&self) -> Result<PasskeyOptions> {
         self.caller.run("factors.add_passkey_start", &Nothing {}).await
     }
 
-    /// Adds a passkey to the caller's account, by what its authenticator answered.
+    /// Adds a passkey to the caller's account, with the authenticator's response.
     ///
-    /// From then on it signs in by itself (`sign_in.passkey`), and a sign-in by the password asks for it, or another second factor, too.
-    /// All sessions end; the caller goes on in a new one, by the tokens of the answer. With an account's first second factor come ten
-    /// recovery codes.
-    /// Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good (any more),
+    /// From then on it can be used to sign in (`sign_in.passkey`), and a sign-in by password needs it, or another second factor, too. All
+    /// sessions end; the caller continues in a new one with the returned tokens. An account's first second factor comes with ten recovery
+    /// codes.
+    /// Errors: `VALIDATION_ERROR` for a response that is not accepted, `UNAUTHORIZED` for an invalid or expired challenge,
     /// `DUPLICATE_RESOURCE` for a passkey that is known, `CONFLICT` for an account that has twenty by now.
     pub async fn add_passkey(&self, input: AddPasskey) -> Result<AddedFactor> {
         self.caller.run("factors.add_passkey", &input).await
@@ -229,15 +227,15 @@ impl Factors {
 
     /// Removes a second factor of the caller's account; with the last one, its recovery codes.
     ///
-    /// All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
-    /// last five minutes.
-    /// Errors: `CONFLICT` for the last one of an account that has to have one, and for a passkey without which nothing signs in to the
-    /// account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
+    /// All sessions end; the caller continues in a new one with the returned tokens. It needs a sign-in or `sessions.step_up` within the last
+    /// five minutes.
+    /// Errors: `CONFLICT` for the last one of an account that is required to have one, and for a passkey without which nobody could sign in
+    /// to the account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
     pub async fn remove(&self, input: RemoveFactor) -> Result<Tokens> {
         self.caller.run("factors.remove", &input).await
     }
 
-    /// Makes new recovery codes for the caller's account; those before are void.
+    /// Generates new recovery codes for the caller's account; earlier ones become void.
     ///
     /// It needs a sign-in or `sessions.step_up` within the last five minutes.
     /// Errors: `CONFLICT` for an account without a second factor.
@@ -245,9 +243,9 @@ impl Factors {
         self.caller.run("factors.recovery_codes", &Nothing {}).await
     }
 
-    /// Removes all second factors and recovery codes of a user who has lost them, after who asks has made sure who that is.
+    /// Removes all second factors and recovery codes of a user who has lost them. Verify the user's identity first.
     ///
-    /// All sessions of the user end. The next sign-in asks for the password alone, and for a new second factor where one is required.
+    /// All sessions of the user end. The next sign-in needs only the password, and a new second factor if one is required.
     /// Permission `user:reset_factors`; for a user who holds more than the default roles `admin:all`: whoever knows the password may do
     /// what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
     pub async fn reset_of(&self, input: ResetFactorsOf) -> Result<()> {

@@ -10,7 +10,7 @@ use super::common::UserBrief;
 use super::generic::{GroupMemberPage, GroupPage, GroupRolePage, StringPatch};
 use crate::{Caller, Result, Timestamp, Uuid};
 
-/// Adds users to a group, in one commit: all, or none. Who is a member already stays one.
+/// Adds users to a group, in one commit: all, or none. Existing members stay members.
 ///
 /// Permissions `role:assign`, and for now `admin:all`, as it gives them the group's roles; `group:read` and, of each user, `user:read`.
 /// Errors: `VALIDATION_ERROR` naming each user that does not exist (`user_ids[3]`), `CONFLICT` if the group would have more than 10,000
@@ -19,7 +19,7 @@ use crate::{Caller, Result, Timestamp, Uuid};
 pub struct AddGroupMembers {
     /// The group's id.
     pub group_id: Uuid,
-    /// Who is to be a member; at most 1,000.
+    /// The users to add; at most 1,000.
     #[uniffi(default)]
     pub user_ids: Vec<Uuid>,
 }
@@ -65,7 +65,7 @@ pub struct CreateGroup {
     pub description: Option<String>,
 }
 
-/// Deletes a group: its members hold its roles no more, and roles held on it end.
+/// Deletes a group: its members no longer hold its roles, and roles held on it end.
 ///
 /// Permission `group:delete`; of a group that has roles also `role:assign`, and for now `admin:all`, as it takes them from its members.
 /// Errors: `CONFLICT` if `expected_version` is stale, and if no active administrator would be left.
@@ -73,7 +73,7 @@ pub struct CreateGroup {
 pub struct DeleteGroup {
     /// The group's id.
     pub id: Uuid,
-    /// The version that the decision was made on; if it is not the current one, the error is `CONFLICT`.
+    /// The version that the decision is based on; if it is not the current one, the error is `CONFLICT`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
@@ -114,9 +114,9 @@ pub struct Group {
 pub struct GroupMember {
     /// The user.
     pub user: UserBrief,
-    /// Who added it: a user's id, or `system`.
+    /// Who added the member: a user's id, or `system`.
     pub added_by: String,
-    /// Since when it is a member.
+    /// When the member was added.
     pub added_at: Timestamp,
 }
 
@@ -156,7 +156,7 @@ pub struct GroupRole {
 pub struct ListGroupMembers {
     /// The group's id.
     pub group_id: Uuid,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<i64>,
@@ -181,7 +181,7 @@ pub struct ListGroupMembers {
 pub struct ListGroupRoles {
     /// The group's id.
     pub group_id: Uuid,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<i64>,
@@ -208,7 +208,7 @@ pub struct ListGroups {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<Uuid>,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<i64>,
@@ -226,7 +226,7 @@ pub struct ListGroups {
     pub total_up_to: Option<i64>,
 }
 
-/// Takes users out of a group, in one commit. Who is no member stays none.
+/// Removes users from a group, in one commit. Users who are not members are ignored.
 ///
 /// Permissions as for `add_members`. Errors: `VALIDATION_ERROR` naming each user that does not exist, `CONFLICT` if no active administrator
 /// would be left.
@@ -234,12 +234,12 @@ pub struct ListGroups {
 pub struct RemoveGroupMembers {
     /// The group's id.
     pub group_id: Uuid,
-    /// Who is to be a member no more; at most 1,000.
+    /// The users to remove; at most 1,000.
     #[uniffi(default)]
     pub user_ids: Vec<Uuid>,
 }
 
-/// Takes a role from a group, and so from its members.
+/// Removes a role from a group, and so from its members.
 ///
 /// Permissions as for `assign_role`. Errors: `RESOURCE_NOT_FOUND` if the group does not hold it there, `CONFLICT` if no active administrator
 /// would be left.
@@ -313,7 +313,7 @@ impl Groups {
         self.caller.run("groups.update", &input).await
     }
 
-    /// Deletes a group: its members hold its roles no more, and roles held on it end.
+    /// Deletes a group: its members no longer hold its roles, and roles held on it end.
     ///
     /// Permission `group:delete`; of a group that has roles also `role:assign`, and for now `admin:all`, as it takes them from its members.
     /// Errors: `CONFLICT` if `expected_version` is stale, and if no active administrator would be left.
@@ -328,7 +328,7 @@ impl Groups {
         self.caller.run("groups.members", &input).await
     }
 
-    /// Adds users to a group, in one commit: all, or none. Who is a member already stays one.
+    /// Adds users to a group, in one commit: all, or none. Existing members stay members.
     ///
     /// Permissions `role:assign`, and for now `admin:all`, as it gives them the group's roles; `group:read` and, of each user, `user:read`.
     /// Errors: `VALIDATION_ERROR` naming each user that does not exist (`user_ids[3]`), `CONFLICT` if the group would have more than 10,000
@@ -337,7 +337,7 @@ impl Groups {
         self.caller.run("groups.add_members", &input).await
     }
 
-    /// Takes users out of a group, in one commit. Who is no member stays none.
+    /// Removes users from a group, in one commit. Users who are not members are ignored.
     ///
     /// Permissions as for `add_members`. Errors: `VALIDATION_ERROR` naming each user that does not exist, `CONFLICT` if no active administrator
     /// would be left.
@@ -360,7 +360,7 @@ impl Groups {
         self.caller.run("groups.assign_role", &input).await
     }
 
-    /// Takes a role from a group, and so from its members.
+    /// Removes a role from a group, and so from its members.
     ///
     /// Permissions as for `assign_role`. Errors: `RESOURCE_NOT_FOUND` if the group does not hold it there, `CONFLICT` if no active administrator
     /// would be left.

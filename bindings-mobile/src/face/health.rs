@@ -14,9 +14,9 @@ pub struct CacheHealth {
     pub kind: CacheKind,
     /// How many entries it has.
     pub count: i64,
-    /// How often what was asked for was in it, since the store was opened.
+    /// How often a lookup found its entry, since the store was opened.
     pub hits: i64,
-    /// How often it had to be read.
+    /// How often the entry had to be read from the storage.
     pub misses: i64,
 }
 
@@ -32,10 +32,10 @@ pub enum CacheKind {
     /// API keys.
     #[serde(rename = "api_keys")]
     ApiKeys,
-    /// Whom accounts stand for at other issuers.
+    /// Identities at other issuers.
     #[serde(rename = "standings")]
     Standings,
-    /// Accounts that somebody else acts as.
+    /// Sessions in which somebody acts as another user.
     #[serde(rename = "targets")]
     Targets,
 }
@@ -43,7 +43,7 @@ pub enum CacheKind {
 /// The change feed's part in a `Health`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct FeedHealth {
-    /// `unhealthy` while checks are refused, as nobody knows whether rights in memory still hold.
+    /// `unhealthy` while checks are refused because rights in memory may be out of date.
     pub status: HealthStatus,
     /// Why it is unhealthy.
     #[uniffi(default)]
@@ -51,48 +51,48 @@ pub struct FeedHealth {
     pub reason: Option<Reason>,
     /// Whether others may write to the same storage.
     pub is_shared: bool,
-    /// How long ago it was certain that nothing of theirs was unheard, in milliseconds. None where nobody else writes.
+    /// How long ago this instance last knew that it had seen all of their commits, in milliseconds. None if nobody else writes.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_millis: Option<i64>,
-    /// Whether the storage tells at once when others have committed: PostgreSQL does, while its connection that listens is alive. Where it
-    /// does not, each operation asks for their commits.
+    /// Whether the storage notifies at once of others' commits: PostgreSQL does, while its listening connection is alive. If it does not,
+    /// each operation asks for their commits.
     pub is_told: bool,
 }
 
 /// The part of password hashing in a `Health`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct HashingHealth {
-    /// `degraded` while more than half of the places are taken.
+    /// `degraded` while the queue is more than half full.
     pub status: HealthStatus,
-    /// How many passwords are hashed or wait for it.
+    /// How many passwords are being hashed or waiting for it.
     pub waiting: i64,
-    /// How many may; further ones are answered `RATE_LIMIT_EXCEEDED`.
+    /// The limit of that; further ones fail with `RATE_LIMIT_EXCEEDED`.
     pub most: i64,
 }
 
-/// How well a store works, as far as this instance knows. Made by `UserManagement::health`.
-/// Nothing in it is secret or names anybody.
+/// How well a store works, as far as this instance knows. Made by `UserManagement::health`. It has no
+/// secrets and no names.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct Health {
-    /// The worst that any part says.
+    /// The worst status of any part.
     pub status: HealthStatus,
-    /// Whether requests should be sent here: the store is open, its storage answers, and rights in memory are not too old.
+    /// Whether requests should be sent here: the store is open, its storage responds, and rights in memory are not too old.
     pub is_ready: bool,
-    /// When it was asked.
+    /// When it was determined.
     pub at: Timestamp,
     /// The storage.
     pub storage: StorageHealth,
-    /// What others wrote to the same storage.
+    /// The change feed: what others wrote to the same storage.
     pub feed: FeedHealth,
     /// Hashing of passwords.
     pub hashing: HashingHealth,
-    /// Notices to people, and who sends them.
+    /// Notices, and the notifier that sends them.
     pub notices: NoticesHealth,
-    /// What is kept in memory.
+    /// The caches in memory.
     #[uniffi(default)]
     pub caches: Vec<CacheHealth>,
-    /// How often the policy was changed that decides here.
+    /// The version of the policy that this instance decides by: how often it was changed.
     pub policy_version: i64,
 }
 
@@ -102,7 +102,7 @@ pub enum HealthStatus {
     /// As it should.
     #[serde(rename = "healthy")]
     Healthy,
-    /// With delays, or not everything; requests are answered.
+    /// With delays, or not completely; requests are still served.
     #[serde(rename = "degraded")]
     Degraded,
     /// Not at all.
@@ -113,17 +113,17 @@ pub enum HealthStatus {
 /// The part of notices in a `Health`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct NoticesHealth {
-    /// `degraded` while the notifier fails, or where a notice should have been sent a minute ago.
+    /// `degraded` while the notifier fails, or if a notice is overdue by a minute.
     pub status: HealthStatus,
     /// Whether there is a notifier.
     pub is_offered: bool,
-    /// How many notices wait to be sent, counted up to 1,000. None where there is no notifier, or the storage did not say.
+    /// How many notices wait to be sent, counted up to 1,000. None if there is no notifier, or the storage did not respond.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<i64>,
-    /// For how many seconds the first of them has been due; 0 where none is.
+    /// For how many seconds the first of them has been due; 0 if none is.
     pub overdue_seconds: i64,
-    /// How often in a row this instance's notifier failed, or asked to be told later.
+    /// How often in a row this instance's notifier failed, or asked to be called again later.
     pub failed_in_a_row: i64,
 }
 
@@ -143,23 +143,23 @@ pub struct PoolUse {
 /// The storage's part in a `Health`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct StorageHealth {
-    /// `unhealthy` where it gave no answer within a second, `degraded` where that took half a second.
+    /// `unhealthy` if it did not respond within a second, `degraded` if that took half a second.
     pub status: HealthStatus,
-    /// Why it is unhealthy; `closed` where this store was.
+    /// Why it is unhealthy; `closed` if this store was closed.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
-    /// How long its answer took, in milliseconds; none: it gave none.
+    /// How long it took to respond, in milliseconds; none: it did not.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub millis: Option<i64>,
-    /// The version of its tables; none where they have none, as in memory.
+    /// The version of its schema; none if it has none, as in memory.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema_version: Option<i64>,
     /// How many of its calls took longer than the setting `slow_statement_millis` since the store was opened.
     pub slow_calls: i64,
-    /// Its connections, of a database.
+    /// Its connections, if it is a database.
     #[uniffi(default)]
     pub pools: Vec<PoolUse>,
 }

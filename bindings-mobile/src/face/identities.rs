@@ -10,40 +10,40 @@ use crate::caller::Nothing;
 use crate::types::hidden;
 use crate::{Caller, Result, Timestamp, Uuid};
 
-/// What a token is asked for with.
+/// The data to request a token with.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct IdentityChallenge {
-    /// What is given back together with the token; good once.
+    /// To be passed back together with the token; valid once.
     pub challenge: String,
-    /// The `nonce` of the request to the issuer (OpenID Connect Core 1.0, 3.1.2.1). An issuer that has none is asked to sign the user
-    /// in anew.
+    /// The `nonce` of the request to the issuer (OpenID Connect Core 1.0, 3.1.2.1). With an issuer that supports none, have the user sign
+    /// in there again.
     pub nonce: String,
-    /// Until when the challenge is good.
+    /// When the challenge expires.
     pub expires_at: Timestamp,
 }
 hidden!(IdentityChallenge);
 
-/// An identity at another issuer that an account is linked to: its subject signs in to the account.
+/// An identity at another issuer that an account is linked to: its subject can sign in to the account.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct IdentityView {
     /// Its id, for `identities.unlink`.
     pub id: Uuid,
-    /// Who knows the subject: the `iss` of its tokens.
+    /// The issuer, the `iss` of its tokens.
     pub issuer: String,
-    /// Whom the issuer knows: the `sub` of its tokens.
+    /// The subject, the `sub` of its tokens.
     pub subject: String,
-    /// Since when.
+    /// When it was linked.
     pub linked_at: Timestamp,
 }
 
 /// Links the caller's account to the subject of a token of another issuer, which signs in to it from then on (`sign_in.external`).
 ///
 /// The token has the `nonce` of `identities.link_start`, or says that its subject signed in after that (`auth_time`, or `amr` of
-/// Supabase): so somebody else's token links nothing. It is used up. The user is told, with a link that undoes it.
-/// It needs a sign-in or `sessions.step_up` within the last five minutes still.
-/// Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more and for a caller
-/// without a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
+/// Supabase): so somebody else's token cannot be linked. The token is used up. The user is notified, with a link that undoes it. It also
+/// needs a sign-in or `sessions.step_up` within the last five minutes.
+/// Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for an expired or used challenge and for a caller without
+/// a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
 /// `RATE_LIMIT_EXCEEDED` after too many tokens that were not accepted, `UNAVAILABLE` while the issuer's keys cannot be fetched.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
@@ -55,11 +55,11 @@ pub struct LinkIdentity {
 }
 hidden!(LinkIdentity);
 
-/// Ends that the caller's account stands for somebody at another issuer, which signs in to it no more.
+/// Unlinks the caller's account from an identity at another issuer, which then can no longer sign in to it.
 ///
-/// Sessions that were begun by a token of another issuer end, the caller's own as well if it is one. It needs a sign-in or
+/// Sessions that were begun with a token of another issuer end, including the caller's own if it is one. It needs a sign-in or
 /// `sessions.step_up` within the last five minutes.
-/// Errors: `CONFLICT` where nothing else signs in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
+/// Errors: `CONFLICT` if there is no other way to sign in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UnlinkIdentity {
     /// The identity's id.
@@ -79,10 +79,10 @@ impl Identities {
         self.caller.run("identities.list", &Nothing {}).await
     }
 
-    /// Begins to link the caller's account to somebody whom one of the `trusted_issuers` knows.
+    /// Begins to link the caller's account to an identity at one of the `trusted_issuers`.
     ///
-    /// Have the user sign in there, asking for the `nonce` of the answer, then give the token to `identities.link` within ten minutes. It
-    /// needs a sign-in or `sessions.step_up` within the last five minutes. Nothing is stored by it.
+    /// Have the user sign in there, with the returned `nonce` in the request, then pass the token to `identities.link` within ten minutes. It
+    /// needs a sign-in or `sessions.step_up` within the last five minutes. It stores nothing.
     pub async fn link_start(&self) -> Result<IdentityChallenge> {
         self.caller.run("identities.link_start", &Nothing {}).await
     }
@@ -90,20 +90,20 @@ impl Identities {
     /// Links the caller's account to the subject of a token of another issuer, which signs in to it from then on (`sign_in.external`).
     ///
     /// The token has the `nonce` of `identities.link_start`, or says that its subject signed in after that (`auth_time`, or `amr` of
-    /// Supabase): so somebody else's token links nothing. It is used up. The user is told, with a link that undoes it.
-    /// It needs a sign-in or `sessions.step_up` within the last five minutes still.
-    /// Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more and for a caller
-    /// without a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
+    /// Supabase): so somebody else's token cannot be linked. The token is used up. The user is notified, with a link that undoes it. It also
+    /// needs a sign-in or `sessions.step_up` within the last five minutes.
+    /// Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for an expired or used challenge and for a caller without
+    /// a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
     /// `RATE_LIMIT_EXCEEDED` after too many tokens that were not accepted, `UNAVAILABLE` while the issuer's keys cannot be fetched.
     pub async fn link(&self, input: LinkIdentity) -> Result<IdentityView> {
         self.caller.run("identities.link", &input).await
     }
 
-    /// Ends that the caller's account stands for somebody at another issuer, which signs in to it no more.
+    /// Unlinks the caller's account from an identity at another issuer, which then can no longer sign in to it.
     ///
-    /// Sessions that were begun by a token of another issuer end, the caller's own as well if it is one. It needs a sign-in or
+    /// Sessions that were begun with a token of another issuer end, including the caller's own if it is one. It needs a sign-in or
     /// `sessions.step_up` within the last five minutes.
-    /// Errors: `CONFLICT` where nothing else signs in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
+    /// Errors: `CONFLICT` if there is no other way to sign in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
     pub async fn unlink(&self, input: UnlinkIdentity) -> Result<()> {
         self.caller.run("identities.unlink", &input).await
     }

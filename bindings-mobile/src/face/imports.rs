@@ -12,99 +12,103 @@ use super::generic::ImportItemPage;
 use crate::types::hidden;
 use crate::{Caller, Result, Timestamp, Uuid};
 
-/// Gives an import up. Accounts that it made stay.
+/// Cancels an import. Accounts that it created stay.
 ///
-/// Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that is over.
+/// Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that has ended.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct AbortImport {
     /// The import.
     pub id: Uuid,
 }
 
-/// Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
+/// Begins an import of users, which `imports.feed` feeds and `imports.finish` ends. Each language has a helper that does all three.
 ///
 /// Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
-/// passwords, roles, groups and addresses that count as proved need `admin:all`, groups also `role:assign` and `group:read`. An import that is not fed for seven days ends, and what is known of it goes.
+/// passwords, roles, groups and addresses that count as verified need `admin:all`, groups also `role:assign` and `group:read`. An import
+/// that is not fed for seven days ends, and is deleted.
 /// Errors: `VALIDATION_ERROR` with all wrong fields.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct BeginImport {
-    /// Where the users come from: 1 to 64 letters, digits, `-`, `_` and `.`, whatever the case. A user's id there, or its address where it
-    /// has none, is remembered with it, so that the same record never makes two accounts.
+    /// Where the users come from: 1 to 64 letters, digits, `-`, `_` and `.`, whatever the case. The user's id there, or else the address,
+    /// is stored with it, so that the same record never creates two accounts.
     pub source: String,
-    /// How records follow one another.
+    /// The format of the data.
     pub format: ImportFormat,
-    /// Whose names the fields have. Default: `rolekeep`, those of `users.create`, of which an unknown one is an error; in the others it is
-    /// counted.
+    /// The system whose field names the records have. Default: `rolekeep`, the names of `users.create`, where an unknown field is an
+    /// error; in other shapes unknown fields are only counted.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape: Option<ImportShape>,
-    /// What becomes of records of accounts that are there. Default: `skip`.
+    /// What happens to records of existing accounts. Default: `skip`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_existing: Option<OnExisting>,
-    /// What becomes of fields that are wrong. Default: `strict`.
+    /// What happens to invalid fields. Default: `strict`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<ImportLevel>,
-    /// Whether a record stands for the account with its address which the source did not make, where the address is proved here and there.
-    /// Default: false: it fails.
+    /// Whether a record is matched with an account of the same address that did not come from this source, if the address is verified
+    /// here and there. Default: false: the record fails.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub match_email: Option<bool>,
-    /// Whether all records make an account or none, at the end: up to 10,000 records and 8 MiB. Default: false.
+    /// Whether all records are imported or none, at the end: up to 10,000 records and 8 MiB. Default: false.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub atomic: Option<bool>,
-    /// Whether addresses count as proved that the source says are.
+    /// Whether addresses count as verified if the source says so.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust_verified_emails: Option<bool>,
-    /// Whether accounts are made without a password where its hash is of an unknown form. Default: false: they fail.
+    /// Whether accounts whose password hash has an unknown format are created without a password. Default: false: they fail.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub without_unknown_hashes: Option<bool>,
-    /// Our roles, by those of the source; they are held everywhere. Others are counted. Default roles come with every account.
+    /// A map from roles of the source to roles of the policy, to be held everywhere. Other roles are only counted. Every account also
+    /// gets the default roles.
     #[uniffi(default)]
     pub roles: HashMap<String, String>,
-    /// The names of our groups, by those of the source: the accounts that are made become members. Others are counted. In our own shape a
-    /// record names its groups in the field `groups`; in those of other systems whatever may be a role may be a group as well.
+    /// A map from groups of the source to names of groups here, of which created accounts become members. Others are only counted. In our
+    /// own shape a record names its groups in the field `groups`; in those of other systems whatever may be a role may be a group as
+    /// well.
     #[uniffi(default)]
     pub groups: HashMap<String, String>,
-    /// Our attributes, by fields of the source. What the source keeps of its own accord becomes an attribute of the same name, but for those
-    /// that the policy declares; other fields are counted.
+    /// A map from fields of the source to attributes. Custom data of the source becomes attributes of the same names, except those that
+    /// the policy declares; other fields are only counted.
     #[uniffi(default)]
     pub attributes: HashMap<String, String>,
-    /// What the hashes of a Firebase project are made with.
+    /// The hash parameters of a Firebase project.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firebase: Option<FirebaseHashing>,
 }
 
-/// Feeds an import with the bytes of its source from `position` on.
+/// Feeds an import with bytes of its source, from `position` on.
 ///
-/// Up to 500 records are imported in one commit, and the answer says by `import.position` which byte is fed next: a record of which the end is
-/// missing is fed again. What fails is told, and kept for `imports.failures`; when 10,000 records have failed, the import stops.
-/// Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR` for what is no base64, for
-/// UTF-16, and for the header of a CSV that names an unknown column; `CONFLICT` for other bytes than those that are due, for a source
-/// that is not the one which was begun with, and for an import that is over.
+/// Up to 500 records are imported in one commit, and `import.position` of the result is the next byte to feed: an incomplete record is
+/// fed again. Failures are returned, and kept for `imports.failures`; when 10,000 records have failed, the import stops.
+/// Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR` for invalid base64, for UTF-16,
+/// and for the header of a CSV that names an unknown column; `CONFLICT` for bytes of the wrong position, for a different source, and for
+/// an import that has ended.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct FeedImport {
     /// The import.
     pub id: Uuid,
-    /// Which byte of the source `data` begins with.
+    /// The position of `data` in the source, in bytes.
     pub at: i64,
-    /// The bytes, in base64; at most 1 MiB of them.
+    /// The bytes, in base64; at most 1 MiB before encoding.
     pub data: String,
-    /// Whether the source ends with them.
+    /// Whether these are the last bytes of the source.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_last: Option<bool>,
 }
 
-/// Ends an import all of whose pieces were fed, the last one with `is_last`. One that is to be whole makes its accounts now.
+/// Ends an import whose pieces have all been fed, the last one with `is_last`. An `atomic` import creates its accounts now.
 ///
-/// Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT` where not all has been fed; of one that is to
-/// be whole that of the first record that cannot be imported, and nothing is written: it can be given up, or finished when what is in its way is gone.
+/// Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT` if not everything has been fed. An
+/// `atomic` import fails with the error of the first record that cannot be imported, and nothing is written: cancel it, or finish it once
+/// the cause is removed.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct FinishImport {
     /// The import.
@@ -126,7 +130,7 @@ pub struct FirebaseHashing {
 }
 hidden!(FirebaseHashing);
 
-/// Gets how far an import has come.
+/// Gets the progress of an import.
 ///
 /// Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began, unless the caller has `admin:all`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
@@ -135,58 +139,58 @@ pub struct GetImport {
     pub id: Uuid,
 }
 
-/// How far an import has come.
+/// The progress of an import.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct Import {
-    /// The import's id, by which it goes on.
+    /// The import's id, by which it is resumed.
     pub id: Uuid,
     /// Where the users come from.
     pub source: String,
-    /// How records follow one another.
+    /// The format of the data.
     pub format: ImportFormat,
-    /// Whose names the fields have.
+    /// The system whose field names the records have.
     pub shape: ImportShape,
-    /// How it stands.
+    /// Its status.
     pub status: ImportStatus,
-    /// The byte of the source that is fed next. Of one that was resumed, what was read before comes again first.
+    /// The next byte of the source to feed. After a resume, what was read before is fed again first.
     pub position: i64,
     /// Who feeds it; none: the application itself.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_by: Option<Uuid>,
-    /// What became of the records so far.
+    /// The results of the records so far.
     pub counts: ImportCounts,
-    /// When it was begun.
+    /// When it began.
     pub created_at: Timestamp,
     /// When it was last fed.
     pub updated_at: Timestamp,
-    /// When it ends by itself, and what is known of it goes.
+    /// When it expires, and is deleted.
     pub expires_at: Timestamp,
 }
 
-/// What became of the records so far.
+/// The results of the records so far.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ImportCounts {
     /// Records read.
     pub read: i64,
-    /// Accounts made.
+    /// Accounts created.
     pub created: i64,
     /// Accounts changed.
     pub updated: i64,
-    /// Accounts that were there and stayed as they were.
+    /// Existing accounts that stayed as they were.
     pub skipped: i64,
-    /// Accounts that were there and have another address now.
+    /// Existing accounts that now have another address.
     pub differs: i64,
-    /// Accounts that were there and are deleted.
+    /// Existing accounts that are deleted.
     pub gone: i64,
-    /// Records that made no account, for what is wrong with them.
+    /// Records that failed.
     pub failed: i64,
-    /// How many records had a field that nothing was made of, by its name.
+    /// How many records had a field that was ignored, by its name.
     #[uniffi(default)]
     pub ignored: HashMap<String, i64>,
 }
 
-/// How records follow one another.
+/// The format of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum ImportFormat {
     /// Comma-separated values with a header (RFC 4180).
@@ -195,27 +199,27 @@ pub enum ImportFormat {
     /// A JSON object on each line.
     #[serde(rename = "json_lines")]
     JsonLines,
-    /// One JSON document: a list of objects, or an object whose member `users` is one.
+    /// One JSON document: a list of objects, or an object whose member `users` is a list.
     #[serde(rename = "json")]
     Json,
 }
 
-/// What became of a record.
+/// The result of a record.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ImportItem {
-    /// Which record it was, from 1; the header of a CSV is none.
+    /// The record's number, from 1; the header of a CSV does not count.
     pub number: i64,
-    /// Who it was at the source.
+    /// The user's id at the source.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreign_id: Option<String>,
-    /// What became of it.
+    /// What happened to it.
     pub outcome: ImportOutcome,
     /// The account.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<Uuid>,
-    /// The code of the error where it failed.
+    /// The code of the error, if it failed.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
@@ -223,21 +227,21 @@ pub struct ImportItem {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// The fields that are wrong; of an account that was made, those that were left out.
+    /// The invalid fields; if the account was created, those that were left out.
     #[uniffi(default)]
     pub errors: Vec<FieldError>,
 }
 
-/// What becomes of fields that are wrong.
+/// What happens to invalid fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum ImportLevel {
     /// Their record fails.
     #[serde(rename = "strict")]
     Strict,
-    /// Those that no account needs are left out, and told.
+    /// Invalid fields that an account does not need are left out, and reported.
     #[serde(rename = "lenient")]
     Lenient,
-    /// As `strict`, but no account is made or changed: what would become of the records is told.
+    /// As `strict`, but no account is created or changed: only the results are reported.
     #[serde(rename = "check")]
     Check,
 }
@@ -265,20 +269,20 @@ pub enum ImportOutcome {
     Failed,
 }
 
-/// How far an import has come, and what became of the records that were fed.
+/// The progress of an import, and the results of the records that were fed.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ImportProgress {
     /// The import.
     pub import: Import,
-    /// What became of the records, in their order.
+    /// The results of the records, in order.
     #[uniffi(default)]
     pub items: Vec<ImportItem>,
 }
 
-/// Whose names the fields have.
+/// The system whose field names the records have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum ImportShape {
-    /// Ours, as `users.create` has them.
+    /// The names of `users.create`.
     #[serde(rename = "rolekeep")]
     Rolekeep,
     /// Those of an export of Auth0.
@@ -298,16 +302,16 @@ pub enum ImportShape {
     Keycloak,
 }
 
-/// How an import stands.
+/// The status of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum ImportStatus {
     /// More may be fed.
     #[serde(rename = "open")]
     Open,
-    /// It has come to its end.
+    /// It has finished.
     #[serde(rename = "finished")]
     Finished,
-    /// It was given up.
+    /// It was cancelled.
     #[serde(rename = "aborted")]
     Aborted,
     /// Too many records failed.
@@ -315,15 +319,15 @@ pub enum ImportStatus {
     Stopped,
 }
 
-/// Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
-/// has another address now, or is deleted.
+/// Lists the records of an import that neither created nor changed an account and were not skipped, in order: those that failed, and
+/// those whose account now has another address or is deleted.
 ///
 /// Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ListImportFailures {
     /// The import.
     pub id: Uuid,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<i64>,
@@ -341,10 +345,10 @@ pub struct ListImportFailures {
     pub total_up_to: Option<i64>,
 }
 
-/// What becomes of records of accounts that are there already.
+/// What happens to records of existing accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum OnExisting {
-    /// Nothing.
+    /// They are skipped.
     #[serde(rename = "skip")]
     Skip,
     /// Names, the profile and attributes are changed; never address, password, status, roles or groups.
@@ -355,10 +359,10 @@ pub enum OnExisting {
     Fail,
 }
 
-/// Goes on with an import that was broken off.
+/// Continues an import that was interrupted.
 ///
-/// Its source is fed again from its beginning: what was read before is compared with what is fed, and not read again. Errors:
-/// `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is not open any more.
+/// Feed its source again from the beginning: what was read before is compared, not imported again. Errors: `RESOURCE_NOT_FOUND` for an
+/// import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is no longer open.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ResumeImport {
     /// The import.
@@ -373,58 +377,60 @@ pub struct Imports {
 
 #[uniffi::export]
 impl Imports {
-    /// Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
+    /// Begins an import of users, which `imports.feed` feeds and `imports.finish` ends. Each language has a helper that does all three.
     ///
     /// Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
-    /// passwords, roles, groups and addresses that count as proved need `admin:all`, groups also `role:assign` and `group:read`. An import that is not fed for seven days ends, and what is known of it goes.
+    /// passwords, roles, groups and addresses that count as verified need `admin:all`, groups also `role:assign` and `group:read`. An import
+    /// that is not fed for seven days ends, and is deleted.
     /// Errors: `VALIDATION_ERROR` with all wrong fields.
     pub async fn begin(&self, input: BeginImport) -> Result<Import> {
         self.caller.run("imports.begin", &input).await
     }
 
-    /// Goes on with an import that was broken off.
+    /// Continues an import that was interrupted.
     ///
-    /// Its source is fed again from its beginning: what was read before is compared with what is fed, and not read again. Errors:
-    /// `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is not open any more.
+    /// Feed its source again from the beginning: what was read before is compared, not imported again. Errors: `RESOURCE_NOT_FOUND` for an
+    /// import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is no longer open.
     pub async fn resume(&self, input: ResumeImport) -> Result<Import> {
         self.caller.run("imports.resume", &input).await
     }
 
-    /// Feeds an import with the bytes of its source from `position` on.
+    /// Feeds an import with bytes of its source, from `position` on.
     ///
-    /// Up to 500 records are imported in one commit, and the answer says by `import.position` which byte is fed next: a record of which the end is
-    /// missing is fed again. What fails is told, and kept for `imports.failures`; when 10,000 records have failed, the import stops.
-    /// Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR` for what is no base64, for
-    /// UTF-16, and for the header of a CSV that names an unknown column; `CONFLICT` for other bytes than those that are due, for a source
-    /// that is not the one which was begun with, and for an import that is over.
+    /// Up to 500 records are imported in one commit, and `import.position` of the result is the next byte to feed: an incomplete record is
+    /// fed again. Failures are returned, and kept for `imports.failures`; when 10,000 records have failed, the import stops.
+    /// Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR` for invalid base64, for UTF-16,
+    /// and for the header of a CSV that names an unknown column; `CONFLICT` for bytes of the wrong position, for a different source, and for
+    /// an import that has ended.
     pub async fn feed(&self, input: FeedImport) -> Result<ImportProgress> {
         self.caller.run("imports.feed", &input).await
     }
 
-    /// Ends an import all of whose pieces were fed, the last one with `is_last`. One that is to be whole makes its accounts now.
+    /// Ends an import whose pieces have all been fed, the last one with `is_last`. An `atomic` import creates its accounts now.
     ///
-    /// Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT` where not all has been fed; of one that is to
-    /// be whole that of the first record that cannot be imported, and nothing is written: it can be given up, or finished when what is in its way is gone.
+    /// Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT` if not everything has been fed. An
+    /// `atomic` import fails with the error of the first record that cannot be imported, and nothing is written: cancel it, or finish it once
+    /// the cause is removed.
     pub async fn finish(&self, input: FinishImport) -> Result<Import> {
         self.caller.run("imports.finish", &input).await
     }
 
-    /// Gives an import up. Accounts that it made stay.
+    /// Cancels an import. Accounts that it created stay.
     ///
-    /// Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that is over.
+    /// Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that has ended.
     pub async fn abort(&self, input: AbortImport) -> Result<Import> {
         self.caller.run("imports.abort", &input).await
     }
 
-    /// Gets how far an import has come.
+    /// Gets the progress of an import.
     ///
     /// Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began, unless the caller has `admin:all`.
     pub async fn get(&self, input: GetImport) -> Result<Import> {
         self.caller.run("imports.get", &input).await
     }
 
-    /// Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
-    /// has another address now, or is deleted.
+    /// Lists the records of an import that neither created nor changed an account and were not skipped, in order: those that failed, and
+    /// those whose account now has another address or is deleted.
     ///
     /// Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`.
     pub async fn failures(&self, input: ListImportFailures) -> Result<ImportItemPage> {

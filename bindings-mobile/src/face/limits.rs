@@ -8,10 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Caller, Result, Uuid};
 
-/// Forgets the failed sign-ins and wrong codes of a user, so that it may try at once, also where its name lets nobody in any more.
+/// Clears a user's failed sign-ins and wrong codes, so that they can try again at once, even if their name is locked.
 ///
-/// What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
-/// administrator `admin:all`.
+/// Failed attempts of addresses, devices and sessions are not cleared. Permission `user:set_status`; for an administrator `admin:all`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ClearLimits {
     /// The user's id.
@@ -26,10 +25,9 @@ pub struct Limits {
 
 #[uniffi::export]
 impl Limits {
-    /// Forgets the failed sign-ins and wrong codes of a user, so that it may try at once, also where its name lets nobody in any more.
+    /// Clears a user's failed sign-ins and wrong codes, so that they can try again at once, even if their name is locked.
     ///
-    /// What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
-    /// administrator `admin:all`.
+    /// Failed attempts of addresses, devices and sessions are not cleared. Permission `user:set_status`; for an administrator `admin:all`.
     pub async fn clear(&self, input: ClearLimits) -> Result<()> {
         self.caller.run("limits.clear", &input).await
     }

@@ -96,17 +96,17 @@ impl Caller {
         Arc::new(Imports { caller: self })
     }
 
-    /// Whether forms are filled in well, before anything is done with them.
+    /// Checks of forms before they are submitted.
     pub fn get_validate(self: Arc<Self>) -> Arc<Validate> {
         Arc::new(Validate { caller: self })
     }
 
-    /// What users show of themselves, and to whom.
+    /// Profiles of users, and who sees them.
     pub fn get_profiles(self: Arc<Self>) -> Arc<Profiles> {
         Arc::new(Profiles { caller: self })
     }
 
-    /// What the caller likes.
+    /// The caller's preferences.
     pub fn get_preferences(self: Arc<Self>) -> Arc<Preferences> {
         Arc::new(Preferences { caller: self })
     }
@@ -126,7 +126,7 @@ impl Caller {
         Arc::new(Factors { caller: self })
     }
 
-    /// API keys: what programs of a user call by.
+    /// API keys, which a user's programs call with.
     pub fn get_api_keys(self: Arc<Self>) -> Arc<ApiKeys> {
         Arc::new(ApiKeys { caller: self })
     }
@@ -136,7 +136,7 @@ impl Caller {
         Arc::new(Passwords { caller: self })
     }
 
-    /// Proving that an account's e-mail address is its user's.
+    /// Verifying that an account's e-mail address belongs to its user.
     pub fn get_verification(self: Arc<Self>) -> Arc<Verification> {
         Arc::new(Verification { caller: self })
     }
@@ -151,7 +151,7 @@ impl Caller {
         Arc::new(Identities { caller: self })
     }
 
-    /// Invitations: accounts and roles for who has an e-mail address.
+    /// Invitations: accounts and roles for the owner of an e-mail address.
     pub fn get_invitations(self: Arc<Self>) -> Arc<Invitations> {
         Arc::new(Invitations { caller: self })
     }
@@ -201,7 +201,7 @@ impl Caller {
         Arc::new(Drones { caller: self })
     }
 
-    /// Kinds of assets that the policy declares beside drones, with the words of each.
+    /// Kinds of assets that the policy declares in addition to drones, with the models and statuses of each.
     pub fn get_asset_kinds(self: Arc<Self>) -> Arc<AssetKinds> {
         Arc::new(AssetKinds { caller: self })
     }
@@ -216,12 +216,12 @@ impl Caller {
         Arc::new(Audit { caller: self })
     }
 
-    /// What happened, as it happens or behind a position.
+    /// Events: what happened after a position.
     pub fn get_events(self: Arc<Self>) -> Arc<Events> {
         Arc::new(Events { caller: self })
     }
 
-    /// Readers of events that are kept by name, so that one process at a time reads on where the last one stopped.
+    /// Named readers of events: one process at a time reads, and continues where the last one stopped.
     pub fn get_consumers(self: Arc<Self>) -> Arc<Consumers> {
         Arc::new(Consumers { caller: self })
     }

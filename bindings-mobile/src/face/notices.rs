@@ -7,51 +7,51 @@ use serde::{Deserialize, Serialize};
 use crate::types::hidden;
 use crate::{Timestamp, Uuid};
 
-/// What the application is to send to somebody.
+/// A message that the application should send to somebody.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct Notice {
-    /// Its id. A notice that comes again has the same: what was sent already need not be sent again.
+    /// Its id. A notice that is passed again has the same id: if it was already sent, it need not be sent again.
     pub id: Uuid,
     /// What it is about.
     pub kind: NoticeKind,
     /// The e-mail address that it goes to.
     pub address: String,
-    /// Whose account it is about; none: nobody's, of an invitation or of an account that begins.
+    /// The account that it is about; none for an invitation and for an account that has not begun.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<Uuid>,
     /// A subject in English, the same for all of a kind.
     pub subject: String,
-    /// The text in English, plain: with the link where there is one, else with the token.
+    /// The text, in English and plain: with the link if there is one, otherwise with the token.
     pub text: String,
-    /// What the operation of the link takes, good once.
+    /// The token for the operation of the link, valid once.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
-    /// Of a sign-in by mail: the eight digits of the token, to be typed where it was asked for.
+    /// For a sign-in by mail: eight digits, to be typed where it was requested.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// The application's page with the token behind `#`, where the configuration has a `link_url`.
+    /// The application's page with the token after `#`, if the configuration has a `link_url`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
-    /// The characters that the account's API keys begin with (`ApiKey::starts_with`), where it
-    /// is told of those that go on.
+    /// The characters that the account's API keys begin with (`ApiKey::starts_with`), if the
+    /// notice lists those that stay valid.
     #[uniffi(default)]
     pub api_keys: Vec<String>,
-    /// Until when the token is good.
+    /// When the token expires.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
-    /// When it happened, or was asked for.
+    /// When it happened, or was requested.
     pub at: Timestamp,
-    /// The address that the request came from; none where somebody of the application did it.
+    /// The address that the request came from; none if the application or another user did it.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
-    /// The program that it came from, as that called itself: not to be shown as if it were true. None as for the address.
+    /// The user agent of the request, which the client chose: do not present it as a fact. None as for the address.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
@@ -64,91 +64,89 @@ pub enum NoticeKind {
     /// Somebody asked for a link to choose a new password: `passwords.forgot`. Has a token, for `passwords.reset`.
     #[serde(rename = "password_reset")]
     PasswordReset,
-    /// The same, of an account that has no password and signs in at another issuer.
+    /// The same, for an account without a password that signs in at another issuer.
     #[serde(rename = "sign_in_elsewhere")]
     SignInElsewhere,
     /// Somebody asked to sign in by mail: `sign_in.mail_start`. Has a token and a code, for `sign_in.mail`.
     #[serde(rename = "sign_in_code")]
     SignInCode,
-    /// The same, of an account that signs in by other ways alone: it has a second factor, or has to have one, or it has roles beyond
-    /// the default ones and nobody has proved its address.
+    /// The same, for an account that can only sign in otherwise: it has, or must have, a second factor, or it has more than the default
+    /// roles and an unverified address.
     #[serde(rename = "sign_in_by_other_ways")]
     SignInByOtherWays,
-    /// The owner asked for a link to prove that it has the address: `verification.send`. Has a token, for
-    /// `verification.confirm`.
+    /// The owner asked for a link to verify the address: `verification.send`. Has a token, for `verification.confirm`.
     #[serde(rename = "verification")]
     Verification,
-    /// Somebody was invited who has this address: `invitations.create`. Has a token, for `invitations.accept`. The address may have an account
-    /// or none.
+    /// The owner of this address was invited: `invitations.create`. Has a token, for `invitations.accept`. The address may or may not
+    /// have an account.
     #[serde(rename = "invitation")]
     Invitation,
-    /// Somebody asked for an account with this address, which nobody has: `users.register`. Has a token, for
-    /// `users.confirm_registration`.
+    /// Somebody registered this address, which has no account: `users.register`. Has a token, for `users.confirm_registration`.
     #[serde(rename = "registration")]
     Registration,
     /// The owner asked to change the account's address to the one that this goes to: `email.change`. Has a token, for
     /// `email.confirm`.
     #[serde(rename = "email_change")]
     EmailChange,
-    /// Somebody asked for this address, for an account or a new one, which another account has: it is told to that one.
+    /// Somebody tried to register this address, or to change their address to it, although it belongs to this account.
     #[serde(rename = "address_taken")]
     AddressTaken,
-    /// The account's address was changed. To the former address it has a token, for `email.revert`, if its user changed it.
+    /// The account's address was changed. The notice to the old address has a token, for `email.revert`, if the user made the change.
     #[serde(rename = "email_changed")]
     EmailChanged,
-    /// The account's username was changed, given or taken away.
+    /// The account's username was changed, set or removed.
     #[serde(rename = "username_changed")]
     UsernameChanged,
-    /// A second factor was added. With the account's first one, and with each passkey, it has a token, for `email.revert`, if the
-    /// address was proved.
+    /// A second factor was added. With the account's first one, and with each passkey, it has a token, for `email.revert`, if the address
+    /// is verified.
     #[serde(rename = "factor_added")]
     FactorAdded,
     /// A second factor was removed, or all were by somebody else.
     #[serde(rename = "factor_removed")]
     FactorRemoved,
-    /// New recovery codes were made.
+    /// New recovery codes were generated.
     #[serde(rename = "recovery_codes_made")]
     RecoveryCodesMade,
     /// A recovery code was used.
     #[serde(rename = "recovery_code_used")]
     RecoveryCodeUsed,
-    /// The account was linked to somebody whom another issuer knows. Has a token, for `email.revert`, if the address was proved.
+    /// The account was linked to an identity at another issuer. Has a token, for `email.revert`, if the address is verified.
     #[serde(rename = "identity_linked")]
     IdentityLinked,
-    /// It was unlinked.
+    /// An identity at another issuer was unlinked.
     #[serde(rename = "identity_unlinked")]
     IdentityUnlinked,
-    /// There seems to be a copy of a passkey, which does not count any more; all sessions have ended.
+    /// A passkey seems to have been copied, and was suspended; all sessions have ended.
     #[serde(rename = "passkey_suspended")]
     PasskeySuspended,
     /// Somebody gave the right password and then five wrong codes in a row.
     #[serde(rename = "factor_failed")]
     FactorFailed,
-    /// An API key of the account was made.
+    /// An API key of the account was created.
     #[serde(rename = "api_key_created")]
     ApiKeyCreated,
     /// Somebody else ended an API key of the account.
     #[serde(rename = "api_key_revoked")]
     ApiKeyRevoked,
-    /// All sessions of the account were ended by `sessions.revoke_all`, of its user or somebody else. Names the API keys that go on.
+    /// All sessions of the account were ended by `sessions.revoke_all`, by the user or somebody else. Lists the API keys that stay valid.
     #[serde(rename = "sessions_ended")]
     SessionsEnded,
     /// Somebody else ended a session of the account.
     #[serde(rename = "session_revoked")]
     SessionRevoked,
-    /// Somebody of the application acts as the account's user for a time.
+    /// Another user acts as this user for a limited time.
     #[serde(rename = "impersonated")]
     Impersonated,
     /// The password was changed, reset or set.
     #[serde(rename = "password_changed")]
     PasswordChanged,
-    /// Somebody signed in on a device that is not known.
+    /// Somebody signed in on an unknown device.
     #[serde(rename = "new_device")]
     NewDevice,
-    /// A session was ended, as one of its refresh tokens was used a second time: somebody copied it.
+    /// A session was ended because one of its refresh tokens was used a second time: it may have been copied.
     #[serde(rename = "session_reused")]
     SessionReused,
-    /// So many sign-ins by a name of the account failed in a row that it lets in known devices alone.
+    /// So many sign-ins with a name of the account failed in a row that only known devices can sign in.
     #[serde(rename = "sign_in_locked")]
     SignInLocked,
 }

@@ -13,7 +13,8 @@ use crate::{Caller, Result, Timestamp, Uuid};
 
 /// Changes the caller's own password.
 ///
-/// All its sessions end; it goes on in a new one, by the tokens of the answer. Its API keys stay, unless `revoke_keys` ends them.
+/// All of the caller's sessions end; the caller continues in a new one with the returned tokens. API keys stay valid, unless
+/// `revoke_keys` ends them.
 /// Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
 /// `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
 /// after ten in a row.
@@ -33,7 +34,7 @@ hidden!(ChangePassword);
 
 /// Makes passwords expire: the next sign-in with one must choose another.
 ///
-/// Sessions go on. Only the application itself may, with `system`: when passwords may have become known, not by the calendar
+/// Sessions stay valid. Only the application itself may call it, with `system`: when passwords may have become known, not by the calendar
 /// (NIST SP 800-63B-4, 3.1.1.2).
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ExpirePasswords {
@@ -42,11 +43,11 @@ pub struct ExpirePasswords {
     pub user_ids: Vec<Uuid>,
 }
 
-/// Mails a link by which a forgotten password is replaced: a notice of the kind `password_reset`.
+/// Mails a link to replace a forgotten password: a notice of the kind `password_reset`.
 ///
-/// The answer is the same whether or not there is such an account. The link goes to the account's address, not to what was
-/// typed, and is good for an hour and once. Who asks again soon is mailed the same link. An account without a password
-/// that signs in at another issuer is told so instead.
+/// The result is the same whether or not there is such an account. The link goes to the account's address, not to what was typed, and is
+/// valid for an hour and once. A repeated request soon after is mailed the same link. The owner of an account without a password that
+/// signs in at another issuer is notified of that instead.
 /// Errors: `RATE_LIMIT_EXCEEDED` for the same name twice within a minute or six times within an hour, and for an address
 /// that asks more than ten times within an hour; `UNAVAILABLE` where the store has no notifier.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
@@ -54,8 +55,8 @@ pub struct ExpirePasswords {
 pub struct ForgotPassword {
     /// The e-mail address or username, whatever the case.
     pub identifier: String,
-    /// The `device_token` of an earlier sign-in on this device, if there was one: it may ask even if others have asked for the
-    /// account too often.
+    /// The `device_token` of an earlier sign-in on this device, if there was one: then it may ask even if others have asked too often for
+    /// the account.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_token: Option<String>,
@@ -73,22 +74,21 @@ pub struct PasswordCost {
     pub is_current: bool,
 }
 
-/// The answer to a reset.
+/// The result of a reset.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct PasswordReset {
-    /// What the next sign-in on this device gives, as the `device_token` of an earlier sign-in.
+    /// The `device_token` for the next sign-in on this device.
     pub device_token: String,
 }
 hidden!(PasswordReset);
 
-/// Sets a new password by the token of a `password_reset`.
+/// Sets a new password, with the token of a `password_reset`.
 ///
-/// All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as
-/// proved. If it never was before, identities that the account stands for at other issuers are unlinked: somebody else may
-/// have registered the address.
-/// Errors: `UNAUTHORIZED` for a token that is not good (any more), `VALIDATION_ERROR` for a password that breaks the rule or
-/// is the present one; the token stays good then.
+/// All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as verified. If it
+/// was not before, identities at other issuers that the account stands for are unlinked: somebody else may have registered the address.
+/// Errors: `UNAUTHORIZED` for an invalid or expired token, `VALIDATION_ERROR` for a password that breaks the rule or is the present one;
+/// the token stays valid then.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct ResetPassword {
@@ -99,20 +99,20 @@ pub struct ResetPassword {
 }
 hidden!(ResetPassword);
 
-/// Ends the passwords whose hashes have a cost: their users choose new ones by `passwords.forgot`.
+/// Ends the passwords whose hashes have a cost: their users choose new ones with `passwords.forgot`.
 ///
-/// For hashes of another system whose users have not signed in for long: a thief of the storage would guess them more easily than
-/// others, and every sign-in does the work of each cost that is stored. At most 500 at a time; ask again while the answer has some
-/// left. Sessions go on. A user without an e-mail address needs another one to set a password.
-/// Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made now, and for
+/// For hashes of another system whose users have not signed in for a long time: if the storage is stolen they are easier to guess than
+/// others, and every sign-in does the work of each stored cost. At most 500 at a time; call it again while some are left. Sessions stay
+/// valid. For a user without an e-mail address, somebody else has to set a password.
+/// Only the application itself may call it, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made now, and for
 /// one that no stored hash has.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RetirePasswords {
-    /// The cost, as `passwords.costs` tells it.
+    /// The cost, as `passwords.costs` lists it.
     pub cost: String,
 }
 
-/// What came of retiring.
+/// The result of retiring passwords.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RetiredPasswords {
     /// How many passwords ended.
@@ -123,7 +123,7 @@ pub struct RetiredPasswords {
 
 /// Sets a user's password.
 ///
-/// Only the application itself may, with `system`. All sessions of the user end.
+/// Only the application itself may call it, with `system`. All sessions of the user end.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct SetPassword {
@@ -140,9 +140,9 @@ hidden!(SetPassword);
 
 /// Gives a user a generated password that must be changed at the next sign-in.
 ///
-/// It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user
-/// end. Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the
-/// password may do what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
+/// It is returned once and can be used to sign in for 72 hours, unless the configuration says otherwise. All sessions of the user end.
+/// Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the password may do what
+/// the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct SetTemporaryPassword {
     /// The user's id.
@@ -155,7 +155,7 @@ pub struct SetTemporaryPassword {
 pub struct TemporaryPassword {
     /// The password: 28 letters and digits in seven groups.
     pub password: String,
-    /// From when on it lets nobody in, and proves nothing.
+    /// When it expires.
     pub expires_at: Timestamp,
 }
 hidden!(TemporaryPassword);
@@ -170,7 +170,8 @@ pub struct Passwords {
 impl Passwords {
     /// Changes the caller's own password.
     ///
-    /// All its sessions end; it goes on in a new one, by the tokens of the answer. Its API keys stay, unless `revoke_keys` ends them.
+    /// All of the caller's sessions end; the caller continues in a new one with the returned tokens. API keys stay valid, unless
+    /// `revoke_keys` ends them.
     /// Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
     /// `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
     /// after ten in a row.
@@ -178,67 +179,66 @@ impl Passwords {
         self.caller.run("passwords.change", &input).await
     }
 
-    /// Mails a link by which a forgotten password is replaced: a notice of the kind `password_reset`.
+    /// Mails a link to replace a forgotten password: a notice of the kind `password_reset`.
     ///
-    /// The answer is the same whether or not there is such an account. The link goes to the account's address, not to what was
-    /// typed, and is good for an hour and once. Who asks again soon is mailed the same link. An account without a password
-    /// that signs in at another issuer is told so instead.
+    /// The result is the same whether or not there is such an account. The link goes to the account's address, not to what was typed, and is
+    /// valid for an hour and once. A repeated request soon after is mailed the same link. The owner of an account without a password that
+    /// signs in at another issuer is notified of that instead.
     /// Errors: `RATE_LIMIT_EXCEEDED` for the same name twice within a minute or six times within an hour, and for an address
     /// that asks more than ten times within an hour; `UNAVAILABLE` where the store has no notifier.
     pub async fn forgot(&self, input: ForgotPassword) -> Result<()> {
         self.caller.run("passwords.forgot", &input).await
     }
 
-    /// Sets a new password by the token of a `password_reset`.
+    /// Sets a new password, with the token of a `password_reset`.
     ///
-    /// All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as
-    /// proved. If it never was before, identities that the account stands for at other issuers are unlinked: somebody else may
-    /// have registered the address.
-    /// Errors: `UNAUTHORIZED` for a token that is not good (any more), `VALIDATION_ERROR` for a password that breaks the rule or
-    /// is the present one; the token stays good then.
+    /// All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as verified. If it
+    /// was not before, identities at other issuers that the account stands for are unlinked: somebody else may have registered the address.
+    /// Errors: `UNAUTHORIZED` for an invalid or expired token, `VALIDATION_ERROR` for a password that breaks the rule or is the present one;
+    /// the token stays valid then.
     pub async fn reset(&self, input: ResetPassword) -> Result<PasswordReset> {
         self.caller.run("passwords.reset", &input).await
     }
 
     /// Sets a user's password.
     ///
-    /// Only the application itself may, with `system`. All sessions of the user end.
+    /// Only the application itself may call it, with `system`. All sessions of the user end.
     pub async fn set(&self, input: SetPassword) -> Result<()> {
         self.caller.run("passwords.set", &input).await
     }
 
     /// Gives a user a generated password that must be changed at the next sign-in.
     ///
-    /// It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user
-    /// end. Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the
-    /// password may do what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
+    /// It is returned once and can be used to sign in for 72 hours, unless the configuration says otherwise. All sessions of the user end.
+    /// Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the password may do what
+    /// the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
     pub async fn set_temporary(&self, input: SetTemporaryPassword) -> Result<TemporaryPassword> {
         self.caller.run("passwords.set_temporary", &input).await
     }
 
     /// Makes passwords expire: the next sign-in with one must choose another.
     ///
-    /// Sessions go on. Only the application itself may, with `system`: when passwords may have become known, not by the calendar
+    /// Sessions stay valid. Only the application itself may call it, with `system`: when passwords may have become known, not by the calendar
     /// (NIST SP 800-63B-4, 3.1.1.2).
     #[uniffi::method(default(input))]
     pub async fn expire(&self, input: ExpirePasswords) -> Result<()> {
         self.caller.run("passwords.expire", &input).await
     }
 
-    /// Tells what the stored passwords' hashes cost, and how many there are of each: how far the move from another system, or to
-    /// another cost, has come.
+    /// Lists the costs of the stored password hashes, and how many there are of each: the progress of a migration from another system, or to
+    /// another cost.
     ///
-    /// Only the application itself may, with `system`.
+    /// Only the application itself may call it, with `system`.
     pub async fn costs(&self) -> Result<Vec<PasswordCost>> {
         self.caller.run("passwords.costs", &Nothing {}).await
     }
 
-    /// Ends the passwords whose hashes have a cost: their users choose new ones by `passwords.forgot`.
+    /// Ends the passwords whose hashes have a cost: their users choose new ones with `passwords.forgot`.
     ///
-    /// For hashes of another system whose users have not signed in for long: a thief of the storage would guess them more easily than
-    /// others, and every sign-in does the work of each cost that is stored. At most 500 at a time; ask again while the answer has some
-    /// left. Sessions go on. A user without an e-mail address needs another one to set a password.
-    /// Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made now, and for
+    /// For hashes of another system whose users have not signed in for a long time: if the storage is stolen they are easier to guess than
+    /// others, and every sign-in does the work of each stored cost. At most 500 at a time; call it again while some are left. Sessions stay
+    /// valid. For a user without an e-mail address, somebody else has to set a password.
+    /// Only the application itself may call it, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made now, and for
     /// one that no stored hash has.
     pub async fn retire(&self, input: RetirePasswords) -> Result<RetiredPasswords> {
         self.caller.run("passwords.retire", &input).await

@@ -31,13 +31,13 @@ pub struct AssignmentTrace {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// Whether it is held at the time of the question.
+    /// Whether it is held at the time of the check.
     pub is_valid: bool,
     /// Whether its scope covers the resource. For a deny it is also true if it is not known what lies within the scope.
     pub covers: bool,
 }
 
-/// What decided a question.
+/// What decided a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum Cause {
     /// The account is not active.
@@ -206,7 +206,7 @@ pub struct Explanation {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<GrantTrace>,
-    /// On a denial, grants that almost allowed it; the nearest first, at most 20.
+    /// On a denial, grants that almost allowed it; the closest first, at most 20.
     #[uniffi(default)]
     pub misses: Vec<GrantTrace>,
     /// On a denial, a minimal set of changes that together would allow it.
@@ -255,7 +255,7 @@ pub struct GrantTrace {
 /// Permission `policy:read`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ListPermissions {
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<i64>,

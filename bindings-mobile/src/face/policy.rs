@@ -10,7 +10,7 @@ use super::common::NewGrant;
 use crate::caller::Nothing;
 use crate::{Caller, JsonText, Result, Uuid};
 
-/// An answer without a particular resource.
+/// A decision without a particular resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum DecisionAnswer {
     /// Yes, whatever the resource.
@@ -35,11 +35,11 @@ pub struct DecisionChange {
     pub permission: String,
     /// The scope: `global`, `region:ID`, …
     pub scope: String,
-    /// The answer now.
+    /// The decision now.
     pub before: DecisionAnswer,
-    /// The answer after the edit.
+    /// The decision after the edit.
     pub after: DecisionAnswer,
-    /// If the answer now depends on something: the conditions; `deny …` denies where it holds.
+    /// If the decision now depends on something: the conditions; `deny …` denies if it holds.
     #[uniffi(default)]
     pub conditions_before: Vec<String>,
     /// The same after the edit.

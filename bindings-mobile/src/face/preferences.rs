@@ -27,15 +27,15 @@ pub enum Theme {
 
 /// Changes the given preferences of the caller; null clears one.
 ///
-/// To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does, which may do so without
-/// moving the version of the preferences. Errors: `CONFLICT` if `expected_version` is stale.
+/// Making the profile public, or private again, needs permission `user:update_profile`, as with `profiles.update`, which does not
+/// increase the version of the preferences. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UpdatePreferences {
     /// The version that the change is based on, 0 before the first; if it is not the current one, the error is `CONFLICT`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
-    /// How applications are to look.
+    /// The theme of applications.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub theme: Option<Theme>,
@@ -47,28 +47,29 @@ pub struct UpdatePreferences {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<StringPatch>,
-    /// Whether mail is welcome that nobody asked for.
+    /// Whether the user accepts unsolicited mail.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_notifications: Option<bool>,
-    /// Whether text messages are.
+    /// Whether the user accepts unsolicited text messages.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sms_notifications: Option<bool>,
-    /// Whether all who may see profiles see this user's: true sets its visibility to `public`; false sets one that is `public` to `private`.
+    /// Whether the profile is visible to all who may see profiles: true sets the visibility to `public`; false sets `public` to
+    /// `private`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_profile: Option<bool>,
-    /// Whatever else the application keeps: each key that is given is set, or removed by null; the others stay. Keys have 1 to 64
-    /// characters, and all together take at most 16 KiB as JSON.
+    /// Other data that the application keeps: each given key is set, or removed by null; the others stay. Keys have 1 to 64 characters,
+    /// and all together take at most 16 KiB as JSON.
     #[uniffi(default)]
     pub data: HashMap<String, JsonText>,
 }
 
-/// What a user likes.
+/// A user's preferences.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UserPreferences {
-    /// How applications are to look.
+    /// The theme of applications.
     pub theme: Theme,
     /// The language, as BCP 47 writes it.
     #[uniffi(default)]
@@ -78,24 +79,24 @@ pub struct UserPreferences {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
-    /// Whether mail is welcome that nobody asked for. Notices of what happens to the account are sent all the same.
+    /// Whether the user accepts unsolicited mail. Notices about the account are sent in any case.
     pub email_notifications: bool,
-    /// Whether text messages are.
+    /// Whether the user accepts unsolicited text messages.
     pub sms_notifications: bool,
-    /// Whether all who may see profiles see this user's: its visibility is `public`.
+    /// Whether the user's profile is visible to all who may see profiles (`visibility` is `public`).
     pub public_profile: bool,
-    /// Whatever else the application keeps.
+    /// Other data that the application keeps.
     #[uniffi(default)]
     pub data: HashMap<String, JsonText>,
-    /// When they were last changed; null where never.
+    /// When they were last changed; null: never.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Timestamp>,
-    /// Increases by one with every change; 0 where there was none.
+    /// Increases by one with every change; 0 before the first.
     pub version: i64,
 }
 
-/// What the caller likes.
+/// The caller's preferences.
 #[derive(uniffi::Object)]
 pub struct Preferences {
     pub(super) caller: Arc<Caller>,
@@ -103,16 +104,16 @@ pub struct Preferences {
 
 #[uniffi::export]
 impl Preferences {
-    /// Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language and no
-    /// time zone, mail welcome and text messages not. Whether the profile is public is what the user's visibility says.
+    /// Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language, no time zone,
+    /// mail accepted, text messages not. Whether the profile is public follows from the user's visibility.
     pub async fn get(&self) -> Result<UserPreferences> {
         self.caller.run("preferences.get", &Nothing {}).await
     }
 
     /// Changes the given preferences of the caller; null clears one.
     ///
-    /// To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does, which may do so without
-    /// moving the version of the preferences. Errors: `CONFLICT` if `expected_version` is stale.
+    /// Making the profile public, or private again, needs permission `user:update_profile`, as with `profiles.update`, which does not
+    /// increase the version of the preferences. Errors: `CONFLICT` if `expected_version` is stale.
     #[uniffi::method(default(input))]
     pub async fn update(&self, input: UpdatePreferences) -> Result<UserPreferences> {
         self.caller.run("preferences.update", &input).await

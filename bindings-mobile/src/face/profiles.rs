@@ -10,23 +10,23 @@ use super::common::Visibility;
 use super::generic::{DatePatch, StringPatch};
 use crate::{CalendarDate, Caller, Result, Timestamp, Uuid};
 
-/// Clears one's own profile: everything that `profiles.update` changes but the visibility. The account stays.
+/// Clears one's own profile: everything that `profiles.update` changes, except the visibility. The account stays.
 ///
 /// Permission and errors as with `update`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeleteProfile {
-    /// The version that the change was made on; another one stored gives `CONFLICT`.
+    /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
 }
 
-/// Gets a user's profile, or as much of it as its visibility allows; one's own is shown whole.
+/// Gets a user's profile, as far as its visibility allows; one's own is returned completely.
 ///
-/// That of another needs permission `user:read_profile`, and is shown while its user is active: whole but for the phone number and the
-/// date of birth where it is `public`, as a card (names and picture) to all but followers where it is `followers`, not at all where it is
-/// `private`. Permission `user:read_any_profile` shows everything, whatever the visibility and the status. A profile that the caller may
-/// not see is `RESOURCE_NOT_FOUND`, as one of a user that does not exist.
+/// Another user's profile needs permission `user:read_profile`, and is returned while the user is active: without phone number and date
+/// of birth if it is `public`, as a card (names and picture) to all but followers if it is `followers`, and not at all if it is
+/// `private`. With permission `user:read_any_profile` everything is returned, whatever the visibility and the status. A profile that the
+/// caller may not see is `RESOURCE_NOT_FOUND`, like that of a user who does not exist.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct GetProfile {
     /// The user's id; the caller's own if not given.
@@ -35,14 +35,14 @@ pub struct GetProfile {
     pub id: Option<Uuid>,
 }
 
-/// What a user shows of itself: null are what it does not say and what the caller does not see, by `detail`.
+/// A user's profile. Fields are null if they are not set, or if the caller may not see them (`detail`).
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct Profile {
-    /// Whose it is.
+    /// The user's id.
     pub user_id: Uuid,
     /// How much of it is shown.
     pub detail: ProfileDetail,
-    /// The name the user signs in with, if it has one.
+    /// The name that the user signs in with, if there is one.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
@@ -50,23 +50,23 @@ pub struct Profile {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    /// The address of its picture.
+    /// The address of the user's picture.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<String>,
-    /// What it says about itself.
+    /// A short biography.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bio: Option<String>,
-    /// Where it is, in its own words.
+    /// Where the user is, in their own words.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    /// The address of its page.
+    /// The address of the user's web page.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub website: Option<String>,
-    /// Since when it has been a user.
+    /// When the account was created.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
@@ -78,11 +78,11 @@ pub struct Profile {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<CalendarDate>,
-    /// Which other users see it.
+    /// Which other users see the profile.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visibility: Option<Visibility>,
-    /// The version of the user's account; give it back as `expected_version` to be told of a lost update.
+    /// The version of the user's account; pass it as `expected_version` to detect lost updates.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,
@@ -94,21 +94,22 @@ pub enum ProfileDetail {
     /// Names and picture.
     #[serde(rename = "card")]
     Card,
-    /// What is for others: all but the phone number, the date of birth, the visibility and the version.
+    /// What others see: all but the phone number, the date of birth, the visibility and the version.
     #[serde(rename = "public")]
     Public,
-    /// Everything, to oneself and to who may see any profile.
+    /// Everything: for the user, and for callers who may see any profile.
     #[serde(rename = "whole")]
     Whole,
 }
 
 /// Changes the given fields of one's own profile; null clears one.
 ///
-/// Permission `user:update_profile` before and after the change; what the policy's conditions read of users is changed by administrators.
+/// Permission `user:update_profile` before and after the change; only administrators may change what the policy's conditions read of
+/// users.
 /// Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UpdateProfile {
-    /// The version that the change was made on; another one stored gives `CONFLICT`.
+    /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
@@ -124,11 +125,11 @@ pub struct UpdateProfile {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<DatePatch>,
-    /// What the user says about itself, in at most 500 characters and several lines.
+    /// A short biography, in at most 500 characters and several lines.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bio: Option<StringPatch>,
-    /// Where the user is, in its own words, at most 255 characters.
+    /// Where the user is, in their own words, at most 255 characters.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<StringPatch>,
@@ -136,17 +137,17 @@ pub struct UpdateProfile {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<StringPatch>,
-    /// The address of the user's page, likewise.
+    /// The address of the user's web page, likewise.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub website: Option<StringPatch>,
-    /// Which other users see it.
+    /// Which other users see the profile.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visibility: Option<Visibility>,
 }
 
-/// What users show of themselves, and to whom.
+/// Profiles of users, and who sees them.
 #[derive(uniffi::Object)]
 pub struct Profiles {
     pub(super) caller: Arc<Caller>,
@@ -154,12 +155,12 @@ pub struct Profiles {
 
 #[uniffi::export]
 impl Profiles {
-    /// Gets a user's profile, or as much of it as its visibility allows; one's own is shown whole.
+    /// Gets a user's profile, as far as its visibility allows; one's own is returned completely.
     ///
-    /// That of another needs permission `user:read_profile`, and is shown while its user is active: whole but for the phone number and the
-    /// date of birth where it is `public`, as a card (names and picture) to all but followers where it is `followers`, not at all where it is
-    /// `private`. Permission `user:read_any_profile` shows everything, whatever the visibility and the status. A profile that the caller may
-    /// not see is `RESOURCE_NOT_FOUND`, as one of a user that does not exist.
+    /// Another user's profile needs permission `user:read_profile`, and is returned while the user is active: without phone number and date
+    /// of birth if it is `public`, as a card (names and picture) to all but followers if it is `followers`, and not at all if it is
+    /// `private`. With permission `user:read_any_profile` everything is returned, whatever the visibility and the status. A profile that the
+    /// caller may not see is `RESOURCE_NOT_FOUND`, like that of a user who does not exist.
     #[uniffi::method(default(input))]
     pub async fn get(&self, input: GetProfile) -> Result<Profile> {
         self.caller.run("profiles.get", &input).await
@@ -167,14 +168,15 @@ impl Profiles {
 
     /// Changes the given fields of one's own profile; null clears one.
     ///
-    /// Permission `user:update_profile` before and after the change; what the policy's conditions read of users is changed by administrators.
+    /// Permission `user:update_profile` before and after the change; only administrators may change what the policy's conditions read of
+    /// users.
     /// Errors: `CONFLICT` if `expected_version` is stale.
     #[uniffi::method(default(input))]
     pub async fn update(&self, input: UpdateProfile) -> Result<Profile> {
         self.caller.run("profiles.update", &input).await
     }
 
-    /// Clears one's own profile: everything that `profiles.update` changes but the visibility. The account stays.
+    /// Clears one's own profile: everything that `profiles.update` changes, except the visibility. The account stays.
     ///
     /// Permission and errors as with `update`.
     #[uniffi::method(default(input))]

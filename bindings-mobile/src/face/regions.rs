@@ -23,7 +23,7 @@ pub struct CreateRegion {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub area: Option<String>,
-    /// Who commands it, at most 255 characters.
+    /// The name of its commander, at most 255 characters.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commander_name: Option<String>,
@@ -31,8 +31,9 @@ pub struct CreateRegion {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<RegionStatus>,
-    /// Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `region` has the type that it
-    /// says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+    /// Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type `region`
+    /// must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits and
+    /// underscores.
     #[uniffi(default)]
     pub attributes: HashMap<String, JsonText>,
 }
@@ -41,7 +42,8 @@ pub struct CreateRegion {
 ///
 /// Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
 /// of its drones, and that of its kind for each other asset, before and after, so that only administrators can delete their own region; and `admin:all` if
-/// one of those roles denies something or one of the users is an administrator.
+/// one of those roles denies something or one of the users is an administrator. Errors: `CONFLICT` if more than 10,000 users, drones and other
+/// assets would be left without it at once.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeleteRegion {
     /// Its id or code.
@@ -70,7 +72,7 @@ pub struct ListRegions {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<String>,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<i64>,
@@ -101,13 +103,13 @@ pub struct Region {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub area: Option<String>,
-    /// Who commands it.
+    /// The name of its commander.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commander_name: Option<String>,
     /// Whether it is in use.
     pub status: RegionStatus,
-    /// Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+    /// Other data that the application keeps with it. Times are RFC 3339, durations microseconds.
     #[uniffi(default)]
     pub attributes: HashMap<String, JsonText>,
     /// How many of its users the caller may list.
@@ -157,7 +159,7 @@ pub struct UpdateRegion {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub area: Option<StringPatch>,
-    /// Who commands it.
+    /// The name of its commander.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commander_name: Option<StringPatch>,
@@ -165,7 +167,7 @@ pub struct UpdateRegion {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<RegionStatus>,
-    /// Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+    /// Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with `create`.
     #[uniffi(default)]
     pub attributes: HashMap<String, JsonText>,
 }
@@ -212,7 +214,8 @@ impl Regions {
     ///
     /// Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
     /// of its drones, and that of its kind for each other asset, before and after, so that only administrators can delete their own region; and `admin:all` if
-    /// one of those roles denies something or one of the users is an administrator.
+    /// one of those roles denies something or one of the users is an administrator. Errors: `CONFLICT` if more than 10,000 users, drones and other
+    /// assets would be left without it at once.
     pub async fn delete(&self, input: DeleteRegion) -> Result<()> {
         self.caller.run("regions.delete", &input).await
     }

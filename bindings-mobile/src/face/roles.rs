@@ -44,7 +44,7 @@ pub struct AssignRole {
 /// that does not exist or holds the role in this scope already among them.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct AssignRoles {
-    /// Who is to hold which role; at most 1,000.
+    /// The roles to assign; at most 1,000.
     #[uniffi(default)]
     pub assignments: Vec<NewRoleAssignment>,
 }
@@ -65,7 +65,7 @@ pub struct CreateRole {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_default: Option<bool>,
-    /// Whether it allows something to those alone who have proved a second factor; no if not given.
+    /// Whether it allows something only to users who have proved a second factor; no if not given.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs_second_factor: Option<bool>,
@@ -98,7 +98,7 @@ pub struct DeleteRole {
 /// What was removed with a role.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeletedRole {
-    /// How many users held it, themselves or by their groups.
+    /// How many users held it, directly or through groups.
     pub users: i64,
     /// How many groups held it.
     pub groups: i64,
@@ -116,10 +116,10 @@ pub struct GetRole {
     pub name: String,
 }
 
-/// Lists the roles that were given to users themselves: to one user, of one role, or all.
+/// Lists the roles that were assigned to users directly: those of one user, of one role, or all.
 ///
-/// Permission `role:read`. What users hold by their groups `users.overview` shows, `groups.roles` what was given to a group;
-/// `users.list` with a `role` finds who holds it either way.
+/// Permission `role:read`. For roles that users hold through groups use `users.overview`, for those of a group `groups.roles`;
+/// `users.list` with a `role` finds the users who hold it either way.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ListAssignments {
     /// Only assignments of this user.
@@ -130,7 +130,7 @@ pub struct ListAssignments {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<i64>,
@@ -153,7 +153,7 @@ pub struct ListAssignments {
 /// Permission `policy:read`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ListRoles {
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<i64>,
@@ -171,7 +171,7 @@ pub struct ListRoles {
     pub total_up_to: Option<i64>,
 }
 
-/// A role that a user is to hold.
+/// A role to assign to a user.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct NewRoleAssignment {
     /// The user's id.
@@ -207,9 +207,9 @@ pub struct Role {
     pub description: Option<String>,
     /// Whether every new account gets it.
     pub is_default: bool,
-    /// Whether it allows something to those alone who have proved a second factor, as it says itself or by a role that it inherits.
+    /// Whether it allows something only to users who have proved a second factor, by its own setting or through a role that it inherits.
     pub needs_second_factor: bool,
-    /// Whether it grants `admin:all`, itself or by a role that it inherits.
+    /// Whether it grants `admin:all`, itself or through a role that it inherits.
     pub is_administrator: bool,
     /// The roles that it inherits directly.
     #[uniffi(default)]
@@ -254,7 +254,7 @@ pub struct RoleAssignment {
     pub version: i64,
 }
 
-/// A role, and the permissions that it results in.
+/// A role, and the permissions that result from it.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RoleDetails {
     /// Its name.
@@ -265,9 +265,9 @@ pub struct RoleDetails {
     pub description: Option<String>,
     /// Whether every new account gets it.
     pub is_default: bool,
-    /// Whether it allows something to those alone who have proved a second factor, as it says itself or by a role that it inherits.
+    /// Whether it allows something only to users who have proved a second factor, by its own setting or through a role that it inherits.
     pub needs_second_factor: bool,
-    /// Whether it grants `admin:all`, itself or by a role that it inherits.
+    /// Whether it grants `admin:all`, itself or through a role that it inherits.
     pub is_administrator: bool,
     /// The roles that it inherits directly.
     #[uniffi(default)]
@@ -275,7 +275,7 @@ pub struct RoleDetails {
     /// Its own grants.
     #[uniffi(default)]
     pub grants: Vec<RoleGrant>,
-    /// Every permission that it allows unconditionally, itself or by a role that it inherits.
+    /// Every permission that it allows unconditionally, itself or through a role that it inherits.
     #[uniffi(default)]
     pub permissions: Vec<String>,
     /// Those that it allows under conditions, or for some fields only.
@@ -324,8 +324,8 @@ pub struct UpdateRole {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_default: Option<bool>,
-    /// Whether it allows something to those alone who have proved a second factor. A role that inherits one that needs it needs it,
-    /// too, whatever is said here.
+    /// Whether it allows something only to users who have proved a second factor. A role that inherits one with this requirement has it,
+    /// too, whatever this says.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs_second_factor: Option<bool>,
@@ -409,16 +409,16 @@ impl Roles {
         self.caller.run("roles.unassign", &input).await
     }
 
-    /// Lists the roles that were given to users themselves: to one user, of one role, or all.
+    /// Lists the roles that were assigned to users directly: those of one user, of one role, or all.
     ///
-    /// Permission `role:read`. What users hold by their groups `users.overview` shows, `groups.roles` what was given to a group;
-    /// `users.list` with a `role` finds who holds it either way.
+    /// Permission `role:read`. For roles that users hold through groups use `users.overview`, for those of a group `groups.roles`;
+    /// `users.list` with a `role` finds the users who hold it either way.
     #[uniffi::method(default(input))]
     pub async fn assignments(&self, input: ListAssignments) -> Result<RoleAssignmentPage> {
         self.caller.run("roles.assignments", &input).await
     }
 
-    /// Lists the roles that the caller holds, those of its groups among them.
+    /// Lists the roles that the caller holds, directly and through groups.
     pub async fn mine(&self) -> Result<Vec<HeldRole>> {
         self.caller.run("roles.mine", &Nothing {}).await
     }

@@ -40,7 +40,7 @@ pub struct PrincipalData {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<bool>,
-    /// Whether the user has proved a second factor; no if not given. Roles that need one allow nothing without.
+    /// Whether the user has proved a second factor; false if not given. Otherwise roles that require one allow nothing.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_factor: Option<bool>,

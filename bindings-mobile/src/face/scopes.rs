@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::generic::ScopeRowPage;
 use crate::{Caller, Result, Timestamp};
 
-/// Creates the row of a scope whose kind lies within another, or another within it: what a role allows or denies in a country reaches what
-/// lies in its regions.
+/// Creates the row of a scope of a nested kind, which says what it lies within: roles held in a country then apply in its regions.
 ///
 /// Permission `scope:create`; with a parent also `role:assign`, and for now `admin:all`, as it changes who may do what. Errors:
 /// `DUPLICATE_RESOURCE` if the scope has a row, `CONFLICT` if 20,000 scopes lie within others.
@@ -28,13 +27,13 @@ pub struct CreateScope {
 
 /// Deletes the row of a scope: roles held in it end, unless it is a region, which is still there.
 ///
-/// Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for the
-/// former `role:assign`. Errors: `CONFLICT` if `expected_version` is stale, and if other scopes lie within it, with their count.
+/// Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for
+/// the former `role:assign`. Errors: `CONFLICT` if `expected_version` is stale, and if other scopes lie within it.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeleteScope {
     /// The scope.
     pub scope: String,
-    /// The version that the decision was made on; if it is not the current one, the error is `CONFLICT`.
+    /// The version that the decision is based on; if it is not the current one, the error is `CONFLICT`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
@@ -62,7 +61,7 @@ pub struct ListScopes {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<i64>,
@@ -80,8 +79,8 @@ pub struct ListScopes {
     pub total_up_to: Option<i64>,
 }
 
-/// Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope say
-/// nothing of it, and those held in the new one do.
+/// Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope no
+/// longer apply to it, and those held in the new one do.
 ///
 /// Permission `scope:update`, before and after, and `role:assign`, for now also `admin:all`, as it changes who may do what. Errors: `CONFLICT` if
 /// `expected_version` is stale, or if 20,000 scopes lie within others.
@@ -145,8 +144,7 @@ pub struct Scopes {
 
 #[uniffi::export]
 impl Scopes {
-    /// Creates the row of a scope whose kind lies within another, or another within it: what a role allows or denies in a country reaches what
-    /// lies in its regions.
+    /// Creates the row of a scope of a nested kind, which says what it lies within: roles held in a country then apply in its regions.
     ///
     /// Permission `scope:create`; with a parent also `role:assign`, and for now `admin:all`, as it changes who may do what. Errors:
     /// `DUPLICATE_RESOURCE` if the scope has a row, `CONFLICT` if 20,000 scopes lie within others.
@@ -176,8 +174,8 @@ impl Scopes {
         self.caller.run("scopes.update", &input).await
     }
 
-    /// Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope say
-    /// nothing of it, and those held in the new one do.
+    /// Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope no
+    /// longer apply to it, and those held in the new one do.
     ///
     /// Permission `scope:update`, before and after, and `role:assign`, for now also `admin:all`, as it changes who may do what. Errors: `CONFLICT` if
     /// `expected_version` is stale, or if 20,000 scopes lie within others.
@@ -187,8 +185,8 @@ impl Scopes {
 
     /// Deletes the row of a scope: roles held in it end, unless it is a region, which is still there.
     ///
-    /// Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for the
-    /// former `role:assign`. Errors: `CONFLICT` if `expected_version` is stale, and if other scopes lie within it, with their count.
+    /// Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for
+    /// the former `role:assign`. Errors: `CONFLICT` if `expected_version` is stale, and if other scopes lie within it.
     pub async fn delete(&self, input: DeleteScope) -> Result<()> {
         self.caller.run("scopes.delete", &input).await
     }

@@ -12,21 +12,21 @@ use crate::caller::Nothing;
 use crate::types::hidden;
 use crate::{Caller, Result, Timestamp, Uuid};
 
-/// Lets the caller act as another user for at most an hour, to see what that sees.
+/// Lets the caller act as another user for at most an hour, to see what that user sees.
 ///
-/// The answer has an access token of the user and no refresh token. With it one may do what both the caller and the user may. It is
-/// refused for whatever the user does with its own account: passwords, factors, sessions, addresses, keys, identities. It ends with the
-/// caller's session, when either account is not active any more or the caller may not do this any more, and with all sessions of the
-/// user, who sees it among its own and is told by mail. The audit log names both, and the reason.
+/// The result has an access token of the user and no refresh token. With it, the caller may do what both the caller and the user may,
+/// except operations on the user's own account: passwords, factors, sessions, addresses, keys, identities. It ends with the caller's
+/// session, when either account is no longer active, when the caller loses the permission, and when all sessions of the user are ended.
+/// The user sees it among their sessions and is notified by mail. The audit log names both users, and the reason.
 /// Permission `user:impersonate`; for a user with more than the default roles `admin:all`. It needs a sign-in or `sessions.step_up`
 /// within the last five minutes.
 /// Errors: `CONFLICT` for a user who is not active, `VALIDATION_ERROR` for oneself, `UNAUTHORIZED` for a caller without a session,
-/// `FORBIDDEN` for an API key and for whoever acts as another user already.
+/// `FORBIDDEN` for an API key and for a caller who already acts as another user.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct Impersonate {
     /// The user's id.
     pub user_id: Uuid,
-    /// Why, for the audit log: 1 to 500 characters. The user is not told.
+    /// Why, for the audit log: 1 to 500 characters. The user does not see it.
     pub reason: String,
 }
 
@@ -36,19 +36,19 @@ pub struct Impersonate {
 pub struct Impersonation {
     /// The bearer token (JWT) for requests as the user. Its claim `act` names who acts (RFC 8693, 4.1).
     pub access_token: String,
-    /// When it ends at the latest. There is none in its place: ask again.
+    /// When it expires. It cannot be refreshed: call `impersonate` again.
     pub expires_at: Timestamp,
-    /// The session, which `sessions.logout` and `sessions.revoke` end before.
+    /// The session, which `sessions.logout` and `sessions.revoke` can end before.
     pub session_id: Uuid,
     /// The user.
     pub user: User,
 }
 hidden!(Impersonation);
 
-/// Says whether an access token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+/// Says whether an access token would be accepted now, and whose it is; if not, why (RFC 7662).
 ///
-/// For gateways, and for services that have no store. Whoever has a token may ask about it. A refresh token is none, so that
-/// nobody learns whether one was used without using it.
+/// For gateways, and for services that have no store. Anybody who has a token may inspect it. Refresh tokens are not accepted, so that
+/// nobody can find out whether one was used without using it.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct InspectToken {
@@ -60,7 +60,7 @@ hidden!(InspectToken);
 /// Lists the caller's own sessions, newest first.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ListSessions {
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<i64>,
@@ -85,7 +85,7 @@ pub struct ListSessions {
 pub struct ListSessionsOf {
     /// The user's id.
     pub user_id: Uuid,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<i64>,
@@ -105,10 +105,10 @@ pub struct ListSessionsOf {
 
 /// Signs in with an e-mail address or username and the password.
 ///
-/// The answer has the tokens, or names the step that the sign-in owes.
-/// Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
-/// an account that may not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many that failed
-/// from the address or by the name, whether or not there is such an account, and when too many wait.
+/// The result has the tokens, or names the step that the sign-in still needs.
+/// Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and an account that may
+/// not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many failed sign-ins from the address or with the
+/// name, whether or not there is such an account, and when too many sign-ins are waiting.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct Login {
@@ -124,8 +124,8 @@ pub struct Login {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
-    /// The `device_token` of an earlier sign-in on this device, if there was one. It lets nobody in; it says that strangers who
-    /// guess at the account do not use up this device's tries. One that is not good (any more) is as good as none.
+    /// The `device_token` of an earlier sign-in on this device, if there was one. It does not sign in by itself; it keeps strangers who
+    /// guess at the account from using up this device's attempts. An invalid one is ignored.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_token: Option<String>,
@@ -134,8 +134,8 @@ hidden!(Login);
 
 /// Exchanges a refresh token for the next pair of tokens.
 ///
-/// A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, for a
-/// lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
+/// A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, in case a response was lost
+/// or a second tab used it. Used later, it ends the session, as it may have been stolen.
 /// Errors: `UNAUTHORIZED`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
@@ -148,27 +148,27 @@ hidden!(Refresh);
 /// Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
 /// administrator's with `admin:all`.
 ///
-/// The user is told by mail, with the API keys that go on working.
+/// The user is notified by mail, with the API keys that stay valid.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RevokeAllSessions {
     /// The user's id; the caller if not given.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<Uuid>,
-    /// Whether its API keys end, too; those of another user with `api_key:revoke`. Default: false.
+    /// Whether the user's API keys end, too; for another user that needs `api_key:revoke`. Default: false.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoke_keys: Option<bool>,
 }
 
-/// Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
+/// Ends all sessions of all users at once, and all sign-ins in progress: for use after a break-in.
 ///
-/// Everybody has to sign in anew. Passwords stay, as do links that were mailed, and API keys unless `revoke_keys` ends them: have
-/// passwords changed that may be known. Other instances refuse what has ended within a second.
-/// Only the application itself may, with `system`.
+/// Everybody has to sign in again. Passwords and links that were mailed stay valid, as do API keys unless `revoke_keys` ends them: have
+/// passwords changed that may have become known. Other instances refuse what has ended within a second.
+/// Only the application itself may call it, with `system`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RevokeEveryone {
-    /// Whether all API keys that were made before end, too. Default: false.
+    /// Whether all existing API keys end, too. Default: false.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoke_keys: Option<bool>,
@@ -176,7 +176,7 @@ pub struct RevokeEveryone {
 
 /// Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
 ///
-/// The user of a session that somebody else ends is told by mail.
+/// If somebody else ends a session, its user is notified by mail.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RevokeSession {
     /// The session's id.
@@ -198,23 +198,23 @@ pub struct Session {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
-    /// The IP address of the login.
+    /// The IP address of the login; of one in which somebody else acts as the user not told to that one.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
-    /// The user agent of the login.
+    /// The user agent of the login, likewise.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
-    /// When the login was made.
+    /// When the session began.
     pub created_at: Timestamp,
-    /// When the user last proved who it is; 1970 where it is not known, and where somebody else acts as the user.
+    /// When the user last authenticated; 1970 if that is not known, or if somebody else acts as the user.
     pub authenticated_at: Timestamp,
     /// When it was last used, to the minute.
     pub last_seen_at: Timestamp,
-    /// When it ends at the latest.
+    /// When it expires.
     pub expires_at: Timestamp,
-    /// Who acts as the user by it, where that is somebody else (`sessions.impersonate`).
+    /// The user who acts as this user with it (`sessions.impersonate`).
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub impersonated_by: Option<Uuid>,
@@ -222,58 +222,58 @@ pub struct Session {
     pub is_current: bool,
 }
 
-/// Proves again who the caller is, for operations that ask for a proof of the last five minutes.
+/// Authenticates the caller again, for operations that need an authentication within the last five minutes.
 ///
-/// The caller goes on in a new session, by the tokens of the answer; those of the present one end at once. An account that has
-/// a second factor is asked for it, too.
-/// Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
-/// after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
+/// The caller continues in a new session with the returned tokens; the present session ends at once. If the account has a second factor,
+/// it is needed, too.
+/// Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, used or missing, `UNAUTHORIZED` for a caller without a
+/// session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct StepUp {
     /// The password.
     pub password: String,
-    /// Where the account has a second factor: the six digits of the authenticator app, or a recovery code.
+    /// If the account has a second factor: the six digits of the authenticator app, or a recovery code.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
 }
 hidden!(StepUp);
 
-/// Proves again by a passkey who the caller is, for operations that ask for a proof of the last five minutes.
+/// Authenticates the caller again by a passkey, for operations that need an authentication within the last five minutes.
 ///
-/// The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-/// Errors: `VALIDATION_ERROR` for an answer that is not accepted, for a wrong password, and without a password where the passkey does
-/// not verify who is there; `UNAUTHORIZED` for a challenge that is not good any more and for a caller without a session;
-/// `RATE_LIMIT_EXCEEDED` after too many wrong answers or passwords.
+/// The caller continues in a new session with the returned tokens; the present session ends at once.
+/// Errors: `VALIDATION_ERROR` for a response that is not accepted, for a wrong password, and for a missing one if the passkey does not
+/// verify its user; `UNAUTHORIZED` for an expired or used challenge and for a caller without a session; `RATE_LIMIT_EXCEEDED` after too
+/// many wrong responses or passwords.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct StepUpByPasskey {
     /// The challenge of `sessions.step_up_passkey_start`.
     pub challenge: String,
-    /// What the browser answered: an `AuthenticationResponseJSON`, as text.
+    /// The browser's response: an `AuthenticationResponseJSON`, as text.
     pub response: String,
-    /// The password, for a passkey that does not verify who is there: a security key without a PIN.
+    /// The password, for a passkey that does not verify its user: a security key without a PIN.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
 }
 hidden!(StepUpByPasskey);
 
-/// Proves again who the caller is by a token of another issuer, for operations that ask for a proof of the last five minutes.
+/// Authenticates the caller again by a token of another issuer, for operations that need an authentication within the last five minutes.
 ///
-/// The token says that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr` of
-/// Supabase): ask the issuer for that (`max_age=0`). It is used up. An account that has a second factor is asked for it, too. The
-/// caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-/// Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a
-/// caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
+/// The token must say that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr`
+/// of Supabase): request that from the issuer (`max_age=0`). The token is used up. If the account has a second factor, it is needed, too.
+/// The caller continues in a new session with the returned tokens; the present session ends at once.
+/// Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, used or missing, `UNAUTHORIZED` for a caller
+/// without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
 /// fetched.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct StepUpExternal {
     /// The issuer's token, at most 8 KiB.
     pub token: String,
-    /// Where the account has a second factor: the six digits of the authenticator app, or a recovery code.
+    /// If the account has a second factor: the six digits of the authenticator app, or a recovery code.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
@@ -286,12 +286,12 @@ hidden!(StepUpExternal);
 pub struct SupabaseToken {
     /// The bearer token (JWT) for requests to the project, beside its `apikey`.
     pub access_token: String,
-    /// When it expires. There is none in its place: ask again.
+    /// When it expires. It cannot be refreshed: call this again.
     pub expires_at: Timestamp,
 }
 hidden!(SupabaseToken);
 
-/// What an access token is good for.
+/// The state of an access token.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct TokenInspection {
     /// Whether it would be accepted now.
@@ -304,7 +304,7 @@ pub struct TokenInspection {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<Uuid>,
-    /// Who acts as the user by it, where that is somebody else (`sessions.impersonate`).
+    /// The user who acts as this user with it (`sessions.impersonate`).
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub impersonated_by: Option<Uuid>,
@@ -324,7 +324,7 @@ pub enum TokenProblem {
     /// It was not issued here, not for this audience, or is not an access token.
     #[serde(rename = "invalid")]
     Invalid,
-    /// Its time is over.
+    /// It has expired.
     #[serde(rename = "expired")]
     Expired,
     /// Its session has ended, or its user may not sign in.
@@ -342,96 +342,96 @@ pub struct Sessions {
 impl Sessions {
     /// Signs in with an e-mail address or username and the password.
     ///
-    /// The answer has the tokens, or names the step that the sign-in owes.
-    /// Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
-    /// an account that may not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many that failed
-    /// from the address or by the name, whether or not there is such an account, and when too many wait.
+    /// The result has the tokens, or names the step that the sign-in still needs.
+    /// Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and an account that may
+    /// not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many failed sign-ins from the address or with the
+    /// name, whether or not there is such an account, and when too many sign-ins are waiting.
     pub async fn login(&self, input: Login) -> Result<SignInResult> {
         self.caller.run("sessions.login", &input).await
     }
 
     /// Exchanges a refresh token for the next pair of tokens.
     ///
-    /// A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, for a
-    /// lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
+    /// A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, in case a response was lost
+    /// or a second tab used it. Used later, it ends the session, as it may have been stolen.
     /// Errors: `UNAUTHORIZED`.
     pub async fn refresh(&self, input: Refresh) -> Result<Tokens> {
         self.caller.run("sessions.refresh", &input).await
     }
 
-    /// Says whether an access token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+    /// Says whether an access token would be accepted now, and whose it is; if not, why (RFC 7662).
     ///
-    /// For gateways, and for services that have no store. Whoever has a token may ask about it. A refresh token is none, so that
-    /// nobody learns whether one was used without using it.
+    /// For gateways, and for services that have no store. Anybody who has a token may inspect it. Refresh tokens are not accepted, so that
+    /// nobody can find out whether one was used without using it.
     pub async fn inspect(&self, input: InspectToken) -> Result<TokenInspection> {
         self.caller.run("sessions.inspect", &input).await
     }
 
-    /// Proves again who the caller is, for operations that ask for a proof of the last five minutes.
+    /// Authenticates the caller again, for operations that need an authentication within the last five minutes.
     ///
-    /// The caller goes on in a new session, by the tokens of the answer; those of the present one end at once. An account that has
-    /// a second factor is asked for it, too.
-    /// Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
-    /// after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
+    /// The caller continues in a new session with the returned tokens; the present session ends at once. If the account has a second factor,
+    /// it is needed, too.
+    /// Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, used or missing, `UNAUTHORIZED` for a caller without a
+    /// session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
     pub async fn step_up(&self, input: StepUp) -> Result<Tokens> {
         self.caller.run("sessions.step_up", &input).await
     }
 
-    /// Begins to prove again by a passkey who the caller is.
+    /// Begins to authenticate the caller again by a passkey.
     ///
-    /// Have a browser use one by the `options`, then give its answer to `sessions.step_up_passkey` within ten minutes.
-    /// Errors: `CONFLICT` for an account that has no passkey, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
+    /// Have a browser use one with the `options`, then pass its response to `sessions.step_up_passkey` within ten minutes.
+    /// Errors: `CONFLICT` for an account that has no passkey, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` if the
     /// configuration has no `passkey_domain`.
     pub async fn step_up_passkey_start(&self) -> Result<PasskeyOptions> {
         self.caller.run("sessions.step_up_passkey_start", &Nothing {}).await
     }
 
-    /// Proves again by a passkey who the caller is, for operations that ask for a proof of the last five minutes.
+    /// Authenticates the caller again by a passkey, for operations that need an authentication within the last five minutes.
     ///
-    /// The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-    /// Errors: `VALIDATION_ERROR` for an answer that is not accepted, for a wrong password, and without a password where the passkey does
-    /// not verify who is there; `UNAUTHORIZED` for a challenge that is not good any more and for a caller without a session;
-    /// `RATE_LIMIT_EXCEEDED` after too many wrong answers or passwords.
+    /// The caller continues in a new session with the returned tokens; the present session ends at once.
+    /// Errors: `VALIDATION_ERROR` for a response that is not accepted, for a wrong password, and for a missing one if the passkey does not
+    /// verify its user; `UNAUTHORIZED` for an expired or used challenge and for a caller without a session; `RATE_LIMIT_EXCEEDED` after too
+    /// many wrong responses or passwords.
     pub async fn step_up_passkey(&self, input: StepUpByPasskey) -> Result<Tokens> {
         self.caller.run("sessions.step_up_passkey", &input).await
     }
 
-    /// Proves again who the caller is by a token of another issuer, for operations that ask for a proof of the last five minutes.
+    /// Authenticates the caller again by a token of another issuer, for operations that need an authentication within the last five minutes.
     ///
-    /// The token says that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr` of
-    /// Supabase): ask the issuer for that (`max_age=0`). It is used up. An account that has a second factor is asked for it, too. The
-    /// caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-    /// Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a
-    /// caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
+    /// The token must say that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr`
+    /// of Supabase): request that from the issuer (`max_age=0`). The token is used up. If the account has a second factor, it is needed, too.
+    /// The caller continues in a new session with the returned tokens; the present session ends at once.
+    /// Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, used or missing, `UNAUTHORIZED` for a caller
+    /// without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
     /// fetched.
     pub async fn step_up_external(&self, input: StepUpExternal) -> Result<Tokens> {
         self.caller.run("sessions.step_up_external", &input).await
     }
 
-    /// Lets the caller act as another user for at most an hour, to see what that sees.
+    /// Lets the caller act as another user for at most an hour, to see what that user sees.
     ///
-    /// The answer has an access token of the user and no refresh token. With it one may do what both the caller and the user may. It is
-    /// refused for whatever the user does with its own account: passwords, factors, sessions, addresses, keys, identities. It ends with the
-    /// caller's session, when either account is not active any more or the caller may not do this any more, and with all sessions of the
-    /// user, who sees it among its own and is told by mail. The audit log names both, and the reason.
+    /// The result has an access token of the user and no refresh token. With it, the caller may do what both the caller and the user may,
+    /// except operations on the user's own account: passwords, factors, sessions, addresses, keys, identities. It ends with the caller's
+    /// session, when either account is no longer active, when the caller loses the permission, and when all sessions of the user are ended.
+    /// The user sees it among their sessions and is notified by mail. The audit log names both users, and the reason.
     /// Permission `user:impersonate`; for a user with more than the default roles `admin:all`. It needs a sign-in or `sessions.step_up`
     /// within the last five minutes.
     /// Errors: `CONFLICT` for a user who is not active, `VALIDATION_ERROR` for oneself, `UNAUTHORIZED` for a caller without a session,
-    /// `FORBIDDEN` for an API key and for whoever acts as another user already.
+    /// `FORBIDDEN` for an API key and for a caller who already acts as another user.
     pub async fn impersonate(&self, input: Impersonate) -> Result<Impersonation> {
         self.caller.run("sessions.impersonate", &input).await
     }
 
-    /// Makes a token by which the caller reaches the tables and services of a Supabase project, as one of the users of its own.
+    /// Makes a token with which the caller can access the tables and services of a Supabase project, like one of the project's own users.
     ///
-    /// It is what Supabase Auth would issue, for five minutes: `sub` is whom the account stands for at that issuer, or else its id here;
-    /// `email` is its address if that was proved. What policies may rely on is in `app_metadata`: `roles` that are held everywhere now,
-    /// `scoped_roles` with where, and `region_id`. `user_metadata` has `username`, `full_name`, `region_id`, and `role` where there is one alone.
-    /// Nothing ends it before its time, neither a logout nor a role that is taken. It is refused here, in place of an access token and of a
-    /// token of another issuer.
-    /// Errors: `UNAVAILABLE` where the setting `supabase_issuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
-    /// API key and for whoever acts as another user, `CONFLICT` for an account with more than 50 roles, and for one that somebody made who is no
-    /// administrator, until whom it stands for has signed in by a token of the project.
+    /// It is what Supabase Auth would issue, for five minutes: `sub` is the subject that the account stands for at that issuer, or else its
+    /// id here; `email` is its address if that is verified. What policies may rely on is in `app_metadata`: `roles` that are held everywhere
+    /// now, `scoped_roles` with their scopes, and `region_id`. `user_metadata` has `username`, `full_name`, `region_id`, and `role` if there
+    /// is exactly one. It cannot be revoked: neither a logout nor the removal of a role ends it before it expires. This library does not
+    /// accept it, neither as an access token nor as a token of another issuer.
+    /// Errors: `UNAVAILABLE` if the setting `supabase_issuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
+    /// API key and for a caller who acts as another user, `CONFLICT` for an account with more than 50 roles, and for one that was created by
+    /// somebody who is not an administrator, until its subject has signed in with a token of the project.
     pub async fn supabase_token(&self) -> Result<SupabaseToken> {
         self.caller.run("sessions.supabase_token", &Nothing {}).await
     }
@@ -456,7 +456,7 @@ impl Sessions {
 
     /// Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
     ///
-    /// The user of a session that somebody else ends is told by mail.
+    /// If somebody else ends a session, its user is notified by mail.
     pub async fn revoke(&self, input: RevokeSession) -> Result<()> {
         self.caller.run("sessions.revoke", &input).await
     }
@@ -469,17 +469,17 @@ impl Sessions {
     /// Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
     /// administrator's with `admin:all`.
     ///
-    /// The user is told by mail, with the API keys that go on working.
+    /// The user is notified by mail, with the API keys that stay valid.
     #[uniffi::method(default(input))]
     pub async fn revoke_all(&self, input: RevokeAllSessions) -> Result<()> {
         self.caller.run("sessions.revoke_all", &input).await
     }
 
-    /// Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
+    /// Ends all sessions of all users at once, and all sign-ins in progress: for use after a break-in.
     ///
-    /// Everybody has to sign in anew. Passwords stay, as do links that were mailed, and API keys unless `revoke_keys` ends them: have
-    /// passwords changed that may be known. Other instances refuse what has ended within a second.
-    /// Only the application itself may, with `system`.
+    /// Everybody has to sign in again. Passwords and links that were mailed stay valid, as do API keys unless `revoke_keys` ends them: have
+    /// passwords changed that may have become known. Other instances refuse what has ended within a second.
+    /// Only the application itself may call it, with `system`.
     #[uniffi::method(default(input))]
     pub async fn revoke_everyone(&self, input: RevokeEveryone) -> Result<()> {
         self.caller.run("sessions.revoke_everyone", &input).await

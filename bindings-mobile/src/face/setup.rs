@@ -13,8 +13,8 @@ use crate::{Caller, Result, Uuid};
 
 /// Creates the given regions, users and drones that do not exist yet, in one commit.
 ///
-/// The seed fixes their ids, so that it may be applied at every start. Only the application itself may, with `system`.
-/// Passwords are given by e-mail address, apart from the users, so that a seed file contains none.
+/// The seed fixes their ids, so that it may be applied at every start. Only the application itself may call it, with `system`. Passwords
+/// are given by e-mail address, apart from the users, so that a seed file contains none.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct Seed {
@@ -108,7 +108,7 @@ pub struct SeedUser {
     /// Names of its roles, in addition to the default roles, which every account gets.
     #[uniffi(default)]
     pub roles: Vec<String>,
-    /// Whom it stands for at another issuer.
+    /// The identity at another issuer that the user stands for.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<ExternalIdentity>,
@@ -124,8 +124,8 @@ pub struct Setup {
 impl Setup {
     /// Creates the given regions, users and drones that do not exist yet, in one commit.
     ///
-    /// The seed fixes their ids, so that it may be applied at every start. Only the application itself may, with `system`.
-    /// Passwords are given by e-mail address, apart from the users, so that a seed file contains none.
+    /// The seed fixes their ids, so that it may be applied at every start. Only the application itself may call it, with `system`. Passwords
+    /// are given by e-mail address, apart from the users, so that a seed file contains none.
     #[uniffi::method(default(input))]
     pub async fn seed(&self, input: Seed) -> Result<SeedResult> {
         self.caller.run("setup.seed", &input).await

@@ -4,16 +4,16 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What tidying has done, and whether there is more to do. Made by `UserManagement::tidy`.
+/// What tidying has done, and whether there is more to do. Returned by `UserManagement::tidy`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct Tidied {
-    /// How many lines of the change feed went.
+    /// How many lines of the change feed were removed.
     pub lines: i64,
-    /// How many rows went whose time was over, without those that went with them.
+    /// How many expired rows were removed, not counting those that were removed with them.
     pub rows: i64,
-    /// How many deleted users were purged, as the time to restore them was over.
+    /// How many deleted users were purged because the time to restore them was over.
     pub users: i64,
-    /// Whether there may be more to do: call it again. Once false, no value is plain or under another key than the setting
-    /// `encryption_key`, where there is one.
+    /// Whether there may be more to do: call it again. Once it is false, no value is unencrypted or under another key than
+    /// `encryption_key`, if that is set.
     pub has_more: bool,
 }

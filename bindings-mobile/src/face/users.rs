@@ -14,15 +14,14 @@ use crate::caller::Nothing;
 use crate::types::hidden;
 use crate::{CalendarDate, Caller, JsonText, Result, Timestamp, Uuid};
 
-/// Lets an inactive user sign in again.
+/// Lets an inactive user sign in again; one who may sign in already stays as it is.
 ///
-/// Permission `user:set_status`, for an administrator `admin:all`. Suspended and banned users are lifted,
-/// not activated.
+/// Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ActivateUser {
     /// The user's id.
     pub id: Uuid,
-    /// The version that the change was made on.
+    /// The version that the change is based on.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
@@ -43,7 +42,8 @@ pub struct AssetBrief {
     pub status: String,
 }
 
-/// Shuts a user out; its sessions end at once.
+/// Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, unless it was a suspension
+/// that has ended. For banned users the reason is replaced.
 ///
 /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
@@ -54,20 +54,20 @@ pub struct BanUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The version that the change was made on.
+    /// The version that the change is based on.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
 }
 
-/// What became of one of many users.
+/// The result for one of many users.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct BulkItem {
     /// The user's id.
     pub id: Uuid,
-    /// Whether it is as it was to be.
+    /// Whether the user is now as requested.
     pub is_done: bool,
-    /// The code of the error where it is not.
+    /// The code of the error, if not.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
@@ -79,37 +79,37 @@ pub struct BulkItem {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// What the user may not use any more, as it moved to another region.
+    /// Assets that the user may no longer use after moving to another region.
     pub dropped: DroppedAssets,
 }
 
-/// What became of many users.
+/// The result of a change of many users.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct BulkResult {
-    /// How many were changed, or were already as they were to be.
+    /// How many were changed, or already were as requested.
     pub done: i64,
     /// How many were not.
     pub failed: i64,
-    /// What became of each, in the order in which they were named.
+    /// The result for each user, in the order of the input.
     #[uniffi(default)]
     pub items: Vec<BulkItem>,
 }
 
-/// An account as it is now, and what the change has taken from its user.
+/// An account as it is now, and the assets that the change removed from its user.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ChangedUser {
     /// The account.
     pub user: User,
-    /// What the user may not use any more, as it moved to another region.
+    /// Assets that the user may no longer use after moving to another region.
     pub dropped: DroppedAssets,
 }
 
-/// Begins the account that `users.register` asked for, by the token of a `registration` and the password that was chosen.
+/// Creates the account that `users.register` asked for, with the token of a `registration` and the password that was chosen.
 ///
-/// Its address counts as proved. Nobody is signed in: sign in with the password. A username that somebody else has taken meanwhile is
-/// left out, and so are names that decide about rights by now.
-/// Errors: `UNAUTHORIZED` for a token that is not good (any more), because somebody has the address by now, too, and for a wrong
-/// password; `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is good no more.
+/// Its address counts as verified. Nobody is signed in: sign in with the password. A username that somebody else has taken in the
+/// meantime is left out, as are names that conditions of the policy read by now.
+/// Errors: `UNAUTHORIZED` for an invalid or expired token, also if another account has the address by now, and for a wrong password;
+/// `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is no longer valid.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct ConfirmRegistration {
@@ -120,25 +120,24 @@ pub struct ConfirmRegistration {
 }
 hidden!(ConfirmRegistration);
 
-/// The answer to who proves an address.
+/// The result of confirming a registration.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct ConfirmedRegistration {
     /// The account.
     pub user: User,
-    /// What the next sign-in on this device gives, as the `device_token` of an earlier sign-in.
+    /// The `device_token` for the next sign-in on this device.
     pub device_token: String,
 }
 hidden!(ConfirmedRegistration);
 
-/// Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
-/// somebody at another issuer, or both.
+/// Creates a user, with the default roles of the policy and those that are named. A user has an e-mail address, an identity at another
+/// issuer, or both.
 ///
 /// Permission `user:create`; naming a role that is not a default role needs `admin:all` for now, and so does naming a group, beside
 /// `role:assign`, `group:read` and, of the user, `user:read`.
 /// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity; `CONFLICT` if a group
-/// has 10,000 members;
-/// `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
+/// has 10,000 members; `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII until the existing names have been indexed.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct CreateUser {
@@ -156,9 +155,9 @@ pub struct CreateUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
-    /// The hash of its password in another system, instead of `password`: Argon2, bcrypt, scrypt, PBKDF2 or phpass in the
-    /// forms of passlib, Django, Werkzeug, WordPress and Firebase. It is kept as it is, and the first sign-in replaces it by
-    /// one of our own. Only the application itself may give one, with `system`.
+    /// The hash of the user's password in another system, instead of `password`: Argon2, bcrypt, scrypt, PBKDF2 or phpass in the forms of
+    /// passlib, Django, Werkzeug, WordPress and Firebase. It is stored as it is, and the first sign-in replaces it with one of Argon2id.
+    /// Only the application itself may give one, with `system`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<String>,
@@ -186,53 +185,56 @@ pub struct CreateUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<CalendarDate>,
-    /// What it says about itself, in at most 500 characters and several lines.
+    /// A short biography, in at most 500 characters and several lines.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bio: Option<String>,
-    /// Where it is, in its own words, at most 255 characters.
+    /// Where the user is, in their own words, at most 255 characters.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    /// The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+    /// The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<String>,
-    /// The address of its page, likewise.
+    /// The address of the user's web page, likewise.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub website: Option<String>,
-    /// Which other users see its profile; `public` if not given.
+    /// Which other users see the user's profile; `public` if not given.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visibility: Option<Visibility>,
-    /// Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `user` has the type that it
-    /// says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+    /// Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type `user`
+    /// must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits and
+    /// underscores.
     #[uniffi(default)]
     pub attributes: HashMap<String, JsonText>,
-    /// The region it belongs to, by id or code.
+    /// The region that the user belongs to, by id or code.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// Names of roles to hold everywhere, beside the default roles, which every new account gets.
+    /// Names of roles to hold everywhere, in addition to the default roles, which every new account gets.
     #[uniffi(default)]
     pub roles: Vec<String>,
-    /// Ids of groups that it becomes a member of, at most 200. Needs what `groups.add_members` needs; the store of a web page has none.
+    /// Ids of groups that the user becomes a member of, at most 200. Needs what `groups.add_members` needs; the store of a web page has
+    /// none.
     #[uniffi(default)]
     pub groups: Vec<Uuid>,
     /// `active` (the default) or `inactive`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<UserStatus>,
-    /// Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: administrators and
-    /// the application vouch for it. If anybody else makes the account, what was set before its subject first signs in is void from then on.
+    /// The identity at another issuer that the account stands for; no other account may have it. The library does not ask the issuer:
+    /// administrators and the application vouch for it. If anybody else creates the account, everything that was set in it becomes void
+    /// when its subject first signs in.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<ExternalIdentity>,
 }
 hidden!(CreateUser);
 
-/// How many there are of one day.
+/// The number for one day.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DailyCount {
     /// The day, in UTC.
@@ -241,31 +243,33 @@ pub struct DailyCount {
     pub count: i64,
 }
 
-/// Switches a user off; its sessions end at once.
+/// Deactivates a user; their sessions end at once. Suspended and banned users stay so, and are inactive when that ends; inactive users stay as
+/// they are.
 ///
 /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeactivateUser {
     /// The user's id.
     pub id: Uuid,
-    /// The version that the change was made on.
+    /// The version that the change is based on.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
 }
 
-/// Deletes a user: it vanishes from reads, its sessions and API keys end, its drones, other assets and roles are taken away, and the
-/// roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
-/// library by itself after `keep_deleted_users_seconds`. Whether others may take its
-/// names meanwhile says `names_after_delete`.
+/// Deletes a user: the account is no longer found, its sessions and API keys end, its drones, other assets and roles are removed, and the
+/// roles that others hold on it end. `users.restore` restores it until it is purged, by `users.purge` or automatically after
+/// `keep_deleted_users_seconds`. Whether others may take its names in the meantime is up to
+/// `names_after_delete`.
 ///
-/// Permission `user:delete`; `drone:set_authority` for each drone it flies, and that of its kind for each other asset it uses, where the
-/// policy's conditions read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
+/// Permission `user:delete`; `drone:set_authority` for each drone that the user flies, and `KIND:set_authority` for each other asset that
+/// the user uses, if the policy's conditions read that; and `admin:all` if one of those roles on the account denies something. Errors:
+/// `CONFLICT` for the last active administrator.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeleteUser {
     /// The user's id.
     pub id: Uuid,
-    /// The version that the change was made on.
+    /// The version that the change is based on.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
@@ -273,7 +277,7 @@ pub struct DeleteUser {
 
 /// Deletes many users, in one commit, each as `users.delete` does.
 ///
-/// Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
+/// Permission `user:delete`. Users who cannot be deleted stay, and the result says why; with `atomic` no user is deleted then. Errors:
 /// `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeleteUsers {
@@ -296,21 +300,21 @@ pub struct DroppedAssets {
     pub hidden_count: i64,
 }
 
-/// Changes the given fields of a user and its status, in one commit; null clears a field, as `update` does.
+/// Changes the given fields and the status of a user, in one commit; null clears a field, as `update` does.
 ///
-/// Each part asks its own permission, beside `user:read`, before and after the change: the fields `user:update` and whatever `update` asks, the status
-/// `user:set_status`, as `activate`, `deactivate`, `suspend`, `ban` and `lift` do. A status that the user has already is no change of it, unless another reason or
-/// end is given with it.
+/// Each part needs its own permission, in addition to `user:read`, before and after the change: the fields `user:update` and whatever
+/// else `update` needs; the status `user:set_status`, as for `activate`, `deactivate`, `suspend`, `ban` and `lift`. The user's
+/// present status is no change, unless another reason or end is given with it.
 /// Errors: those of either part; `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct EditUser {
     /// The user's id.
     pub id: Uuid,
-    /// The version that the change was made on; another one stored gives `CONFLICT`.
+    /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
-    /// The address to sign in with. A new one counts as not proved.
+    /// The address to sign in with. A new one counts as not verified.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<StringPatch>,
@@ -342,73 +346,76 @@ pub struct EditUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<DatePatch>,
-    /// What it says about itself, in at most 500 characters and several lines.
+    /// A short biography, in at most 500 characters and several lines.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bio: Option<StringPatch>,
-    /// Where it is, in its own words, at most 255 characters.
+    /// Where the user is, in their own words, at most 255 characters.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<StringPatch>,
-    /// The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+    /// The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<StringPatch>,
-    /// The address of its page, likewise.
+    /// The address of the user's web page, likewise.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub website: Option<StringPatch>,
-    /// Which other users see its profile.
+    /// Which other users see the user's profile.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visibility: Option<Visibility>,
-    /// Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+    /// Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with
+    /// `create`.
     #[uniffi(default)]
     pub attributes: HashMap<String, JsonText>,
-    /// The region, by id or code. Drones of another region are taken from the user, and the answer says which.
+    /// The region, by id or code. Drones of another region are removed from the user, and the result says which.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<StringPatch>,
-    /// What its status becomes: any but `deleted`. Who is banned is not made inactive.
+    /// The new status: any but `deleted`. A banned user cannot be made inactive.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<UserStatus>,
-    /// Why it is suspended or banned, at most 500 characters; goes with `status`.
+    /// Why the user is suspended or banned, at most 500 characters; given together with `status`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_reason: Option<String>,
-    /// When a suspension ends by itself, in the future; not given: when it is lifted. Goes with `status`.
+    /// When a suspension ends, in the future; not given: when it is lifted. Given together with `status`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended_until: Option<Timestamp>,
 }
 
-/// Removes a user for good, as `users.purge` does after a deletion, and what the audit log says of the person: changed fields but ids,
-/// times, numbers and states, reasons, and the IP addresses and user agents of its own requests. What stays of it is its id, and what
-/// happened to it when. The log still shows that nothing else was removed from it. It cannot be undone.
+/// Removes a user for good, as `users.purge` does after a deletion, together with the personal data in the audit log: changed fields
+/// other than ids, times, numbers and states; reasons; and the IP addresses and user agents of the user's own requests. The user's id,
+/// and what happened to the account and when, stay. The log still proves that nothing else was removed from it. It cannot be undone.
 ///
-/// The account is gone at once, and nobody is shown any more what the log says of it (`audit.export`, which shows the log as it is stored,
-/// does until that is done). The log itself is gone through in pieces, in the background; the last one tells the log of `users.erased`.
-/// Copies of the storage are not changed. Whether others may take the names says
+/// The account is gone at once, and its data in the log is no longer shown (except by `audit.export`, which returns the log as it is
+/// stored, until the erasure is done). The log itself is processed in pieces, in the background; the last one writes the entry
+/// `users.erased`. Copies of the storage are not changed. Whether others may take the names is up to
 /// `names_after_purge`.
 ///
-/// Permission `user:erase`, also for oneself; beside it what `users.delete` needs. Who was purged already is erased by the application
-/// itself alone. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes; `CONFLICT` for the last active
-/// administrator.
+/// Permission `user:erase`, also for one's own account, in addition to those of `users.delete`. Only the application itself can erase a
+/// user who was already purged. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last
+/// five minutes; `CONFLICT` for the last active administrator.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct EraseUser {
     /// The user's id; also that of a deleted one.
     pub id: Uuid,
-    /// The version that the decision was made on.
+    /// The version that the decision is based on.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
 }
 
-/// Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
+/// Exports everything that is stored about a user: the account and what belongs to it, without secrets, and what the audit log says about
+/// it.
 ///
-/// Anybody may export what is its own; that of others needs permission `user:export`, also where they are deleted and not purged yet. The
-/// audit log tells of it. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes.
+/// Users may export their own data; exporting that of others needs permission `user:export`, also if they are deleted but not yet purged.
+/// The audit log records it. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five
+/// minutes.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ExportUser {
     /// The user's id; the caller's own if not given.
@@ -417,7 +424,7 @@ pub struct ExportUser {
     pub id: Option<Uuid>,
 }
 
-/// Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
+/// Finds a user by username or e-mail address, whatever the case, or by an identity at another issuer.
 ///
 /// Permission `user:read`, as with `get`. Errors: `VALIDATION_ERROR` unless one of the three is given.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
@@ -430,7 +437,7 @@ pub struct FindUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// Somebody as another issuer knows them, byte by byte.
+    /// The identity at another issuer, compared byte by byte.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<ExternalIdentity>,
@@ -438,7 +445,7 @@ pub struct FindUser {
 
 /// Gets a user by id.
 ///
-/// Permission `user:read`; a user one may not read is `RESOURCE_NOT_FOUND`, as one that does not exist.
+/// Permission `user:read`; a user whom the caller may not read is `RESOURCE_NOT_FOUND`, like one that does not exist.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct GetUser {
     /// The user's id.
@@ -454,35 +461,35 @@ pub struct GetUserOverview {
     pub id: Uuid,
 }
 
-/// Counts the users that the caller may list: by status, by whether their address was proved, and new ones by day.
+/// Counts the users that the caller may list: by status, by whether their address is verified, and new ones by day.
 ///
-/// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows are counted; deleted users
-/// never are. The answer is not kept: it is of now.
+/// Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`; otherwise just the rows that it allows are counted; deleted
+/// users never are. The result is not cached.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct GetUserStatistics {
-    /// Of how many days new accounts are counted, today (in UTC) the last of them: 1 to 366, 30 if not given.
+    /// For how many days new accounts are counted, up to today (in UTC): 1 to 366, 30 if not given.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days: Option<i64>,
 }
 
-/// Makes a user an administrator: gives it, everywhere, the policy's role that holds `admin:all`.
+/// Makes a user an administrator: assigns, everywhere, the policy's role that grants `admin:all`.
 ///
-/// Permission `user:set_admin`, and `admin:all` itself. Does nothing for who is one already.
+/// Permission `user:set_admin`, and `admin:all` itself. Does nothing for a user who already is one.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct GrantAdmin {
     /// The user's id.
     pub id: Uuid,
 }
 
-/// Lifts a suspension or ban.
+/// Lifts a ban, else a suspension: what the user was before is so again. Who may sign in stays as it is.
 ///
-/// Permission `user:set_status`, for an administrator `admin:all`.
+/// Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct LiftUser {
     /// The user's id.
     pub id: Uuid,
-    /// The version that the change was made on.
+    /// The version that the change is based on.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
@@ -490,11 +497,11 @@ pub struct LiftUser {
 
 /// Lists the users that the caller may see as `list` does, each as `overview` shows it.
 ///
-/// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows. Filters, orders and pages
-/// are those of `list`.
+/// Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`, others just the rows that it allows. Filters, orders and
+/// pages are those of `list`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ListUserOverviews {
-    /// Only users who hold this role (in any scope, now or later), themselves or by a group, as far as the caller may see that
+    /// Only users who hold this role (in any scope, now or later), directly or through a group, as far as the caller may see that
     /// (`role:read`).
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -503,7 +510,7 @@ pub struct ListUserOverviews {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_id: Option<Uuid>,
-    /// Only users of this status.
+    /// Only users of this status; those whose suspension has run out have the status of before.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<UserStatus>,
@@ -511,7 +518,7 @@ pub struct ListUserOverviews {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// Only users whose address was proved, or not.
+    /// Only users whose address is verified, or not.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<bool>,
@@ -535,7 +542,7 @@ pub struct ListUserOverviews {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub descending: Option<bool>,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<i64>,
@@ -555,10 +562,10 @@ pub struct ListUserOverviews {
 
 /// Lists the users that the caller may see, newest first unless said otherwise.
 ///
-/// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows.
+/// Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`, others just the rows that it allows.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ListUsers {
-    /// Only users who hold this role (in any scope, now or later), themselves or by a group, as far as the caller may see that
+    /// Only users who hold this role (in any scope, now or later), directly or through a group, as far as the caller may see that
     /// (`role:read`).
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -567,7 +574,7 @@ pub struct ListUsers {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_id: Option<Uuid>,
-    /// Only users of this status.
+    /// Only users of this status; those whose suspension has run out have the status of before.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<UserStatus>,
@@ -575,7 +582,7 @@ pub struct ListUsers {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// Only users whose address was proved, or not.
+    /// Only users whose address is verified, or not.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<bool>,
@@ -599,7 +606,7 @@ pub struct ListUsers {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub descending: Option<bool>,
-    /// The page's number, from 1.
+    /// The page's number, from 1; no more than 200,000 rows are skipped to get there.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<i64>,
@@ -619,8 +626,9 @@ pub struct ListUsers {
 
 /// Moves many users to a region, or out of theirs, in one commit, each as `users.update` does.
 ///
-/// Permission `user:update`, and what that says of the region. Who cannot be moved stays, and the answer says why; with `atomic` nobody is
-/// moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user who cannot be moved.
+/// Permission `user:update`, and what that says of the region. Users who cannot be moved stay, and the result says why; with `atomic` no
+/// user is moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user
+/// who cannot be moved.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct MoveUsers {
     /// The users' ids, at most 1,000.
@@ -636,15 +644,15 @@ pub struct MoveUsers {
     pub atomic: Option<bool>,
 }
 
-/// Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
+/// Removes a deleted user for good, with everything that is stored about them except in the audit log. It cannot be undone.
 ///
-/// Whether others may take its names then says `names_after_purge`. Permission `user:purge`. Errors:
-/// `CONFLICT` for a user who is not deleted.
+/// Whether others may take the names then is up to `names_after_purge`. Permission `user:purge`.
+/// Errors: `CONFLICT` for a user who is not deleted.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct PurgeUser {
     /// The user's id.
     pub id: Uuid,
-    /// The version that the decision was made on.
+    /// The version that the decision is based on.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
@@ -665,15 +673,16 @@ pub struct RegionBrief {
     pub area: Option<String>,
 }
 
-/// Makes an account for oneself, where the setting `registration` says so.
+/// Creates an account for oneself, if the setting `registration` allows it.
 ///
 /// It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
-/// `registration`, and by `users.confirm_registration` it begins. The answer is the same whether or not somebody has the address, whose
-/// owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
-/// Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
-/// somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
-/// for an e-mail address that was mailed for somebody of the same network within the last minute, or five times within an hour (of all
-/// networks together four and twenty times); `UNAVAILABLE` where nobody may register.
+/// `registration`, and `users.confirm_registration` creates the account. The result is the same whether or not another account has the
+/// address; its owner is notified (`address_taken`). With `open` the account begins at once, with an unverified address. Nobody is signed
+/// in.
+/// Errors: `VALIDATION_ERROR` with all wrong fields, including names that conditions of the policy read; `DUPLICATE_RESOURCE` for a taken
+/// username, and with `open` for a taken address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and for an
+/// e-mail address that was mailed on behalf of the same network within the last minute, or five times within an hour (for all networks
+/// together four and twenty times); `UNAVAILABLE` if registration is off.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct RegisterUser {
@@ -681,9 +690,9 @@ pub struct RegisterUser {
     pub email: String,
     /// The password, at least 15 characters unless the configuration says otherwise.
     pub password: String,
-    /// A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting
-    /// `username_profile` dots and hyphens too, or letters of any language. One that somebody else takes before
-    /// the address is proved, or one that looks like it, is left out.
+    /// A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots
+    /// and hyphens too, or letters of any language. It is left out if somebody else takes it, or one that looks like it, before the
+    /// address is verified.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
@@ -706,32 +715,32 @@ pub struct RegisterUser {
 }
 hidden!(RegisterUser);
 
-/// The answer to who registers.
+/// The result of a registration.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RegisteredUser {
-    /// The account; none: it begins when the address is proved.
+    /// The account; none: it begins when the address is verified.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<User>,
-    /// Until when the address can be proved; none: the account is there.
+    /// Until when the address can be verified; none: the account has begun.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm_until: Option<Timestamp>,
 }
 
-/// Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
-/// stands for somebody at another issuer. Who sees the profile stays, unless it is given.
+/// Replaces all of a user's data: a field that is not given becomes null, the e-mail address only if the account stands for an identity
+/// at another issuer. The visibility of the profile stays unless it is given.
 ///
 /// Permission and errors as with `update`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ReplaceUser {
     /// The user's id.
     pub id: Uuid,
-    /// The address to sign in with. A new one counts as not proved.
+    /// The address to sign in with. A new one counts as not verified.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// The version that the change was made on; another one stored gives `CONFLICT`.
+    /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
@@ -763,27 +772,27 @@ pub struct ReplaceUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<CalendarDate>,
-    /// What it says about itself, in at most 500 characters and several lines.
+    /// A short biography, in at most 500 characters and several lines.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bio: Option<String>,
-    /// Where it is, in its own words, at most 255 characters.
+    /// Where the user is, in their own words, at most 255 characters.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    /// The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+    /// The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<String>,
-    /// The address of its page, likewise.
+    /// The address of the user's web page, likewise.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub website: Option<String>,
-    /// Which other users see its profile; it stays if not given.
+    /// Which other users see the user's profile; it stays if not given.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visibility: Option<Visibility>,
-    /// Whatever else the application keeps of it; what is not given goes. As with `create`.
+    /// Other data that the application keeps with it; what is not given is removed. As with `create`.
     #[uniffi(default)]
     pub attributes: HashMap<String, JsonText>,
     /// The region, by id or code.
@@ -792,37 +801,37 @@ pub struct ReplaceUser {
     pub region: Option<String>,
 }
 
-/// Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
-/// Sessions, API keys, drones, other assets and roles do not come back: it has the default roles of the policy and those that are named.
+/// Restores a deleted user: the account is as it was, with its password, factors, preferences and linked identities. Sessions, API keys,
+/// drones, other assets and roles are not restored: the user gets the default roles of the policy and those that are given.
 ///
-/// Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
-/// another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
-/// `DUPLICATE_RESOURCE` where others have its names by now (`names_after_delete`): give it another one.
+/// Permission `user:restore`, for the restored user; naming a role that is not a default role needs `admin:all` for now, another e-mail
+/// address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` if
+/// others have taken the names (`names_after_delete`): give another one.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RestoreUser {
     /// The user's id.
     pub id: Uuid,
-    /// The version that the change was made on.
+    /// The version that the change is based on.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
-    /// Another e-mail address instead of its own, unproved.
+    /// Another e-mail address instead of the former one, unverified.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// Another username instead of its own.
+    /// Another username instead of the former one.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// Names of roles to hold everywhere, beside the default roles; at most 100.
+    /// Names of roles to hold everywhere, in addition to the default roles; at most 100.
     #[uniffi(default)]
     pub roles: Vec<String>,
 }
 
-/// Takes from a user every role that makes it an administrator.
+/// Removes from a user every role that makes them an administrator.
 ///
-/// Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for who
-/// is one by a group.
+/// Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for a user who is one
+/// through a group.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RevokeAdmin {
     /// The user's id.
@@ -831,21 +840,21 @@ pub struct RevokeAdmin {
 
 /// Changes the status of many users, in one commit.
 ///
-/// Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
-/// stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
-/// with `atomic` that of the first user who cannot be changed.
+/// Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Users who cannot be
+/// changed stay as they are, and the result says why; with `atomic` no user is changed then. Errors: `VALIDATION_ERROR` with all wrong
+/// fields; with `atomic` that of the first user who cannot be changed.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct SetStatuses {
     /// The users' ids, at most 1,000.
     #[uniffi(default)]
     pub ids: Vec<Uuid>,
-    /// What is done to them.
+    /// The change of the status.
     pub action: StatusAction,
     /// Why they are suspended or banned, at most 500 characters.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// When a suspension ends by itself, in the future; not given: when it is lifted.
+    /// When a suspension ends, in the future; not given: when it is lifted.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
@@ -861,13 +870,13 @@ pub enum StatusAction {
     /// Inactive users sign in again.
     #[serde(rename = "activate")]
     Activate,
-    /// They are switched off.
+    /// Users are deactivated.
     #[serde(rename = "deactivate")]
     Deactivate,
-    /// They are switched off for a time, or until that is lifted.
+    /// Users are suspended, for a limited time or until that is lifted.
     #[serde(rename = "suspend")]
     Suspend,
-    /// They are shut out.
+    /// Users are banned.
     #[serde(rename = "ban")]
     Ban,
     /// A suspension or ban is lifted.
@@ -875,9 +884,10 @@ pub enum StatusAction {
     Lift,
 }
 
-/// Switches a user off for a time, or until it is lifted; its sessions end at once.
+/// Suspends a user, for a limited time or until it is lifted; their sessions end at once. Inactive users are inactive again afterwards. For
+/// suspended users the reason and the end are replaced.
 ///
-/// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+/// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct SuspendUser {
     /// The user's id.
@@ -886,35 +896,36 @@ pub struct SuspendUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// When it ends by itself, in the future; not given: when it is lifted.
+    /// When it expires, in the future; not given: when it is lifted.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// The version that the change was made on.
+    /// The version that the change is based on.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
 }
 
-/// Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
-/// another issuer.
+/// Changes the given fields of a user; null clears one, the e-mail address only if the account stands for an identity at another
+/// issuer.
 ///
-/// Permission `user:update` before and after the change; the region and whatever else the policy's
-/// conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
-/// `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
-/// somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
-/// more than the default roles; it ends all sessions of the user. So does one of compatible letters, which is the same name and another
-/// mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
-/// notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
+/// Permission `user:update` before and after the change; the region, and everything else that the policy's conditions read, also
+/// needs `user:set_authority`; the account of an administrator needs `admin:all`; removing drones needs `drone:set_authority` if
+/// conditions read who flies them. Because the owner of an address can choose the password, changing somebody else's address needs a
+/// sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with more than the default roles; it ends
+/// all sessions of the user. The same applies to an address that differs only by compatible letters, which is another mailbox, but
+/// not if only the case of letters changes. Users change their own address with `email.change` if the store has a notifier; otherwise
+/// they need such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale, `DUPLICATE_RESOURCE`
+/// for a taken name, and `RATE_LIMIT_EXCEEDED` for another name of one's own account after ten within an hour that were taken.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UpdateUser {
     /// The user's id.
     pub id: Uuid,
-    /// The version that the change was made on; another one stored gives `CONFLICT`.
+    /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
-    /// The address to sign in with. A new one counts as not proved.
+    /// The address to sign in with. A new one counts as not verified.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<StringPatch>,
@@ -946,68 +957,69 @@ pub struct UpdateUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<DatePatch>,
-    /// What it says about itself, in at most 500 characters and several lines.
+    /// A short biography, in at most 500 characters and several lines.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bio: Option<StringPatch>,
-    /// Where it is, in its own words, at most 255 characters.
+    /// Where the user is, in their own words, at most 255 characters.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<StringPatch>,
-    /// The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+    /// The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<StringPatch>,
-    /// The address of its page, likewise.
+    /// The address of the user's web page, likewise.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub website: Option<StringPatch>,
-    /// Which other users see its profile.
+    /// Which other users see the user's profile.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visibility: Option<Visibility>,
-    /// Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+    /// Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with
+    /// `create`.
     #[uniffi(default)]
     pub attributes: HashMap<String, JsonText>,
-    /// The region, by id or code. Drones of another region are taken from the user, and the answer says which.
+    /// The region, by id or code. Drones of another region are removed from the user, and the result says which.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<StringPatch>,
 }
 
-/// All that is held about a user.
+/// Everything that is stored about a user.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UserExport {
     /// The user's id.
     pub id: Uuid,
     /// When it was exported.
     pub at: Timestamp,
-    /// The rows that are kept of the user, by table (`users`, `sessions`, `role_assignments`, …): lists of objects whose fields are the
-    /// columns. What is secret, such as the hash of a password, is left out; a table without such rows, too.
+    /// The rows that are stored about the user, by table (`users`, `sessions`, `role_assignments`, …): lists of objects whose fields are
+    /// the columns. Secrets, such as password hashes, are left out, and so are tables without rows.
     pub records: JsonText,
-    /// What the audit log says of the user, and of what the user did, newest first: up to 1,000 entries. What the user changed of others is
-    /// left out of them, as are the IP address and user agent of others who changed something of the user.
+    /// The audit log's entries about the user, and about what the user did, newest first: up to 1,000. What the user changed of others is
+    /// left out, as are the IP addresses, user agents and sessions of others who changed the account.
     #[uniffi(default)]
     pub audit: Vec<AuditEntry>,
     /// Whether there are older entries.
     pub has_older_entries: bool,
 }
 
-/// An account with what belongs to it, as far as the caller may see that. When its user last signed in, and whom it stands for at other
-/// issuers, `users.get` says.
+/// An account with what belongs to it, as far as the caller may see that. `users.get` also has the time of the last sign-in, and the
+/// identities at other issuers.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UserOverview {
     /// The account's id.
     pub id: Uuid,
-    /// The name it signs in with, if it has one; unique, whatever the case.
+    /// The name that the user signs in with, if there is one; unique, whatever the case.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// The address it signs in with, if it has one; unique, whatever the case.
+    /// The address that the user signs in with, if there is one; unique, whatever the case.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// Whether the address was proved.
+    /// Whether the address is verified.
     pub email_verified: bool,
     /// The whole name.
     #[uniffi(default)]
@@ -1033,7 +1045,7 @@ pub struct UserOverview {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<CalendarDate>,
-    /// The id of the region it belongs to.
+    /// The id of the region that the user belongs to.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region_id: Option<Uuid>,
@@ -1041,23 +1053,24 @@ pub struct UserOverview {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<RegionBrief>,
-    /// The roles it holds, now or later, itself or by its groups, that the caller may see (`role:read`); a user sees all of its own.
+    /// The roles that the user holds, now or later, directly or through groups, as far as the caller may see them (`role:read`); users
+    /// see all of their own.
     #[uniffi(default)]
     pub roles: Vec<HeldRole>,
-    /// The assets assigned to it that the caller may see (`drone:read`, `KIND:read`), by code.
+    /// The assets assigned to the user that the caller may see (`drone:read`, `KIND:read`), by code.
     #[uniffi(default)]
     pub assigned_assets: Vec<AssetBrief>,
-    /// Other users of its region who are operators of assets there, by username: up to 100, as far as the caller may see both the asset and
-    /// the user (`user:read`). Where the regions of all users shown have more than 1,000 operators, not all are looked at.
+    /// Other users of the same region who are operators of assets there, by username: up to 100, as far as the caller may see both the
+    /// asset and the user (`user:read`). If the regions of all users shown have more than 1,000 operators, not all are considered.
     #[uniffi(default)]
     pub operators: Vec<UserBrief>,
-    /// Whether it may sign in.
+    /// The status, which says whether the user may sign in.
     pub status: UserStatus,
-    /// Why it is suspended or banned.
+    /// Why the user is suspended or banned.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_reason: Option<String>,
-    /// When a suspension ends by itself; null: when it is lifted.
+    /// When a suspension ends; null: when it is lifted.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended_until: Option<Timestamp>,
@@ -1065,7 +1078,7 @@ pub struct UserOverview {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
-    /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+    /// Increases by one with every change; pass it as `expected_version` to detect lost updates.
     pub version: i64,
 }
 
@@ -1092,19 +1105,19 @@ pub enum UserSort {
 /// How many users there are, as far as the caller may list them.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UserStatistics {
-    /// All of them but those who were deleted.
+    /// All of them except deleted ones.
     pub total: i64,
-    /// Who may sign in; those whose suspension has run out are among them.
+    /// Users who may sign in, including those whose suspension has ended, unless they are inactive.
     pub active: i64,
-    /// Who is switched off.
+    /// Inactive users.
     pub inactive: i64,
-    /// Who is suspended now.
+    /// Users who are suspended now.
     pub suspended: i64,
-    /// Who is shut out.
+    /// Banned users.
     pub banned: i64,
-    /// Whose address was proved, whatever the status.
+    /// Users whose address is verified, whatever their status.
     pub verified: i64,
-    /// How many of them were created on each day, in UTC, the oldest first; days on which nobody was, too.
+    /// How many of them were created on each day, in UTC, oldest first, including days without any.
     #[uniffi(default)]
     pub new_users: Vec<DailyCount>,
 }
@@ -1117,37 +1130,37 @@ pub struct Users {
 
 #[uniffi::export]
 impl Users {
-    /// Makes an account for oneself, where the setting `registration` says so.
+    /// Creates an account for oneself, if the setting `registration` allows it.
     ///
     /// It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
-    /// `registration`, and by `users.confirm_registration` it begins. The answer is the same whether or not somebody has the address, whose
-    /// owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
-    /// Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
-    /// somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
-    /// for an e-mail address that was mailed for somebody of the same network within the last minute, or five times within an hour (of all
-    /// networks together four and twenty times); `UNAVAILABLE` where nobody may register.
+    /// `registration`, and `users.confirm_registration` creates the account. The result is the same whether or not another account has the
+    /// address; its owner is notified (`address_taken`). With `open` the account begins at once, with an unverified address. Nobody is signed
+    /// in.
+    /// Errors: `VALIDATION_ERROR` with all wrong fields, including names that conditions of the policy read; `DUPLICATE_RESOURCE` for a taken
+    /// username, and with `open` for a taken address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and for an
+    /// e-mail address that was mailed on behalf of the same network within the last minute, or five times within an hour (for all networks
+    /// together four and twenty times); `UNAVAILABLE` if registration is off.
     pub async fn register(&self, input: RegisterUser) -> Result<RegisteredUser> {
         self.caller.run("users.register", &input).await
     }
 
-    /// Begins the account that `users.register` asked for, by the token of a `registration` and the password that was chosen.
+    /// Creates the account that `users.register` asked for, with the token of a `registration` and the password that was chosen.
     ///
-    /// Its address counts as proved. Nobody is signed in: sign in with the password. A username that somebody else has taken meanwhile is
-    /// left out, and so are names that decide about rights by now.
-    /// Errors: `UNAUTHORIZED` for a token that is not good (any more), because somebody has the address by now, too, and for a wrong
-    /// password; `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is good no more.
+    /// Its address counts as verified. Nobody is signed in: sign in with the password. A username that somebody else has taken in the
+    /// meantime is left out, as are names that conditions of the policy read by now.
+    /// Errors: `UNAUTHORIZED` for an invalid or expired token, also if another account has the address by now, and for a wrong password;
+    /// `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is no longer valid.
     pub async fn confirm_registration(&self, input: ConfirmRegistration) -> Result<ConfirmedRegistration> {
         self.caller.run("users.confirm_registration", &input).await
     }
 
-    /// Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
-    /// somebody at another issuer, or both.
+    /// Creates a user, with the default roles of the policy and those that are named. A user has an e-mail address, an identity at another
+    /// issuer, or both.
     ///
     /// Permission `user:create`; naming a role that is not a default role needs `admin:all` for now, and so does naming a group, beside
     /// `role:assign`, `group:read` and, of the user, `user:read`.
     /// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity; `CONFLICT` if a group
-    /// has 10,000 members;
-    /// `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
+    /// has 10,000 members; `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII until the existing names have been indexed.
     #[uniffi::method(default(input))]
     pub async fn create(&self, input: CreateUser) -> Result<User> {
         self.caller.run("users.create", &input).await
@@ -1155,12 +1168,12 @@ impl Users {
 
     /// Gets a user by id.
     ///
-    /// Permission `user:read`; a user one may not read is `RESOURCE_NOT_FOUND`, as one that does not exist.
+    /// Permission `user:read`; a user whom the caller may not read is `RESOURCE_NOT_FOUND`, like one that does not exist.
     pub async fn get(&self, input: GetUser) -> Result<User> {
         self.caller.run("users.get", &input).await
     }
 
-    /// Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
+    /// Finds a user by username or e-mail address, whatever the case, or by an identity at another issuer.
     ///
     /// Permission `user:read`, as with `get`. Errors: `VALIDATION_ERROR` unless one of the three is given.
     #[uniffi::method(default(input))]
@@ -1175,7 +1188,7 @@ impl Users {
 
     /// Lists the users that the caller may see, newest first unless said otherwise.
     ///
-    /// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows.
+    /// Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`, others just the rows that it allows.
     #[uniffi::method(default(input))]
     pub async fn list(&self, input: ListUsers) -> Result<UserPage> {
         self.caller.run("users.list", &input).await
@@ -1190,154 +1203,160 @@ impl Users {
 
     /// Lists the users that the caller may see as `list` does, each as `overview` shows it.
     ///
-    /// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows. Filters, orders and pages
-    /// are those of `list`.
+    /// Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`, others just the rows that it allows. Filters, orders and
+    /// pages are those of `list`.
     #[uniffi::method(default(input))]
     pub async fn overviews(&self, input: ListUserOverviews) -> Result<UserOverviewPage> {
         self.caller.run("users.overviews", &input).await
     }
 
-    /// Counts the users that the caller may list: by status, by whether their address was proved, and new ones by day.
+    /// Counts the users that the caller may list: by status, by whether their address is verified, and new ones by day.
     ///
-    /// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows are counted; deleted users
-    /// never are. The answer is not kept: it is of now.
+    /// Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`; otherwise just the rows that it allows are counted; deleted
+    /// users never are. The result is not cached.
     #[uniffi::method(default(input))]
     pub async fn statistics(&self, input: GetUserStatistics) -> Result<UserStatistics> {
         self.caller.run("users.statistics", &input).await
     }
 
-    /// Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
-    /// another issuer.
+    /// Changes the given fields of a user; null clears one, the e-mail address only if the account stands for an identity at another
+    /// issuer.
     ///
-    /// Permission `user:update` before and after the change; the region and whatever else the policy's
-    /// conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
-    /// `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
-    /// somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
-    /// more than the default roles; it ends all sessions of the user. So does one of compatible letters, which is the same name and another
-    /// mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
-    /// notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
+    /// Permission `user:update` before and after the change; the region, and everything else that the policy's conditions read, also
+    /// needs `user:set_authority`; the account of an administrator needs `admin:all`; removing drones needs `drone:set_authority` if
+    /// conditions read who flies them. Because the owner of an address can choose the password, changing somebody else's address needs a
+    /// sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with more than the default roles; it ends
+    /// all sessions of the user. The same applies to an address that differs only by compatible letters, which is another mailbox, but
+    /// not if only the case of letters changes. Users change their own address with `email.change` if the store has a notifier; otherwise
+    /// they need such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale, `DUPLICATE_RESOURCE`
+    /// for a taken name, and `RATE_LIMIT_EXCEEDED` for another name of one's own account after ten within an hour that were taken.
     pub async fn update(&self, input: UpdateUser) -> Result<ChangedUser> {
         self.caller.run("users.update", &input).await
     }
 
-    /// Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
-    /// stands for somebody at another issuer. Who sees the profile stays, unless it is given.
+    /// Replaces all of a user's data: a field that is not given becomes null, the e-mail address only if the account stands for an identity
+    /// at another issuer. The visibility of the profile stays unless it is given.
     ///
     /// Permission and errors as with `update`.
     pub async fn replace(&self, input: ReplaceUser) -> Result<ChangedUser> {
         self.caller.run("users.replace", &input).await
     }
 
-    /// Changes the given fields of a user and its status, in one commit; null clears a field, as `update` does.
+    /// Changes the given fields and the status of a user, in one commit; null clears a field, as `update` does.
     ///
-    /// Each part asks its own permission, beside `user:read`, before and after the change: the fields `user:update` and whatever `update` asks, the status
-    /// `user:set_status`, as `activate`, `deactivate`, `suspend`, `ban` and `lift` do. A status that the user has already is no change of it, unless another reason or
-    /// end is given with it.
+    /// Each part needs its own permission, in addition to `user:read`, before and after the change: the fields `user:update` and whatever
+    /// else `update` needs; the status `user:set_status`, as for `activate`, `deactivate`, `suspend`, `ban` and `lift`. The user's
+    /// present status is no change, unless another reason or end is given with it.
     /// Errors: those of either part; `CONFLICT` if `expected_version` is stale.
     pub async fn edit(&self, input: EditUser) -> Result<ChangedUser> {
         self.caller.run("users.edit", &input).await
     }
 
-    /// Lets an inactive user sign in again.
+    /// Lets an inactive user sign in again; one who may sign in already stays as it is.
     ///
-    /// Permission `user:set_status`, for an administrator `admin:all`. Suspended and banned users are lifted,
-    /// not activated.
+    /// Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead.
     pub async fn activate(&self, input: ActivateUser) -> Result<User> {
         self.caller.run("users.activate", &input).await
     }
 
-    /// Switches a user off; its sessions end at once.
+    /// Deactivates a user; their sessions end at once. Suspended and banned users stay so, and are inactive when that ends; inactive users stay as
+    /// they are.
     ///
     /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
     pub async fn deactivate(&self, input: DeactivateUser) -> Result<User> {
         self.caller.run("users.deactivate", &input).await
     }
 
-    /// Switches a user off for a time, or until it is lifted; its sessions end at once.
+    /// Suspends a user, for a limited time or until it is lifted; their sessions end at once. Inactive users are inactive again afterwards. For
+    /// suspended users the reason and the end are replaced.
     ///
-    /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+    /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users.
     pub async fn suspend(&self, input: SuspendUser) -> Result<User> {
         self.caller.run("users.suspend", &input).await
     }
 
-    /// Shuts a user out; its sessions end at once.
+    /// Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, unless it was a suspension
+    /// that has ended. For banned users the reason is replaced.
     ///
     /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
     pub async fn ban(&self, input: BanUser) -> Result<User> {
         self.caller.run("users.ban", &input).await
     }
 
-    /// Lifts a suspension or ban.
+    /// Lifts a ban, else a suspension: what the user was before is so again. Who may sign in stays as it is.
     ///
-    /// Permission `user:set_status`, for an administrator `admin:all`.
+    /// Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted.
     pub async fn lift(&self, input: LiftUser) -> Result<User> {
         self.caller.run("users.lift", &input).await
     }
 
-    /// Makes a user an administrator: gives it, everywhere, the policy's role that holds `admin:all`.
+    /// Makes a user an administrator: assigns, everywhere, the policy's role that grants `admin:all`.
     ///
-    /// Permission `user:set_admin`, and `admin:all` itself. Does nothing for who is one already.
+    /// Permission `user:set_admin`, and `admin:all` itself. Does nothing for a user who already is one.
     pub async fn grant_admin(&self, input: GrantAdmin) -> Result<()> {
         self.caller.run("users.grant_admin", &input).await
     }
 
-    /// Takes from a user every role that makes it an administrator.
+    /// Removes from a user every role that makes them an administrator.
     ///
-    /// Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for who
-    /// is one by a group.
+    /// Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for a user who is one
+    /// through a group.
     pub async fn revoke_admin(&self, input: RevokeAdmin) -> Result<()> {
         self.caller.run("users.revoke_admin", &input).await
     }
 
-    /// Deletes a user: it vanishes from reads, its sessions and API keys end, its drones, other assets and roles are taken away, and the
-    /// roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
-    /// library by itself after `keep_deleted_users_seconds`. Whether others may take its
-    /// names meanwhile says `names_after_delete`.
+    /// Deletes a user: the account is no longer found, its sessions and API keys end, its drones, other assets and roles are removed, and the
+    /// roles that others hold on it end. `users.restore` restores it until it is purged, by `users.purge` or automatically after
+    /// `keep_deleted_users_seconds`. Whether others may take its names in the meantime is up to
+    /// `names_after_delete`.
     ///
-    /// Permission `user:delete`; `drone:set_authority` for each drone it flies, and that of its kind for each other asset it uses, where the
-    /// policy's conditions read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
+    /// Permission `user:delete`; `drone:set_authority` for each drone that the user flies, and `KIND:set_authority` for each other asset that
+    /// the user uses, if the policy's conditions read that; and `admin:all` if one of those roles on the account denies something. Errors:
+    /// `CONFLICT` for the last active administrator.
     pub async fn delete(&self, input: DeleteUser) -> Result<()> {
         self.caller.run("users.delete", &input).await
     }
 
-    /// Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
-    /// Sessions, API keys, drones, other assets and roles do not come back: it has the default roles of the policy and those that are named.
+    /// Restores a deleted user: the account is as it was, with its password, factors, preferences and linked identities. Sessions, API keys,
+    /// drones, other assets and roles are not restored: the user gets the default roles of the policy and those that are given.
     ///
-    /// Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
-    /// another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
-    /// `DUPLICATE_RESOURCE` where others have its names by now (`names_after_delete`): give it another one.
+    /// Permission `user:restore`, for the restored user; naming a role that is not a default role needs `admin:all` for now, another e-mail
+    /// address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` if
+    /// others have taken the names (`names_after_delete`): give another one.
     pub async fn restore(&self, input: RestoreUser) -> Result<User> {
         self.caller.run("users.restore", &input).await
     }
 
-    /// Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
+    /// Removes a deleted user for good, with everything that is stored about them except in the audit log. It cannot be undone.
     ///
-    /// Whether others may take its names then says `names_after_purge`. Permission `user:purge`. Errors:
-    /// `CONFLICT` for a user who is not deleted.
+    /// Whether others may take the names then is up to `names_after_purge`. Permission `user:purge`.
+    /// Errors: `CONFLICT` for a user who is not deleted.
     pub async fn purge(&self, input: PurgeUser) -> Result<()> {
         self.caller.run("users.purge", &input).await
     }
 
-    /// Removes a user for good, as `users.purge` does after a deletion, and what the audit log says of the person: changed fields but ids,
-    /// times, numbers and states, reasons, and the IP addresses and user agents of its own requests. What stays of it is its id, and what
-    /// happened to it when. The log still shows that nothing else was removed from it. It cannot be undone.
+    /// Removes a user for good, as `users.purge` does after a deletion, together with the personal data in the audit log: changed fields
+    /// other than ids, times, numbers and states; reasons; and the IP addresses and user agents of the user's own requests. The user's id,
+    /// and what happened to the account and when, stay. The log still proves that nothing else was removed from it. It cannot be undone.
     ///
-    /// The account is gone at once, and nobody is shown any more what the log says of it (`audit.export`, which shows the log as it is stored,
-    /// does until that is done). The log itself is gone through in pieces, in the background; the last one tells the log of `users.erased`.
-    /// Copies of the storage are not changed. Whether others may take the names says
+    /// The account is gone at once, and its data in the log is no longer shown (except by `audit.export`, which returns the log as it is
+    /// stored, until the erasure is done). The log itself is processed in pieces, in the background; the last one writes the entry
+    /// `users.erased`. Copies of the storage are not changed. Whether others may take the names is up to
     /// `names_after_purge`.
     ///
-    /// Permission `user:erase`, also for oneself; beside it what `users.delete` needs. Who was purged already is erased by the application
-    /// itself alone. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes; `CONFLICT` for the last active
-    /// administrator.
+    /// Permission `user:erase`, also for one's own account, in addition to those of `users.delete`. Only the application itself can erase a
+    /// user who was already purged. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last
+    /// five minutes; `CONFLICT` for the last active administrator.
     pub async fn erase(&self, input: EraseUser) -> Result<()> {
         self.caller.run("users.erase", &input).await
     }
 
-    /// Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
+    /// Exports everything that is stored about a user: the account and what belongs to it, without secrets, and what the audit log says about
+    /// it.
     ///
-    /// Anybody may export what is its own; that of others needs permission `user:export`, also where they are deleted and not purged yet. The
-    /// audit log tells of it. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes.
+    /// Users may export their own data; exporting that of others needs permission `user:export`, also if they are deleted but not yet purged.
+    /// The audit log records it. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five
+    /// minutes.
     #[uniffi::method(default(input))]
     pub async fn export(&self, input: ExportUser) -> Result<UserExport> {
         self.caller.run("users.export", &input).await
@@ -1345,16 +1364,16 @@ impl Users {
 
     /// Changes the status of many users, in one commit.
     ///
-    /// Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
-    /// stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
-    /// with `atomic` that of the first user who cannot be changed.
+    /// Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Users who cannot be
+    /// changed stay as they are, and the result says why; with `atomic` no user is changed then. Errors: `VALIDATION_ERROR` with all wrong
+    /// fields; with `atomic` that of the first user who cannot be changed.
     pub async fn set_status_many(&self, input: SetStatuses) -> Result<BulkResult> {
         self.caller.run("users.set_status_many", &input).await
     }
 
     /// Deletes many users, in one commit, each as `users.delete` does.
     ///
-    /// Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
+    /// Permission `user:delete`. Users who cannot be deleted stay, and the result says why; with `atomic` no user is deleted then. Errors:
     /// `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
     #[uniffi::method(default(input))]
     pub async fn delete_many(&self, input: DeleteUsers) -> Result<BulkResult> {
@@ -1363,8 +1382,9 @@ impl Users {
 
     /// Moves many users to a region, or out of theirs, in one commit, each as `users.update` does.
     ///
-    /// Permission `user:update`, and what that says of the region. Who cannot be moved stays, and the answer says why; with `atomic` nobody is
-    /// moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user who cannot be moved.
+    /// Permission `user:update`, and what that says of the region. Users who cannot be moved stay, and the result says why; with `atomic` no
+    /// user is moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user
+    /// who cannot be moved.
     #[uniffi::method(default(input))]
     pub async fn move_many(&self, input: MoveUsers) -> Result<BulkResult> {
         self.caller.run("users.move_many", &input).await

@@ -11,23 +11,23 @@ use super::errors::FieldError;
 use crate::types::hidden;
 use crate::{CalendarDate, Caller, Result};
 
-/// What is wrong with the fields of a form, and the others as they would be stored.
+/// What is wrong with the fields of a form, and the valid ones as they would be stored.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct FormValidation {
-    /// Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is.
+    /// Everything that is wrong, in the form of the fields of a `VALIDATION_ERROR`; empty: nothing is.
     #[uniffi(default)]
     pub errors: Vec<FieldError>,
-    /// The fields that are given and right, by name, but the password: an address with its domain in Unicode and lower case, a phone number
-    /// in E.164, a URL with its host in A-labels, prose with lines that end with `\n`, a date as `1990-12-31`.
+    /// The given fields that are valid, by name, without the password: an address with its domain in Unicode and lower case, a phone
+    /// number in E.164, a URL with its host in A-labels, prose with lines that end with `\n`, a date as `1990-12-31`.
     #[uniffi(default)]
     pub values: HashMap<String, String>,
 }
 
-/// Checks the fields of a form for an account or a profile, those that are given; the answer has everything that is wrong with them, and
-/// what would be stored of the others. Fields that may not be missing are not asked for.
+/// Checks the given fields of a form for an account or a profile, and returns everything that is wrong with them, and the valid ones as
+/// they would be stored. Missing fields are not errors.
 ///
-/// Anybody may ask. It is not said whether a name is taken or a password known from a breach, which whatever creates or changes the account
-/// tells.
+/// Anybody may call it. It does not check whether a name is taken or a password is known from a breach; the operation that creates or
+/// changes the account does.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct ValidateAccount {
@@ -36,7 +36,7 @@ pub struct ValidateAccount {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too, or
-    /// letters of any language. Whether somebody has it, or one that looks like it, is not told.
+    /// letters of any language. It is not checked whether somebody has it, or one that looks like it.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
@@ -60,7 +60,7 @@ pub struct ValidateAccount {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_name: Option<String>,
-    /// The phone number, of 2 to 15 digits with the country's code.
+    /// The phone number, of 2 to 15 digits, including the country code.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
@@ -72,11 +72,11 @@ pub struct ValidateAccount {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<String>,
-    /// The address of a page, likewise.
+    /// The address of a web page, likewise.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub website: Option<String>,
-    /// What somebody says about itself, in at most 500 characters and several lines.
+    /// A short biography, in at most 500 characters and several lines.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bio: Option<String>,
@@ -87,7 +87,7 @@ pub struct ValidateAccount {
 }
 hidden!(ValidateAccount);
 
-/// Checks the fields of a form for preferences, those that are given, as `validate.account` does.
+/// Checks the given fields of a form for preferences, as `validate.account` does.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ValidatePreferences {
     /// The tag of a language (BCP 47), at most 35 characters, such as `de-CH`.
@@ -100,7 +100,7 @@ pub struct ValidatePreferences {
     pub time_zone: Option<String>,
 }
 
-/// Whether forms are filled in well, before anything is done with them.
+/// Checks of forms before they are submitted.
 #[derive(uniffi::Object)]
 pub struct Validate {
     pub(super) caller: Arc<Caller>,
@@ -108,17 +108,17 @@ pub struct Validate {
 
 #[uniffi::export]
 impl Validate {
-    /// Checks the fields of a form for an account or a profile, those that are given; the answer has everything that is wrong with them, and
-    /// what would be stored of the others. Fields that may not be missing are not asked for.
+    /// Checks the given fields of a form for an account or a profile, and returns everything that is wrong with them, and the valid ones as
+    /// they would be stored. Missing fields are not errors.
     ///
-    /// Anybody may ask. It is not said whether a name is taken or a password known from a breach, which whatever creates or changes the account
-    /// tells.
+    /// Anybody may call it. It does not check whether a name is taken or a password is known from a breach; the operation that creates or
+    /// changes the account does.
     #[uniffi::method(default(input))]
     pub async fn account(&self, input: ValidateAccount) -> Result<FormValidation> {
         self.caller.run("validate.account", &input).await
     }
 
-    /// Checks the fields of a form for preferences, those that are given, as `validate.account` does.
+    /// Checks the given fields of a form for preferences, as `validate.account` does.
     #[uniffi::method(default(input))]
     pub async fn preferences(&self, input: ValidatePreferences) -> Result<FormValidation> {
         self.caller.run("validate.preferences", &input).await

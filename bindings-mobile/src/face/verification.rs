@@ -10,39 +10,38 @@ use crate::caller::Nothing;
 use crate::types::hidden;
 use crate::{Caller, Result};
 
-/// Proves an account's e-mail address by the token of a `verification`.
+/// Verifies an account's e-mail address, with the token of a `verification`.
 ///
-/// The token alone proves that somebody reads the address, who need not be the one that made the account. So the caller is signed in
-/// as the user, or gives the account's password. Otherwise nothing changes and the answer has a token for
-/// `passwords.reset`, unless the password was changed since, or the account has none and signs in at another issuer.
-/// Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a wrong password, `RATE_LIMIT_EXCEEDED` after too
-/// many wrong passwords.
+/// The token alone only proves that somebody reads the address, who may not be the one who created the account. So the caller has to be
+/// signed in as the user, or give the account's password. Otherwise nothing changes, and the result has a token for `passwords.reset`,
+/// unless the password was changed since, or the account has none and signs in at another issuer.
+/// Errors: `UNAUTHORIZED` for an invalid or expired token and for a wrong password, `RATE_LIMIT_EXCEEDED` after too many wrong passwords.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct ConfirmVerification {
     /// The token that was mailed.
     pub token: String,
-    /// The account's password, of a caller who is not signed in.
+    /// The account's password, for a caller who is not signed in.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
 }
 hidden!(ConfirmVerification);
 
-/// The answer to a confirmation.
+/// The result of a confirmation.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct Confirmation {
-    /// Whether the address counts as proved.
+    /// Whether the address is now verified.
     pub is_verified: bool,
-    /// What `passwords.reset` takes instead, which proves the address, too.
+    /// Otherwise: a token for `passwords.reset`, which verifies the address, too.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reset_token: Option<String>,
 }
 hidden!(Confirmation);
 
-/// Proving that an account's e-mail address is its user's.
+/// Verifying that an account's e-mail address belongs to its user.
 #[derive(uniffi::Object)]
 pub struct Verification {
     pub(super) caller: Arc<Caller>,
@@ -50,22 +49,22 @@ pub struct Verification {
 
 #[uniffi::export]
 impl Verification {
-    /// Mails the caller a link that proves its e-mail address: a notice of the kind `verification`.
+    /// Mails the caller a link that verifies their e-mail address: a notice of the kind `verification`.
     ///
-    /// The link is good for a day. Nothing is mailed if the address is proved already. Who asks again soon is mailed the same link.
+    /// The link is valid for a day. Nothing is mailed if the address is already verified. A repeated request soon after is mailed the same
+    /// link.
     /// Errors: `CONFLICT` for an account without an address, `RATE_LIMIT_EXCEEDED` for asking twice within a minute or six times
     /// within an hour, `UNAVAILABLE` where the store has no notifier.
     pub async fn send(&self) -> Result<()> {
         self.caller.run("verification.send", &Nothing {}).await
     }
 
-    /// Proves an account's e-mail address by the token of a `verification`.
+    /// Verifies an account's e-mail address, with the token of a `verification`.
     ///
-    /// The token alone proves that somebody reads the address, who need not be the one that made the account. So the caller is signed in
-    /// as the user, or gives the account's password. Otherwise nothing changes and the answer has a token for
-    /// `passwords.reset`, unless the password was changed since, or the account has none and signs in at another issuer.
-    /// Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a wrong password, `RATE_LIMIT_EXCEEDED` after too
-    /// many wrong passwords.
+    /// The token alone only proves that somebody reads the address, who may not be the one who created the account. So the caller has to be
+    /// signed in as the user, or give the account's password. Otherwise nothing changes, and the result has a token for `passwords.reset`,
+    /// unless the password was changed since, or the account has none and signs in at another issuer.
+    /// Errors: `UNAUTHORIZED` for an invalid or expired token and for a wrong password, `RATE_LIMIT_EXCEEDED` after too many wrong passwords.
     pub async fn confirm(&self, input: ConfirmVerification) -> Result<Confirmation> {
         self.caller.run("verification.confirm", &input).await
     }

@@ -16,7 +16,7 @@ class ValidationError(RolekeepError):
 
 
 class Unauthorized(RolekeepError):
-    """Nobody is signed in, or the session has ended."""
+    """The caller is not signed in, or the session has ended."""
 
     code = Code.UNAUTHORIZED
     http_status = 401

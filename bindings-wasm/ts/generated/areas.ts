@@ -251,39 +251,39 @@ export class Users {
     this.#run = run;
   }
   /**
-   * Makes an account for oneself, where the setting `registration` says so.
+   * Creates an account for oneself, if the setting `registration` allows it.
    *
    * It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
-   * `registration`, and by `users.confirmRegistration` it begins. The answer is the same whether or not somebody has the address, whose
-   * owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
-   * Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
-   * somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
-   * for an e-mail address that was mailed for somebody of the same network within the last minute, or five times within an hour (of all
-   * networks together four and twenty times); `UNAVAILABLE` where nobody may register.
+   * `registration`, and `users.confirmRegistration` creates the account. The result is the same whether or not another account has the
+   * address; its owner is notified (`address_taken`). With `open` the account begins at once, with an unverified address. Nobody is signed
+   * in.
+   * Errors: `VALIDATION_ERROR` with all wrong fields, including names that conditions of the policy read; `DUPLICATE_RESOURCE` for a taken
+   * username, and with `open` for a taken address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and for an
+   * e-mail address that was mailed on behalf of the same network within the last minute, or five times within an hour (for all networks
+   * together four and twenty times); `UNAVAILABLE` if registration is off.
    */
   register(input: RegisterUser): Promise<RegisteredUser> {
     return this.#run("users.register", input, "RegisterUser", "RegisteredUser");
   }
   /**
-   * Begins the account that `users.register` asked for, by the token of a `registration` and the password that was chosen.
+   * Creates the account that `users.register` asked for, with the token of a `registration` and the password that was chosen.
    *
-   * Its address counts as proved. Nobody is signed in: sign in with the password. A username that somebody else has taken meanwhile is
-   * left out, and so are names that decide about rights by now.
-   * Errors: `UNAUTHORIZED` for a token that is not good (any more), because somebody has the address by now, too, and for a wrong
-   * password; `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is good no more.
+   * Its address counts as verified. Nobody is signed in: sign in with the password. A username that somebody else has taken in the
+   * meantime is left out, as are names that conditions of the policy read by now.
+   * Errors: `UNAUTHORIZED` for an invalid or expired token, also if another account has the address by now, and for a wrong password;
+   * `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is no longer valid.
    */
   confirmRegistration(input: ConfirmRegistration): Promise<ConfirmedRegistration> {
     return this.#run("users.confirm_registration", input, "ConfirmRegistration", "ConfirmedRegistration");
   }
   /**
-   * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
-   * somebody at another issuer, or both.
+   * Creates a user, with the default roles of the policy and those that are named. A user has an e-mail address, an identity at another
+   * issuer, or both.
    *
    * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now, and so does naming a group, beside
    * `role:assign`, `group:read` and, of the user, `user:read`.
    * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity; `CONFLICT` if a group
-   * has 10,000 members;
-   * `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
+   * has 10,000 members; `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII until the existing names have been indexed.
    */
   create(input: CreateUser = {}): Promise<User> {
     return this.#run("users.create", input, "CreateUser", "User");
@@ -291,13 +291,13 @@ export class Users {
   /**
    * Gets a user by id.
    *
-   * Permission `user:read`; a user one may not read is `RESOURCE_NOT_FOUND`, as one that does not exist.
+   * Permission `user:read`; a user whom the caller may not read is `RESOURCE_NOT_FOUND`, like one that does not exist.
    */
   get(input: GetUser): Promise<User> {
     return this.#run("users.get", input, "GetUser", "User");
   }
   /**
-   * Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
+   * Finds a user by username or e-mail address, whatever the case, or by an identity at another issuer.
    *
    * Permission `user:read`, as with `get`. Errors: `VALIDATION_ERROR` unless one of the three is given.
    */
@@ -311,7 +311,7 @@ export class Users {
   /**
    * Lists the users that the caller may see, newest first unless said otherwise.
    *
-   * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows.
+   * Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`, others just the rows that it allows.
    */
   list(input: ListUsers = {}): Promise<Page<User>> {
     return this.#run("users.list", input, "ListUsers", "User@");
@@ -331,8 +331,8 @@ export class Users {
   /**
    * Lists the users that the caller may see as `list` does, each as `overview` shows it.
    *
-   * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows. Filters, orders and pages
-   * are those of `list`.
+   * Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`, others just the rows that it allows. Filters, orders and
+   * pages are those of `list`.
    */
   overviews(input: ListUserOverviews = {}): Promise<Page<UserOverview>> {
     return this.#run("users.overviews", input, "ListUserOverviews", "UserOverview@");
@@ -342,32 +342,33 @@ export class Users {
     return allRows((cursor) => this.overviews({ ...input, cursor }));
   }
   /**
-   * Counts the users that the caller may list: by status, by whether their address was proved, and new ones by day.
+   * Counts the users that the caller may list: by status, by whether their address is verified, and new ones by day.
    *
-   * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows are counted; deleted users
-   * never are. The answer is not kept: it is of now.
+   * Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`; otherwise just the rows that it allows are counted; deleted
+   * users never are. The result is not cached.
    */
   statistics(input: GetUserStatistics = {}): Promise<UserStatistics> {
     return this.#run("users.statistics", input, "GetUserStatistics", "UserStatistics");
   }
   /**
-   * Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
-   * another issuer.
+   * Changes the given fields of a user; null clears one, the e-mail address only if the account stands for an identity at another
+   * issuer.
    *
-   * Permission `user:update` before and after the change; the region and whatever else the policy's
-   * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
-   * `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
-   * somebody else's needs a sign-in or `sessions.stepUp` within the last five minutes, and `admin:all` for a user with
-   * more than the default roles; it ends all sessions of the user. So does one of compatible letters, which is the same name and another
-   * mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
-   * notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expectedVersion` is stale.
+   * Permission `user:update` before and after the change; the region, and everything else that the policy's conditions read, also
+   * needs `user:set_authority`; the account of an administrator needs `admin:all`; removing drones needs `drone:set_authority` if
+   * conditions read who flies them. Because the owner of an address can choose the password, changing somebody else's address needs a
+   * sign-in or `sessions.stepUp` within the last five minutes, and `admin:all` for a user with more than the default roles; it ends
+   * all sessions of the user. The same applies to an address that differs only by compatible letters, which is another mailbox, but
+   * not if only the case of letters changes. Users change their own address with `email.change` if the store has a notifier; otherwise
+   * they need such a sign-in, too. Errors: `CONFLICT` if `expectedVersion` is stale, `DUPLICATE_RESOURCE`
+   * for a taken name, and `RATE_LIMIT_EXCEEDED` for another name of one's own account after ten within an hour that were taken.
    */
   update(input: UpdateUser): Promise<ChangedUser> {
     return this.#run("users.update", input, "UpdateUser", "ChangedUser");
   }
   /**
-   * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
-   * stands for somebody at another issuer. Who sees the profile stays, unless it is given.
+   * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only if the account stands for an identity
+   * at another issuer. The visibility of the profile stays unless it is given.
    *
    * Permission and errors as with `update`.
    */
@@ -375,27 +376,27 @@ export class Users {
     return this.#run("users.replace", input, "ReplaceUser", "ChangedUser");
   }
   /**
-   * Changes the given fields of a user and its status, in one commit; null clears a field, as `update` does.
+   * Changes the given fields and the status of a user, in one commit; null clears a field, as `update` does.
    *
-   * Each part asks its own permission, beside `user:read`, before and after the change: the fields `user:update` and whatever `update` asks, the status
-   * `user:set_status`, as `activate`, `deactivate`, `suspend`, `ban` and `lift` do. A status that the user has already is no change of it, unless another reason or
-   * end is given with it.
+   * Each part needs its own permission, in addition to `user:read`, before and after the change: the fields `user:update` and whatever
+   * else `update` needs; the status `user:set_status`, as for `activate`, `deactivate`, `suspend`, `ban` and `lift`. The user's
+   * present status is no change, unless another reason or end is given with it.
    * Errors: those of either part; `CONFLICT` if `expectedVersion` is stale.
    */
   edit(input: EditUser): Promise<ChangedUser> {
     return this.#run("users.edit", input, "EditUser", "ChangedUser");
   }
   /**
-   * Lets an inactive user sign in again.
+   * Lets an inactive user sign in again; one who may sign in already stays as it is.
    *
-   * Permission `user:set_status`, for an administrator `admin:all`. Suspended and banned users are lifted,
-   * not activated.
+   * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead.
    */
   activate(input: ActivateUser): Promise<User> {
     return this.#run("users.activate", input, "ActivateUser", "User");
   }
   /**
-   * Switches a user off; its sessions end at once.
+   * Deactivates a user; their sessions end at once. Suspended and banned users stay so, and are inactive when that ends; inactive users stay as
+   * they are.
    *
    * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
    */
@@ -403,15 +404,17 @@ export class Users {
     return this.#run("users.deactivate", input, "DeactivateUser", "User");
   }
   /**
-   * Switches a user off for a time, or until it is lifted; its sessions end at once.
+   * Suspends a user, for a limited time or until it is lifted; their sessions end at once. Inactive users are inactive again afterwards. For
+   * suspended users the reason and the end are replaced.
    *
-   * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+   * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users.
    */
   suspend(input: SuspendUser): Promise<User> {
     return this.#run("users.suspend", input, "SuspendUser", "User");
   }
   /**
-   * Shuts a user out; its sessions end at once.
+   * Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, unless it was a suspension
+   * that has ended. For banned users the reason is replaced.
    *
    * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
    */
@@ -419,84 +422,87 @@ export class Users {
     return this.#run("users.ban", input, "BanUser", "User");
   }
   /**
-   * Lifts a suspension or ban.
+   * Lifts a ban, else a suspension: what the user was before is so again. Who may sign in stays as it is.
    *
-   * Permission `user:set_status`, for an administrator `admin:all`.
+   * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted.
    */
   lift(input: LiftUser): Promise<User> {
     return this.#run("users.lift", input, "LiftUser", "User");
   }
   /**
-   * Makes a user an administrator: gives it, everywhere, the policy's role that holds `admin:all`.
+   * Makes a user an administrator: assigns, everywhere, the policy's role that grants `admin:all`.
    *
-   * Permission `user:set_admin`, and `admin:all` itself. Does nothing for who is one already.
+   * Permission `user:set_admin`, and `admin:all` itself. Does nothing for a user who already is one.
    */
   grantAdmin(input: GrantAdmin): Promise<void> {
     return this.#run("users.grant_admin", input, "GrantAdmin", "");
   }
   /**
-   * Takes from a user every role that makes it an administrator.
+   * Removes from a user every role that makes them an administrator.
    *
-   * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for who
-   * is one by a group.
+   * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for a user who is one
+   * through a group.
    */
   revokeAdmin(input: RevokeAdmin): Promise<void> {
     return this.#run("users.revoke_admin", input, "RevokeAdmin", "");
   }
   /**
-   * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones, other assets and roles are taken away, and the
-   * roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
-   * library by itself after `keepDeletedUsersSeconds`. Whether others may take its
-   * names meanwhile says `namesAfterDelete`.
+   * Deletes a user: the account is no longer found, its sessions and API keys end, its drones, other assets and roles are removed, and the
+   * roles that others hold on it end. `users.restore` restores it until it is purged, by `users.purge` or automatically after
+   * `keepDeletedUsersSeconds`. Whether others may take its names in the meantime is up to
+   * `namesAfterDelete`.
    *
-   * Permission `user:delete`; `drone:set_authority` for each drone it flies, and that of its kind for each other asset it uses, where the
-   * policy's conditions read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
+   * Permission `user:delete`; `drone:set_authority` for each drone that the user flies, and `KIND:set_authority` for each other asset that
+   * the user uses, if the policy's conditions read that; and `admin:all` if one of those roles on the account denies something. Errors:
+   * `CONFLICT` for the last active administrator.
    */
   delete(input: DeleteUser): Promise<void> {
     return this.#run("users.delete", input, "DeleteUser", "");
   }
   /**
-   * Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
-   * Sessions, API keys, drones, other assets and roles do not come back: it has the default roles of the policy and those that are named.
+   * Restores a deleted user: the account is as it was, with its password, factors, preferences and linked identities. Sessions, API keys,
+   * drones, other assets and roles are not restored: the user gets the default roles of the policy and those that are given.
    *
-   * Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
-   * another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
-   * `DUPLICATE_RESOURCE` where others have its names by now (`namesAfterDelete`): give it another one.
+   * Permission `user:restore`, for the restored user; naming a role that is not a default role needs `admin:all` for now, another e-mail
+   * address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` if
+   * others have taken the names (`namesAfterDelete`): give another one.
    */
   restore(input: RestoreUser): Promise<User> {
     return this.#run("users.restore", input, "RestoreUser", "User");
   }
   /**
-   * Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
+   * Removes a deleted user for good, with everything that is stored about them except in the audit log. It cannot be undone.
    *
-   * Whether others may take its names then says `namesAfterPurge`. Permission `user:purge`. Errors:
-   * `CONFLICT` for a user who is not deleted.
+   * Whether others may take the names then is up to `namesAfterPurge`. Permission `user:purge`.
+   * Errors: `CONFLICT` for a user who is not deleted.
    */
   purge(input: PurgeUser): Promise<void> {
     return this.#run("users.purge", input, "PurgeUser", "");
   }
   /**
-   * Removes a user for good, as `users.purge` does after a deletion, and what the audit log says of the person: changed fields but ids,
-   * times, numbers and states, reasons, and the IP addresses and user agents of its own requests. What stays of it is its id, and what
-   * happened to it when. The log still shows that nothing else was removed from it. It cannot be undone.
+   * Removes a user for good, as `users.purge` does after a deletion, together with the personal data in the audit log: changed fields
+   * other than ids, times, numbers and states; reasons; and the IP addresses and user agents of the user's own requests. The user's id,
+   * and what happened to the account and when, stay. The log still proves that nothing else was removed from it. It cannot be undone.
    *
-   * The account is gone at once, and nobody is shown any more what the log says of it (`audit.export`, which shows the log as it is stored,
-   * does until that is done). The log itself is gone through in pieces, in the background; the last one tells the log of `users.erased`.
-   * Copies of the storage are not changed. Whether others may take the names says
+   * The account is gone at once, and its data in the log is no longer shown (except by `audit.export`, which returns the log as it is
+   * stored, until the erasure is done). The log itself is processed in pieces, in the background; the last one writes the entry
+   * `users.erased`. Copies of the storage are not changed. Whether others may take the names is up to
    * `namesAfterPurge`.
    *
-   * Permission `user:erase`, also for oneself; beside it what `users.delete` needs. Who was purged already is erased by the application
-   * itself alone. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes; `CONFLICT` for the last active
-   * administrator.
+   * Permission `user:erase`, also for one's own account, in addition to those of `users.delete`. Only the application itself can erase a
+   * user who was already purged. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last
+   * five minutes; `CONFLICT` for the last active administrator.
    */
   erase(input: EraseUser): Promise<void> {
     return this.#run("users.erase", input, "EraseUser", "");
   }
   /**
-   * Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
+   * Exports everything that is stored about a user: the account and what belongs to it, without secrets, and what the audit log says about
+   * it.
    *
-   * Anybody may export what is its own; that of others needs permission `user:export`, also where they are deleted and not purged yet. The
-   * audit log tells of it. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes.
+   * Users may export their own data; exporting that of others needs permission `user:export`, also if they are deleted but not yet purged.
+   * The audit log records it. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five
+   * minutes.
    */
   export(input: ExportUser = {}): Promise<UserExport> {
     return this.#run("users.export", input, "ExportUser", "UserExport");
@@ -504,9 +510,9 @@ export class Users {
   /**
    * Changes the status of many users, in one commit.
    *
-   * Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
-   * stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
-   * with `atomic` that of the first user who cannot be changed.
+   * Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Users who cannot be
+   * changed stay as they are, and the result says why; with `atomic` no user is changed then. Errors: `VALIDATION_ERROR` with all wrong
+   * fields; with `atomic` that of the first user who cannot be changed.
    */
   setStatusMany(input: SetStatuses): Promise<BulkResult> {
     return this.#run("users.set_status_many", input, "SetStatuses", "BulkResult");
@@ -514,7 +520,7 @@ export class Users {
   /**
    * Deletes many users, in one commit, each as `users.delete` does.
    *
-   * Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
+   * Permission `user:delete`. Users who cannot be deleted stay, and the result says why; with `atomic` no user is deleted then. Errors:
    * `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
    */
   deleteMany(input: DeleteUsers = {}): Promise<BulkResult> {
@@ -523,8 +529,9 @@ export class Users {
   /**
    * Moves many users to a region, or out of theirs, in one commit, each as `users.update` does.
    *
-   * Permission `user:update`, and what that says of the region. Who cannot be moved stays, and the answer says why; with `atomic` nobody is
-   * moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user who cannot be moved.
+   * Permission `user:update`, and what that says of the region. Users who cannot be moved stay, and the result says why; with `atomic` no
+   * user is moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user
+   * who cannot be moved.
    */
   moveMany(input: MoveUsers = {}): Promise<BulkResult> {
     return this.#run("users.move_many", input, "MoveUsers", "BulkResult");
@@ -539,55 +546,57 @@ export class Imports {
     this.#run = run;
   }
   /**
-   * Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
+   * Begins an import of users, which `imports.feed` feeds and `imports.finish` ends. Each language has a helper that does all three.
    *
    * Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
-   * passwords, roles, groups and addresses that count as proved need `admin:all`, groups also `role:assign` and `group:read`. An import that is not fed for seven days ends, and what is known of it goes.
+   * passwords, roles, groups and addresses that count as verified need `admin:all`, groups also `role:assign` and `group:read`. An import
+   * that is not fed for seven days ends, and is deleted.
    * Errors: `VALIDATION_ERROR` with all wrong fields.
    */
   begin(input: BeginImport): Promise<Import> {
     return this.#run("imports.begin", input, "BeginImport", "Import");
   }
   /**
-   * Goes on with an import that was broken off.
+   * Continues an import that was interrupted.
    *
-   * Its source is fed again from its beginning: what was read before is compared with what is fed, and not read again. Errors:
-   * `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is not open any more.
+   * Feed its source again from the beginning: what was read before is compared, not imported again. Errors: `RESOURCE_NOT_FOUND` for an
+   * import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is no longer open.
    */
   resume(input: ResumeImport): Promise<Import> {
     return this.#run("imports.resume", input, "ResumeImport", "Import");
   }
   /**
-   * Feeds an import with the bytes of its source from `position` on.
+   * Feeds an import with bytes of its source, from `position` on.
    *
-   * Up to 500 records are imported in one commit, and the answer says by `import.position` which byte is fed next: a record of which the end is
-   * missing is fed again. What fails is told, and kept for `imports.failures`; when 10,000 records have failed, the import stops.
-   * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR` for what is no base64, for
-   * UTF-16, and for the header of a CSV that names an unknown column; `CONFLICT` for other bytes than those that are due, for a source
-   * that is not the one which was begun with, and for an import that is over.
+   * Up to 500 records are imported in one commit, and `import.position` of the result is the next byte to feed: an incomplete record is
+   * fed again. Failures are returned, and kept for `imports.failures`; when 10,000 records have failed, the import stops.
+   * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR` for invalid base64, for UTF-16,
+   * and for the header of a CSV that names an unknown column; `CONFLICT` for bytes of the wrong position, for a different source, and for
+   * an import that has ended.
    */
   feed(input: FeedImport): Promise<ImportProgress> {
     return this.#run("imports.feed", input, "FeedImport", "ImportProgress");
   }
   /**
-   * Ends an import all of whose pieces were fed, the last one with `isLast`. One that is to be whole makes its accounts now.
+   * Ends an import whose pieces have all been fed, the last one with `isLast`. An `atomic` import creates its accounts now.
    *
-   * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT` where not all has been fed; of one that is to
-   * be whole that of the first record that cannot be imported, and nothing is written: it can be given up, or finished when what is in its way is gone.
+   * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT` if not everything has been fed. An
+   * `atomic` import fails with the error of the first record that cannot be imported, and nothing is written: cancel it, or finish it once
+   * the cause is removed.
    */
   finish(input: FinishImport): Promise<Import> {
     return this.#run("imports.finish", input, "FinishImport", "Import");
   }
   /**
-   * Gives an import up. Accounts that it made stay.
+   * Cancels an import. Accounts that it created stay.
    *
-   * Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that is over.
+   * Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that has ended.
    */
   abort(input: AbortImport): Promise<Import> {
     return this.#run("imports.abort", input, "AbortImport", "Import");
   }
   /**
-   * Gets how far an import has come.
+   * Gets the progress of an import.
    *
    * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began, unless the caller has `admin:all`.
    */
@@ -595,8 +604,8 @@ export class Imports {
     return this.#run("imports.get", input, "GetImport", "Import");
   }
   /**
-   * Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
-   * has another address now, or is deleted.
+   * Lists the records of an import that neither created nor changed an account and were not skipped, in order: those that failed, and
+   * those whose account now has another address or is deleted.
    *
    * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`.
    */
@@ -609,7 +618,7 @@ export class Imports {
   }
 }
 
-/** Whether forms are filled in well, before anything is done with them. */
+/** Checks of forms before they are submitted. */
 export class Validate {
   readonly #run: Run;
   /** @internal */
@@ -617,22 +626,22 @@ export class Validate {
     this.#run = run;
   }
   /**
-   * Checks the fields of a form for an account or a profile, those that are given; the answer has everything that is wrong with them, and
-   * what would be stored of the others. Fields that may not be missing are not asked for.
+   * Checks the given fields of a form for an account or a profile, and returns everything that is wrong with them, and the valid ones as
+   * they would be stored. Missing fields are not errors.
    *
-   * Anybody may ask. It is not said whether a name is taken or a password known from a breach, which whatever creates or changes the account
-   * tells.
+   * Anybody may call it. It does not check whether a name is taken or a password is known from a breach; the operation that creates or
+   * changes the account does.
    */
   account(input: ValidateAccount = {}): Promise<FormValidation> {
     return this.#run("validate.account", input, "ValidateAccount", "FormValidation");
   }
-  /** Checks the fields of a form for preferences, those that are given, as `validate.account` does. */
+  /** Checks the given fields of a form for preferences, as `validate.account` does. */
   preferences(input: ValidatePreferences = {}): Promise<FormValidation> {
     return this.#run("validate.preferences", input, "ValidatePreferences", "FormValidation");
   }
 }
 
-/** What users show of themselves, and to whom. */
+/** Profiles of users, and who sees them. */
 export class Profiles {
   readonly #run: Run;
   /** @internal */
@@ -640,12 +649,12 @@ export class Profiles {
     this.#run = run;
   }
   /**
-   * Gets a user's profile, or as much of it as its visibility allows; one's own is shown whole.
+   * Gets a user's profile, as far as its visibility allows; one's own is returned completely.
    *
-   * That of another needs permission `user:read_profile`, and is shown while its user is active: whole but for the phone number and the
-   * date of birth where it is `public`, as a card (names and picture) to all but followers where it is `followers`, not at all where it is
-   * `private`. Permission `user:read_any_profile` shows everything, whatever the visibility and the status. A profile that the caller may
-   * not see is `RESOURCE_NOT_FOUND`, as one of a user that does not exist.
+   * Another user's profile needs permission `user:read_profile`, and is returned while the user is active: without phone number and date
+   * of birth if it is `public`, as a card (names and picture) to all but followers if it is `followers`, and not at all if it is
+   * `private`. With permission `user:read_any_profile` everything is returned, whatever the visibility and the status. A profile that the
+   * caller may not see is `RESOURCE_NOT_FOUND`, like that of a user who does not exist.
    */
   get(input: GetProfile = {}): Promise<Profile> {
     return this.#run("profiles.get", input, "GetProfile", "Profile");
@@ -653,14 +662,15 @@ export class Profiles {
   /**
    * Changes the given fields of one's own profile; null clears one.
    *
-   * Permission `user:update_profile` before and after the change; what the policy's conditions read of users is changed by administrators.
+   * Permission `user:update_profile` before and after the change; only administrators may change what the policy's conditions read of
+   * users.
    * Errors: `CONFLICT` if `expectedVersion` is stale.
    */
   update(input: UpdateProfile = {}): Promise<Profile> {
     return this.#run("profiles.update", input, "UpdateProfile", "Profile");
   }
   /**
-   * Clears one's own profile: everything that `profiles.update` changes but the visibility. The account stays.
+   * Clears one's own profile: everything that `profiles.update` changes, except the visibility. The account stays.
    *
    * Permission and errors as with `update`.
    */
@@ -669,7 +679,7 @@ export class Profiles {
   }
 }
 
-/** What the caller likes. */
+/** The caller's preferences. */
 export class Preferences {
   readonly #run: Run;
   /** @internal */
@@ -677,8 +687,8 @@ export class Preferences {
     this.#run = run;
   }
   /**
-   * Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language and no
-   * time zone, mail welcome and text messages not. Whether the profile is public is what the user's visibility says.
+   * Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language, no time zone,
+   * mail accepted, text messages not. Whether the profile is public follows from the user's visibility.
    */
   get(): Promise<UserPreferences> {
     return this.#run("preferences.get", {}, "GetPreferences", "UserPreferences");
@@ -686,8 +696,8 @@ export class Preferences {
   /**
    * Changes the given preferences of the caller; null clears one.
    *
-   * To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does, which may do so without
-   * moving the version of the preferences. Errors: `CONFLICT` if `expectedVersion` is stale.
+   * Making the profile public, or private again, needs permission `user:update_profile`, as with `profiles.update`, which does not
+   * increase the version of the preferences. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
   update(input: UpdatePreferences = {}): Promise<UserPreferences> {
     return this.#run("preferences.update", input, "UpdatePreferences", "UserPreferences");
@@ -704,10 +714,10 @@ export class Sessions {
   /**
    * Signs in with an e-mail address or username and the password.
    *
-   * The answer has the tokens, or names the step that the sign-in owes.
-   * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
-   * an account that may not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many that failed
-   * from the address or by the name, whether or not there is such an account, and when too many wait.
+   * The result has the tokens, or names the step that the sign-in still needs.
+   * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and an account that may
+   * not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many failed sign-ins from the address or with the
+   * name, whether or not there is such an account, and when too many sign-ins are waiting.
    */
   login(input: Login): Promise<SignInResult> {
     return this.#run("sessions.login", input, "Login", "SignInResult");
@@ -715,93 +725,93 @@ export class Sessions {
   /**
    * Exchanges a refresh token for the next pair of tokens.
    *
-   * A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, for a
-   * lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
+   * A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, in case a response was lost
+   * or a second tab used it. Used later, it ends the session, as it may have been stolen.
    * Errors: `UNAUTHORIZED`.
    */
   refresh(input: Refresh): Promise<Tokens> {
     return this.#run("sessions.refresh", input, "Refresh", "Tokens");
   }
   /**
-   * Says whether an access token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+   * Says whether an access token would be accepted now, and whose it is; if not, why (RFC 7662).
    *
-   * For gateways, and for services that have no store. Whoever has a token may ask about it. A refresh token is none, so that
-   * nobody learns whether one was used without using it.
+   * For gateways, and for services that have no store. Anybody who has a token may inspect it. Refresh tokens are not accepted, so that
+   * nobody can find out whether one was used without using it.
    */
   inspect(input: InspectToken): Promise<TokenInspection> {
     return this.#run("sessions.inspect", input, "InspectToken", "TokenInspection");
   }
   /**
-   * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
+   * Authenticates the caller again, for operations that need an authentication within the last five minutes.
    *
-   * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once. An account that has
-   * a second factor is asked for it, too.
-   * Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
-   * after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
+   * The caller continues in a new session with the returned tokens; the present session ends at once. If the account has a second factor,
+   * it is needed, too.
+   * Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, used or missing, `UNAUTHORIZED` for a caller without a
+   * session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
    */
   stepUp(input: StepUp): Promise<Tokens> {
     return this.#run("sessions.step_up", input, "StepUp", "Tokens");
   }
   /**
-   * Begins to prove again by a passkey who the caller is.
+   * Begins to authenticate the caller again by a passkey.
    *
-   * Have a browser use one by the `options`, then give its answer to `sessions.stepUpPasskey` within ten minutes.
-   * Errors: `CONFLICT` for an account that has no passkey, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
+   * Have a browser use one with the `options`, then pass its response to `sessions.stepUpPasskey` within ten minutes.
+   * Errors: `CONFLICT` for an account that has no passkey, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` if the
    * configuration has no `passkeyDomain`.
    */
   stepUpPasskeyStart(): Promise<PasskeyOptions> {
     return this.#run("sessions.step_up_passkey_start", {}, "StartStepUpByPasskey", "PasskeyOptions");
   }
   /**
-   * Proves again by a passkey who the caller is, for operations that ask for a proof of the last five minutes.
+   * Authenticates the caller again by a passkey, for operations that need an authentication within the last five minutes.
    *
-   * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-   * Errors: `VALIDATION_ERROR` for an answer that is not accepted, for a wrong password, and without a password where the passkey does
-   * not verify who is there; `UNAUTHORIZED` for a challenge that is not good any more and for a caller without a session;
-   * `RATE_LIMIT_EXCEEDED` after too many wrong answers or passwords.
+   * The caller continues in a new session with the returned tokens; the present session ends at once.
+   * Errors: `VALIDATION_ERROR` for a response that is not accepted, for a wrong password, and for a missing one if the passkey does not
+   * verify its user; `UNAUTHORIZED` for an expired or used challenge and for a caller without a session; `RATE_LIMIT_EXCEEDED` after too
+   * many wrong responses or passwords.
    */
   stepUpPasskey(input: StepUpByPasskey): Promise<Tokens> {
     return this.#run("sessions.step_up_passkey", input, "StepUpByPasskey", "Tokens");
   }
   /**
-   * Proves again who the caller is by a token of another issuer, for operations that ask for a proof of the last five minutes.
+   * Authenticates the caller again by a token of another issuer, for operations that need an authentication within the last five minutes.
    *
-   * The token says that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr` of
-   * Supabase): ask the issuer for that (`max_age=0`). It is used up. An account that has a second factor is asked for it, too. The
-   * caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-   * Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a
-   * caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
+   * The token must say that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr`
+   * of Supabase): request that from the issuer (`max_age=0`). The token is used up. If the account has a second factor, it is needed, too.
+   * The caller continues in a new session with the returned tokens; the present session ends at once.
+   * Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, used or missing, `UNAUTHORIZED` for a caller
+   * without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
    * fetched.
    */
   stepUpExternal(input: StepUpExternal): Promise<Tokens> {
     return this.#run("sessions.step_up_external", input, "StepUpExternal", "Tokens");
   }
   /**
-   * Lets the caller act as another user for at most an hour, to see what that sees.
+   * Lets the caller act as another user for at most an hour, to see what that user sees.
    *
-   * The answer has an access token of the user and no refresh token. With it one may do what both the caller and the user may. It is
-   * refused for whatever the user does with its own account: passwords, factors, sessions, addresses, keys, identities. It ends with the
-   * caller's session, when either account is not active any more or the caller may not do this any more, and with all sessions of the
-   * user, who sees it among its own and is told by mail. The audit log names both, and the reason.
+   * The result has an access token of the user and no refresh token. With it, the caller may do what both the caller and the user may,
+   * except operations on the user's own account: passwords, factors, sessions, addresses, keys, identities. It ends with the caller's
+   * session, when either account is no longer active, when the caller loses the permission, and when all sessions of the user are ended.
+   * The user sees it among their sessions and is notified by mail. The audit log names both users, and the reason.
    * Permission `user:impersonate`; for a user with more than the default roles `admin:all`. It needs a sign-in or `sessions.stepUp`
    * within the last five minutes.
    * Errors: `CONFLICT` for a user who is not active, `VALIDATION_ERROR` for oneself, `UNAUTHORIZED` for a caller without a session,
-   * `FORBIDDEN` for an API key and for whoever acts as another user already.
+   * `FORBIDDEN` for an API key and for a caller who already acts as another user.
    */
   impersonate(input: Impersonate): Promise<Impersonation> {
     return this.#run("sessions.impersonate", input, "Impersonate", "Impersonation");
   }
   /**
-   * Makes a token by which the caller reaches the tables and services of a Supabase project, as one of the users of its own.
+   * Makes a token with which the caller can access the tables and services of a Supabase project, like one of the project's own users.
    *
-   * It is what Supabase Auth would issue, for five minutes: `sub` is whom the account stands for at that issuer, or else its id here;
-   * `email` is its address if that was proved. What policies may rely on is in `app_metadata`: `roles` that are held everywhere now,
-   * `scoped_roles` with where, and `regionId`. `user_metadata` has `username`, `fullName`, `regionId`, and `role` where there is one alone.
-   * Nothing ends it before its time, neither a logout nor a role that is taken. It is refused here, in place of an access token and of a
-   * token of another issuer.
-   * Errors: `UNAVAILABLE` where the setting `supabaseIssuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
-   * API key and for whoever acts as another user, `CONFLICT` for an account with more than 50 roles, and for one that somebody made who is no
-   * administrator, until whom it stands for has signed in by a token of the project.
+   * It is what Supabase Auth would issue, for five minutes: `sub` is the subject that the account stands for at that issuer, or else its
+   * id here; `email` is its address if that is verified. What policies may rely on is in `app_metadata`: `roles` that are held everywhere
+   * now, `scoped_roles` with their scopes, and `regionId`. `user_metadata` has `username`, `fullName`, `regionId`, and `role` if there
+   * is exactly one. It cannot be revoked: neither a logout nor the removal of a role ends it before it expires. This library does not
+   * accept it, neither as an access token nor as a token of another issuer.
+   * Errors: `UNAVAILABLE` if the setting `supabaseIssuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
+   * API key and for a caller who acts as another user, `CONFLICT` for an account with more than 50 roles, and for one that was created by
+   * somebody who is not an administrator, until its subject has signed in with a token of the project.
    */
   supabaseToken(): Promise<SupabaseToken> {
     return this.#run("sessions.supabase_token", {}, "MakeSupabaseToken", "SupabaseToken");
@@ -833,7 +843,7 @@ export class Sessions {
   /**
    * Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
    *
-   * The user of a session that somebody else ends is told by mail.
+   * If somebody else ends a session, its user is notified by mail.
    */
   revoke(input: RevokeSession): Promise<void> {
     return this.#run("sessions.revoke", input, "RevokeSession", "");
@@ -846,17 +856,17 @@ export class Sessions {
    * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
    * administrator's with `admin:all`.
    *
-   * The user is told by mail, with the API keys that go on working.
+   * The user is notified by mail, with the API keys that stay valid.
    */
   revokeAll(input: RevokeAllSessions = {}): Promise<void> {
     return this.#run("sessions.revoke_all", input, "RevokeAllSessions", "");
   }
   /**
-   * Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
+   * Ends all sessions of all users at once, and all sign-ins in progress: for use after a break-in.
    *
-   * Everybody has to sign in anew. Passwords stay, as do links that were mailed, and API keys unless `revokeKeys` ends them: have
-   * passwords changed that may be known. Other instances refuse what has ended within a second.
-   * Only the application itself may, with `system`.
+   * Everybody has to sign in again. Passwords and links that were mailed stay valid, as do API keys unless `revokeKeys` ends them: have
+   * passwords changed that may have become known. Other instances refuse what has ended within a second.
+   * Only the application itself may call it, with `system`.
    */
   revokeEveryone(input: RevokeEveryone = {}): Promise<void> {
     return this.#run("sessions.revoke_everyone", input, "RevokeEveryone", "");
@@ -871,131 +881,131 @@ export class SignIn {
     this.#run = run;
   }
   /**
-   * Begins to sign in with a passkey, or to prove the second factor by one.
+   * Begins to sign in with a passkey, or to prove the second factor with one.
    *
-   * Have a browser use one by the `options`, then give its answer to `signIn.passkey` within ten minutes. Without a challenge any
-   * passkey of the application will do: it says whose it is, and verifies who is there. Nothing is stored by that, so that a page may ask
-   * for it whenever it is opened, also for the browser's suggestions in a field (`mediation: "conditional"`).
-   * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `CONFLICT` for an account that has no passkey, `UNAVAILABLE` where
-   * the configuration has no `passkeyDomain`.
+   * Have a browser use one with the `options`, then pass its response to `signIn.passkey` within ten minutes. Without a challenge any
+   * passkey of the application is accepted: it identifies its user, and verifies them. Nothing is stored by that, so a page may call it
+   * whenever it is opened, also for the browser's suggestions in a field (`mediation: "conditional"`).
+   * Errors: `UNAUTHORIZED` for an expired or used challenge, `CONFLICT` for an account that has no passkey, `UNAVAILABLE` if the
+   * configuration has no `passkeyDomain`.
    */
   passkeyStart(input: StartSignInByPasskey = {}): Promise<PasskeyOptions> {
     return this.#run("sign_in.passkey_start", input, "StartSignInByPasskey", "PasskeyOptions");
   }
   /**
-   * Signs in with a passkey, or proves the second factor by one and goes on with the sign-in that owes it.
+   * Signs in with a passkey, or proves the second factor with one and continues the sign-in that needs it.
    *
-   * A passkey that signs in by itself is two factors: it is had, and it verifies who is there; no other is asked for. The same
-   * challenge and answer are answered the same again for as long as a used refresh token is, in case the answer was lost.
-   * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the answer, the passkey or the account (reason
-   * `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`); the audit log has the actual reason.
-   * `RATE_LIMIT_EXCEEDED` in the place of `UNAUTHORIZED` after too many wrong answers from the address; a right one is let in.
+   * A passkey that signs in by itself counts as two factors, because the authenticator verifies its user; no other factor is needed. The
+   * same challenge and response return the same result again for as long as a used refresh token does, in case the response was lost.
+   * Errors: `UNAUTHORIZED`, with the same text whatever is wrong with the response, the passkey or the account (reason
+   * `invalid_credentials`), and for an expired or used challenge (`invalid_token`); the audit log has the actual reason.
+   * `RATE_LIMIT_EXCEEDED` instead of `UNAUTHORIZED` after too many wrong responses from the address; a valid one is still accepted.
    */
   passkey(input: SignInByPasskey): Promise<SignInResult> {
     return this.#run("sign_in.passkey", input, "SignInByPasskey", "SignInResult");
   }
   /**
-   * Begins to sign in by mail: mails a code to the account's address, if there is such an account.
+   * Begins a sign-in by mail: mails a code to the account's address, if there is such an account.
    *
-   * Give the code to `signIn.mail` within ten minutes, together with the challenge. The answer is the same, and takes as long,
-   * whether or not there is an account; one that has a second factor, or has to have one, is mailed how it signs in instead.
-   * Errors: `RATE_LIMIT_EXCEEDED` for a name for which somebody asked from the same network within the last minute, or five times within
-   * an hour (of all networks together four and twenty times), and for an address of ten requests within an hour; `UNAVAILABLE` where `mailSignIn` is not set or nothing is mailed.
+   * Pass the code to `signIn.mail` within ten minutes, together with the challenge. The result and its timing are the same whether or not
+   * there is an account. The owner of an account that has or is required to have a second factor is mailed how to sign in instead.
+   * Errors: `RATE_LIMIT_EXCEEDED` for a name that was requested from the same network within the last minute, or five times within an hour
+   * (from all networks together four and twenty times), and for an address with ten requests within an hour; `UNAVAILABLE` if
+   * `mailSignIn` is not set or there is no notifier.
    */
   mailStart(input: StartSignInByMail): Promise<MailChallenge> {
     return this.#run("sign_in.mail_start", input, "StartSignInByMail", "MailChallenge");
   }
   /**
-   * Signs in by a code that was mailed.
+   * Signs in with a code that was mailed.
    *
-   * It proves the address. Where nobody had proved that before, the account may be one that somebody else registered: its
-   * password, its second factors and its links to other issuers are void, which its user is told, and other sessions end. The same challenge and code answer
-   * the same again for as long as a used refresh token does, in case the answer was lost.
-   * Errors: `UNAUTHORIZED` for a wrong code, with one text for whatever is wrong with it or with the account (reason
-   * `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`): after ten minutes, and after five wrong
-   * codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes by the name, or failed sign-ins from the address.
+   * It verifies the address. If the address was not verified before, the account may have been registered by somebody else: then its
+   * password, its second factors and its links to other issuers become void, of which the user is notified, and other sessions end. The
+   * same challenge and code return the same result again for as long as a used refresh token does, in case the response was lost.
+   * Errors: `UNAUTHORIZED` for a wrong code, with the same text whatever is wrong with it or with the account (reason
+   * `invalid_credentials`), and for an expired or used challenge (`invalid_token`): after ten minutes, and after five wrong codes.
+   * `RATE_LIMIT_EXCEEDED` after too many wrong codes for the name, or failed sign-ins from the address.
    */
   mail(input: SignInByMail): Promise<SignInResult> {
     return this.#run("sign_in.mail", input, "SignInByMail", "SignInResult");
   }
   /**
-   * Signs in by a token of another issuer, for whose subject an account stands or is made: an ID token of OpenID Connect, or an access token of
-   * Supabase.
+   * Signs in with a token of another issuer, to the account that stands for its subject: an ID token of OpenID Connect, or an access token
+   * of Supabase.
    *
-   * The issuer is one of the setting `trustedIssuers`. Each token signs in once; one that began a session is answered the same again for
-   * as long as a used refresh token is, in case the answer was lost. It counts as a password does: an account that has a second factor owes it
-   * still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address. Where there
-   * is none, one is made if the issuer's setting `register` says so.
-   * What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
-   * (`auth_time`, or `amr` of Supabase).
-   * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
-   * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. Also where an
-   * account would be made, after ten of them from the address within an hour. `UNAVAILABLE` while
-   * the issuer's keys cannot be fetched (reason `issuer_unavailable`).
+   * The issuer is one of the setting `trustedIssuers`. Each token can be used once; one that began a session returns the same result
+   * again for as long as a used refresh token does, in case the response was lost. It counts like a password: an account with a second
+   * factor still needs that. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never
+   * by an address. If there is no account, one is created if the issuer's setting `register` says so. Operations that need an
+   * authentication within the last five minutes accept the sign-in at the issuer only if the token has its time (`auth_time`, or `amr` of
+   * Supabase).
+   * Errors: `UNAUTHORIZED`, with the same text whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
+   * log has the actual reason. `RATE_LIMIT_EXCEEDED` instead after too many failures from the address; a valid token is still accepted.
+   * Also if an account would be created, after ten of them from the address within an hour. `UNAVAILABLE` while the issuer's keys cannot
+   * be fetched (reason `issuer_unavailable`).
    */
   external(input: SignInByToken): Promise<SignInResult> {
     return this.#run("sign_in.external", input, "SignInByToken", "SignInResult");
   }
   /**
-   * Proves the second factor, and goes on with the sign-in that owes it.
+   * Proves the second factor, and continues the sign-in that needs it.
    *
-   * A code counts once. The same challenge and code answer the same again for as long as a used refresh token does, in case the
-   * answer was lost.
-   * Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for a challenge that is not good any more
-   * (`invalid_token`): after ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes.
+   * A code can be used once. The same challenge and code return the same result again for as long as a used refresh token does, in case
+   * the response was lost.
+   * Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for an expired or used challenge (`invalid_token`): after
+   * ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes.
    */
   factor(input: ProveFactor): Promise<SignInResult> {
     return this.#run("sign_in.factor", input, "ProveFactor", "SignInResult");
   }
   /**
-   * Chooses a new password and goes on with the sign-in that owes one.
+   * Chooses a new password and continues the sign-in that needs one.
    *
-   * A sign-in owes one where the present password was set by somebody else, or has expired. All other sessions of the user end.
-   * The same challenge and password answer the same again for as long as a used refresh token does, in case the answer was
-   * lost. Errors: `UNAUTHORIZED` for a challenge that is not good any more, `VALIDATION_ERROR` for a password that breaks the
-   * rule or is the present one.
+   * That is so if the present password was set by somebody else, or has expired. All other sessions of the user end. The same challenge
+   * and password return the same result again for as long as a used refresh token does, in case the response was lost. Errors:
+   * `UNAUTHORIZED` for an expired or used challenge, `VALIDATION_ERROR` for a password that breaks the rule or is the present one.
    */
   password(input: ChoosePassword): Promise<SignInResult> {
     return this.#run("sign_in.password", input, "ChoosePassword", "SignInResult");
   }
   /**
-   * Begins to add the authenticator app that a sign-in owes.
+   * Begins to add the authenticator app that a sign-in needs.
    *
-   * Show the QR code, or the key, then give a code of the app to `signIn.enrol`. Asked again with the same challenge it answers
-   * the same.
-   * Errors: `UNAUTHORIZED` for a challenge that is not good any more.
+   * Show the QR code, or the key, then pass a code of the app to `signIn.enrol`. Called again with the same challenge it returns the
+   * same.
+   * Errors: `UNAUTHORIZED` for an expired or used challenge.
    */
   enrolStart(input: StartEnrol): Promise<FactorSetup> {
     return this.#run("sign_in.enrol_start", input, "StartEnrol", "FactorSetup");
   }
   /**
-   * Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with the sign-in.
+   * Adds the authenticator app that a sign-in needs, with a code that it shows, and continues the sign-in.
    *
-   * With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and code
-   * answer the same again for as long as a used refresh token does, but for the recovery codes: make new ones.
-   * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where
-   * the configuration has no second factors any more.
+   * An account's first second factor comes with ten recovery codes. All other sessions of the user end. The same challenge and code return
+   * the same result again for as long as a used refresh token does, except the recovery codes: generate new ones.
+   * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for an expired or used challenge, `UNAVAILABLE` if the configuration no
+   * longer has second factors.
    */
   enrol(input: Enrol): Promise<SignInResult> {
     return this.#run("sign_in.enrol", input, "Enrol", "SignInResult");
   }
   /**
-   * Begins to add a passkey as the second factor that a sign-in owes.
+   * Begins to add a passkey as the second factor that a sign-in needs.
    *
-   * Have a browser make one by the `options`, then give its answer to `signIn.enrolPasskey`. Asked again with the same challenge
-   * it answers the same.
-   * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where the configuration has no `passkeyDomain`.
+   * Have a browser create one with the `options`, then pass its response to `signIn.enrolPasskey`. Called again with the same challenge
+   * it returns the same.
+   * Errors: `UNAUTHORIZED` for an expired or used challenge, `UNAVAILABLE` where the configuration has no `passkeyDomain`.
    */
   enrolPasskeyStart(input: StartEnrolPasskey): Promise<PasskeyOptions> {
     return this.#run("sign_in.enrol_passkey_start", input, "StartEnrolPasskey", "PasskeyOptions");
   }
   /**
-   * Adds a passkey as the second factor that a sign-in owes, by what its authenticator answered, and goes on with the sign-in.
+   * Adds a passkey as the second factor that a sign-in needs, with the authenticator's response, and continues the sign-in.
    *
-   * With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and answer
-   * are answered the same again for as long as a used refresh token is, but for the recovery codes: make new ones.
-   * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more,
-   * `DUPLICATE_RESOURCE` for a passkey that is known.
+   * An account's first second factor comes with ten recovery codes. All other sessions of the user end. The same challenge and response
+   * return the same result again for as long as a used refresh token does, except the recovery codes: generate new ones.
+   * Errors: `VALIDATION_ERROR` for a response that is not accepted, `UNAUTHORIZED` for an expired or used challenge, `DUPLICATE_RESOURCE`
+   * for a passkey that is known.
    */
   enrolPasskey(input: EnrolPasskey): Promise<SignInResult> {
     return this.#run("sign_in.enrol_passkey", input, "EnrolPasskey", "SignInResult");
@@ -1009,14 +1019,14 @@ export class Factors {
   constructor(run: Run) {
     this.#run = run;
   }
-  /** Lists the caller's own second factors, and those that it had. */
+  /** Lists the caller's own second factors, present and former ones. */
   list(): Promise<FactorList> {
     return this.#run("factors.list", {}, "ListFactors", "FactorList");
   }
   /**
    * Begins to add an authenticator app to the caller's account.
    *
-   * Show the QR code, or the key, then give a code of the app to `factors.add` within ten minutes. It needs a sign-in or
+   * Show the QR code, or the key, then pass a code of the app to `factors.add` within ten minutes. It needs a sign-in or
    * `sessions.stepUp` within the last five minutes.
    * Errors: `CONFLICT` for an account that has three, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
    * configuration has no second factors.
@@ -1025,12 +1035,12 @@ export class Factors {
     return this.#run("factors.add_start", {}, "StartFactor", "FactorSetup");
   }
   /**
-   * Adds an authenticator app to the caller's account, by a code that it shows.
+   * Adds an authenticator app to the caller's account, with a code that it shows.
    *
-   * From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on in a new one, by the tokens of the
-   * answer. With an account's first second factor come ten recovery codes.
-   * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more), `CONFLICT` for an
-   * account that has three by now.
+   * From then on every sign-in needs a code of it, too. All sessions end; the caller continues in a new one with the returned tokens. An
+   * account's first second factor comes with ten recovery codes.
+   * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for an invalid or expired challenge, `CONFLICT` for an account that has
+   * three by now.
    */
   add(input: AddFactor): Promise<AddedFactor> {
     return this.#run("factors.add", input, "AddFactor", "AddedFactor");
@@ -1038,8 +1048,8 @@ export class Factors {
   /**
    * Begins to add a passkey to the caller's account.
    *
-   * Have a browser make one by the `options`, then give its answer to `factors.addPasskey` within ten minutes. It needs a sign-in or
-   * `sessions.stepUp` within the last five minutes.
+   * Have a browser create one with the `options`, then pass its response to `factors.addPasskey` within ten minutes. It needs a sign-in
+   * or `sessions.stepUp` within the last five minutes.
    * Errors: `CONFLICT` for an account that has twenty, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
    * configuration has no `passkeyDomain`.
    */
@@ -1047,12 +1057,12 @@ export class Factors {
     return this.#run("factors.add_passkey_start", {}, "StartPasskey", "PasskeyOptions");
   }
   /**
-   * Adds a passkey to the caller's account, by what its authenticator answered.
+   * Adds a passkey to the caller's account, with the authenticator's response.
    *
-   * From then on it signs in by itself (`signIn.passkey`), and a sign-in by the password asks for it, or another second factor, too.
-   * All sessions end; the caller goes on in a new one, by the tokens of the answer. With an account's first second factor come ten
-   * recovery codes.
-   * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good (any more),
+   * From then on it can be used to sign in (`signIn.passkey`), and a sign-in by password needs it, or another second factor, too. All
+   * sessions end; the caller continues in a new one with the returned tokens. An account's first second factor comes with ten recovery
+   * codes.
+   * Errors: `VALIDATION_ERROR` for a response that is not accepted, `UNAUTHORIZED` for an invalid or expired challenge,
    * `DUPLICATE_RESOURCE` for a passkey that is known, `CONFLICT` for an account that has twenty by now.
    */
   addPasskey(input: AddPasskey): Promise<AddedFactor> {
@@ -1061,16 +1071,16 @@ export class Factors {
   /**
    * Removes a second factor of the caller's account; with the last one, its recovery codes.
    *
-   * All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.stepUp` within the
-   * last five minutes.
-   * Errors: `CONFLICT` for the last one of an account that has to have one, and for a passkey without which nothing signs in to the
-   * account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
+   * All sessions end; the caller continues in a new one with the returned tokens. It needs a sign-in or `sessions.stepUp` within the last
+   * five minutes.
+   * Errors: `CONFLICT` for the last one of an account that is required to have one, and for a passkey without which nobody could sign in
+   * to the account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
    */
   remove(input: RemoveFactor): Promise<Tokens> {
     return this.#run("factors.remove", input, "RemoveFactor", "Tokens");
   }
   /**
-   * Makes new recovery codes for the caller's account; those before are void.
+   * Generates new recovery codes for the caller's account; earlier ones become void.
    *
    * It needs a sign-in or `sessions.stepUp` within the last five minutes.
    * Errors: `CONFLICT` for an account without a second factor.
@@ -1079,9 +1089,9 @@ export class Factors {
     return this.#run("factors.recovery_codes", {}, "MakeRecoveryCodes", "RecoveryCodes");
   }
   /**
-   * Removes all second factors and recovery codes of a user who has lost them, after who asks has made sure who that is.
+   * Removes all second factors and recovery codes of a user who has lost them. Verify the user's identity first.
    *
-   * All sessions of the user end. The next sign-in asks for the password alone, and for a new second factor where one is required.
+   * All sessions of the user end. The next sign-in needs only the password, and a new second factor if one is required.
    * Permission `user:reset_factors`; for a user who holds more than the default roles `admin:all`: whoever knows the password may do
    * what the user may. It needs a sign-in or `sessions.stepUp` within the last five minutes.
    */
@@ -1090,7 +1100,7 @@ export class Factors {
   }
 }
 
-/** API keys: what programs of a user call by. */
+/** API keys, which a user's programs call with. */
 export class ApiKeys {
   readonly #run: Run;
   /** @internal */
@@ -1098,23 +1108,23 @@ export class ApiKeys {
     this.#run = run;
   }
   /**
-   * Makes an API key of the caller: what a program of its user gives instead of an access token.
+   * Creates an API key of the caller, which the user's programs use instead of an access token.
    *
-   * The answer has the key, which is not shown again. With it a program may do what its user may at that moment and one of its
-   * `patterns` matches; it never administers and gives nobody anything. It does not touch the account itself: neither passwords,
-   * factors, sessions, addresses nor keys. Roles that need a second factor count if this session has proved one.
-   * It needs a sign-in or `sessions.stepUp` within the last five minutes. The user is told by mail.
-   * Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 keys that are alive,
-   * `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an API key.
+   * The result has the key, which is not shown again. A program with the key may do what the user may at that moment and one of the
+   * `patterns` matches. A key is never an administrator, cannot give roles, and cannot change the account itself: passwords, factors,
+   * sessions, addresses and keys. Roles that need a second factor count if this session has proved one. It needs a sign-in or
+   * `sessions.stepUp` within the last five minutes. The user is notified by mail.
+   * Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 valid keys, `UNAUTHORIZED` for a caller
+   * without a session, `FORBIDDEN` for an API key.
    */
   create(input: CreateApiKey): Promise<NewApiKey> {
     return this.#run("api_keys.create", input, "CreateApiKey", "NewApiKey");
   }
   /**
-   * Makes an API key of a user, as `apiKeys.create`.
+   * Creates an API key of a user, as `apiKeys.create` does.
    *
-   * Only the application itself may, with `system`: for accounts that no person signs in to. Roles that need a second factor
-   * count, as where the application acts as the user.
+   * Only the application itself may call it, with `system`: for accounts that no person signs in to. Roles that require a second factor
+   * count, as if the application acts as the user.
    */
   createFor(input: CreateApiKeyFor): Promise<NewApiKey> {
     return this.#run("api_keys.create_for", input, "CreateApiKeyFor", "NewApiKey");
@@ -1142,8 +1152,8 @@ export class ApiKeys {
   /**
    * Ends an API key: the caller's own, or another user's with `api_key:revoke`, an administrator's with `admin:all`.
    *
-   * It is refused from then on, on other instances within a second. One that has ended already stays as it is. The user of a key that
-   * somebody else ends is told by mail.
+   * It is refused from then on, on other instances within a second. A key that has already ended stays as it is. If somebody else ends a
+   * key, its user is notified by mail.
    */
   revoke(input: RevokeApiKey): Promise<void> {
     return this.#run("api_keys.revoke", input, "RevokeApiKey", "");
@@ -1160,7 +1170,8 @@ export class Passwords {
   /**
    * Changes the caller's own password.
    *
-   * All its sessions end; it goes on in a new one, by the tokens of the answer. Its API keys stay, unless `revokeKeys` ends them.
+   * All of the caller's sessions end; the caller continues in a new one with the returned tokens. API keys stay valid, unless
+   * `revokeKeys` ends them.
    * Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
    * `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
    * after ten in a row.
@@ -1169,11 +1180,11 @@ export class Passwords {
     return this.#run("passwords.change", input, "ChangePassword", "Tokens");
   }
   /**
-   * Mails a link by which a forgotten password is replaced: a notice of the kind `password_reset`.
+   * Mails a link to replace a forgotten password: a notice of the kind `password_reset`.
    *
-   * The answer is the same whether or not there is such an account. The link goes to the account's address, not to what was
-   * typed, and is good for an hour and once. Who asks again soon is mailed the same link. An account without a password
-   * that signs in at another issuer is told so instead.
+   * The result is the same whether or not there is such an account. The link goes to the account's address, not to what was typed, and is
+   * valid for an hour and once. A repeated request soon after is mailed the same link. The owner of an account without a password that
+   * signs in at another issuer is notified of that instead.
    * Errors: `RATE_LIMIT_EXCEEDED` for the same name twice within a minute or six times within an hour, and for an address
    * that asks more than ten times within an hour; `UNAVAILABLE` where the store has no notifier.
    */
@@ -1181,13 +1192,12 @@ export class Passwords {
     return this.#run("passwords.forgot", input, "ForgotPassword", "");
   }
   /**
-   * Sets a new password by the token of a `password_reset`.
+   * Sets a new password, with the token of a `password_reset`.
    *
-   * All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as
-   * proved. If it never was before, identities that the account stands for at other issuers are unlinked: somebody else may
-   * have registered the address.
-   * Errors: `UNAUTHORIZED` for a token that is not good (any more), `VALIDATION_ERROR` for a password that breaks the rule or
-   * is the present one; the token stays good then.
+   * All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as verified. If it
+   * was not before, identities at other issuers that the account stands for are unlinked: somebody else may have registered the address.
+   * Errors: `UNAUTHORIZED` for an invalid or expired token, `VALIDATION_ERROR` for a password that breaks the rule or is the present one;
+   * the token stays valid then.
    */
   reset(input: ResetPassword): Promise<PasswordReset> {
     return this.#run("passwords.reset", input, "ResetPassword", "PasswordReset");
@@ -1195,7 +1205,7 @@ export class Passwords {
   /**
    * Sets a user's password.
    *
-   * Only the application itself may, with `system`. All sessions of the user end.
+   * Only the application itself may call it, with `system`. All sessions of the user end.
    */
   set(input: SetPassword): Promise<void> {
     return this.#run("passwords.set", input, "SetPassword", "");
@@ -1203,9 +1213,9 @@ export class Passwords {
   /**
    * Gives a user a generated password that must be changed at the next sign-in.
    *
-   * It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user
-   * end. Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the
-   * password may do what the user may. It needs a sign-in or `sessions.stepUp` within the last five minutes.
+   * It is returned once and can be used to sign in for 72 hours, unless the configuration says otherwise. All sessions of the user end.
+   * Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the password may do what
+   * the user may. It needs a sign-in or `sessions.stepUp` within the last five minutes.
    */
   setTemporary(input: SetTemporaryPassword): Promise<TemporaryPassword> {
     return this.#run("passwords.set_temporary", input, "SetTemporaryPassword", "TemporaryPassword");
@@ -1213,28 +1223,28 @@ export class Passwords {
   /**
    * Makes passwords expire: the next sign-in with one must choose another.
    *
-   * Sessions go on. Only the application itself may, with `system`: when passwords may have become known, not by the calendar
+   * Sessions stay valid. Only the application itself may call it, with `system`: when passwords may have become known, not by the calendar
    * (NIST SP 800-63B-4, 3.1.1.2).
    */
   expire(input: ExpirePasswords = {}): Promise<void> {
     return this.#run("passwords.expire", input, "ExpirePasswords", "");
   }
   /**
-   * Tells what the stored passwords' hashes cost, and how many there are of each: how far the move from another system, or to
-   * another cost, has come.
+   * Lists the costs of the stored password hashes, and how many there are of each: the progress of a migration from another system, or to
+   * another cost.
    *
-   * Only the application itself may, with `system`.
+   * Only the application itself may call it, with `system`.
    */
   costs(): Promise<readonly PasswordCost[]> {
     return this.#run("passwords.costs", {}, "ListPasswordCosts", "PasswordCost[]");
   }
   /**
-   * Ends the passwords whose hashes have a cost: their users choose new ones by `passwords.forgot`.
+   * Ends the passwords whose hashes have a cost: their users choose new ones with `passwords.forgot`.
    *
-   * For hashes of another system whose users have not signed in for long: a thief of the storage would guess them more easily than
-   * others, and every sign-in does the work of each cost that is stored. At most 500 at a time; ask again while the answer has some
-   * left. Sessions go on. A user without an e-mail address needs another one to set a password.
-   * Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made now, and for
+   * For hashes of another system whose users have not signed in for a long time: if the storage is stolen they are easier to guess than
+   * others, and every sign-in does the work of each stored cost. At most 500 at a time; call it again while some are left. Sessions stay
+   * valid. For a user without an e-mail address, somebody else has to set a password.
+   * Only the application itself may call it, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made now, and for
    * one that no stored hash has.
    */
   retire(input: RetirePasswords): Promise<RetiredPasswords> {
@@ -1242,7 +1252,7 @@ export class Passwords {
   }
 }
 
-/** Proving that an account's e-mail address is its user's. */
+/** Verifying that an account's e-mail address belongs to its user. */
 export class Verification {
   readonly #run: Run;
   /** @internal */
@@ -1250,9 +1260,10 @@ export class Verification {
     this.#run = run;
   }
   /**
-   * Mails the caller a link that proves its e-mail address: a notice of the kind `verification`.
+   * Mails the caller a link that verifies their e-mail address: a notice of the kind `verification`.
    *
-   * The link is good for a day. Nothing is mailed if the address is proved already. Who asks again soon is mailed the same link.
+   * The link is valid for a day. Nothing is mailed if the address is already verified. A repeated request soon after is mailed the same
+   * link.
    * Errors: `CONFLICT` for an account without an address, `RATE_LIMIT_EXCEEDED` for asking twice within a minute or six times
    * within an hour, `UNAVAILABLE` where the store has no notifier.
    */
@@ -1260,13 +1271,12 @@ export class Verification {
     return this.#run("verification.send", {}, "SendVerification", "");
   }
   /**
-   * Proves an account's e-mail address by the token of a `verification`.
+   * Verifies an account's e-mail address, with the token of a `verification`.
    *
-   * The token alone proves that somebody reads the address, who need not be the one that made the account. So the caller is signed in
-   * as the user, or gives the account's password. Otherwise nothing changes and the answer has a token for
-   * `passwords.reset`, unless the password was changed since, or the account has none and signs in at another issuer.
-   * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a wrong password, `RATE_LIMIT_EXCEEDED` after too
-   * many wrong passwords.
+   * The token alone only proves that somebody reads the address, who may not be the one who created the account. So the caller has to be
+   * signed in as the user, or give the account's password. Otherwise nothing changes, and the result has a token for `passwords.reset`,
+   * unless the password was changed since, or the account has none and signs in at another issuer.
+   * Errors: `UNAUTHORIZED` for an invalid or expired token and for a wrong password, `RATE_LIMIT_EXCEEDED` after too many wrong passwords.
    */
   confirm(input: ConfirmVerification): Promise<Confirmation> {
     return this.#run("verification.confirm", input, "ConfirmVerification", "Confirmation");
@@ -1281,25 +1291,25 @@ export class Email {
     this.#run = run;
   }
   /**
-   * Mails a link to an address that is to become the caller's: a notice of the kind `email_change`.
+   * Begins to change the caller's e-mail address: mails a link to the new one, a notice of the kind `email_change`.
    *
-   * Nothing changes before `email.confirm`. An address that another account has is told to that one, and not to the caller. The
-   * link is good for an hour; who asks again soon is mailed the same link. It needs a sign-in or `sessions.stepUp` within the last
-   * five minutes.
-   * Errors: `VALIDATION_ERROR` for what is no address or is the present one, `RATE_LIMIT_EXCEEDED` for asking twice within a
-   * minute or six times within an hour, `UNAVAILABLE` where the store has no notifier.
+   * Nothing changes before `email.confirm`. If another account has the address, its owner is notified, and the caller does not learn it.
+   * The link is valid for an hour; a repeated request soon after is mailed the same link. It needs a sign-in or `sessions.stepUp` within
+   * the last five minutes.
+   * Errors: `VALIDATION_ERROR` for an invalid address and for the present one, `RATE_LIMIT_EXCEEDED` for asking twice within a minute or
+   * six times within an hour, `UNAVAILABLE` where the store has no notifier.
    */
   change(input: ChangeEmail): Promise<void> {
     return this.#run("email.change", input, "ChangeEmail", "");
   }
   /**
-   * Changes the caller's address by the token of an `email_change`.
+   * Changes the caller's address, with the token of an `email_change`.
    *
-   * The caller is signed in as the user who asked, so that somebody whose address was mistyped gets no account. The address counts as
-   * proved. All sessions end; the caller goes on in a new one, by the tokens of the answer. The former address is told and
-   * can undo the change for seven days by `email.revert`, if it was proved; nobody else may have it in that time.
-   * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a caller without a session, `DUPLICATE_RESOURCE`
-   * if another account has taken the address meanwhile.
+   * The caller must be signed in as the user who asked for it, so that the owner of a mistyped address does not get the account. The
+   * address then counts as verified. All sessions end; the caller continues in a new one with the returned tokens. The old address is
+   * notified and, if it was verified, can undo the change for seven days by `email.revert`; nobody else can take it in that time.
+   * Errors: `UNAUTHORIZED` for an invalid or expired token and for a caller without a session, `DUPLICATE_RESOURCE` if another account has
+   * taken the address meanwhile.
    */
   confirm(input: ConfirmEmail): Promise<Tokens> {
     return this.#run("email.confirm", input, "ConfirmEmail", "Tokens");
@@ -1309,10 +1319,10 @@ export class Email {
    * `email_changed`; or the second factor that somebody else added, by that of `factor_added`, or the identity that somebody else
    * linked, by that of `identity_linked`.
    *
-   * For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors and
-   * recovery codes that came since are removed (of a user with more than the default roles by an administrator alone,
-   * where the address is the same), identities that were linked since are unlinked, and a link to choose a new password is mailed.
-   * Errors: `UNAUTHORIZED` for a token that is not good (any more): seven days have passed, or an earlier change was undone.
+   * For a user who did not do that: the account gets its old address back, all its sessions end, its password is void, second factors and
+   * recovery codes that came since are removed (of a user with more than the default roles by an administrator alone, where the address is
+   * the same), identities that were linked since are unlinked, and a link to choose a new password is mailed.
+   * Errors: `UNAUTHORIZED` for an invalid or expired token: seven days have passed, or an earlier change was undone.
    */
   revert(input: RevertEmail): Promise<void> {
     return this.#run("email.revert", input, "RevertEmail", "");
@@ -1331,10 +1341,10 @@ export class Identities {
     return this.#run("identities.list", {}, "ListIdentities", "IdentityView[]");
   }
   /**
-   * Begins to link the caller's account to somebody whom one of the `trustedIssuers` knows.
+   * Begins to link the caller's account to an identity at one of the `trustedIssuers`.
    *
-   * Have the user sign in there, asking for the `nonce` of the answer, then give the token to `identities.link` within ten minutes. It
-   * needs a sign-in or `sessions.stepUp` within the last five minutes. Nothing is stored by it.
+   * Have the user sign in there, with the returned `nonce` in the request, then pass the token to `identities.link` within ten minutes. It
+   * needs a sign-in or `sessions.stepUp` within the last five minutes. It stores nothing.
    */
   linkStart(): Promise<IdentityChallenge> {
     return this.#run("identities.link_start", {}, "StartIdentity", "IdentityChallenge");
@@ -1343,28 +1353,28 @@ export class Identities {
    * Links the caller's account to the subject of a token of another issuer, which signs in to it from then on (`signIn.external`).
    *
    * The token has the `nonce` of `identities.linkStart`, or says that its subject signed in after that (`auth_time`, or `amr` of
-   * Supabase): so somebody else's token links nothing. It is used up. The user is told, with a link that undoes it.
-   * It needs a sign-in or `sessions.stepUp` within the last five minutes still.
-   * Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more and for a caller
-   * without a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
+   * Supabase): so somebody else's token cannot be linked. The token is used up. The user is notified, with a link that undoes it. It also
+   * needs a sign-in or `sessions.stepUp` within the last five minutes.
+   * Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for an expired or used challenge and for a caller without
+   * a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
    * `RATE_LIMIT_EXCEEDED` after too many tokens that were not accepted, `UNAVAILABLE` while the issuer's keys cannot be fetched.
    */
   link(input: LinkIdentity): Promise<IdentityView> {
     return this.#run("identities.link", input, "LinkIdentity", "IdentityView");
   }
   /**
-   * Ends that the caller's account stands for somebody at another issuer, which signs in to it no more.
+   * Unlinks the caller's account from an identity at another issuer, which then can no longer sign in to it.
    *
-   * Sessions that were begun by a token of another issuer end, the caller's own as well if it is one. It needs a sign-in or
+   * Sessions that were begun with a token of another issuer end, including the caller's own if it is one. It needs a sign-in or
    * `sessions.stepUp` within the last five minutes.
-   * Errors: `CONFLICT` where nothing else signs in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
+   * Errors: `CONFLICT` if there is no other way to sign in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
    */
   unlink(input: UnlinkIdentity): Promise<void> {
     return this.#run("identities.unlink", input, "UnlinkIdentity", "");
   }
 }
 
-/** Invitations: accounts and roles for who has an e-mail address. */
+/** Invitations: accounts and roles for the owner of an e-mail address. */
 export class Invitations {
   readonly #run: Run;
   /** @internal */
@@ -1372,24 +1382,24 @@ export class Invitations {
     this.#run = run;
   }
   /**
-   * Invites somebody to have an account, the roles and the membership in groups that are named: mails a link to the address, a notice of the kind
-   * `invitation`.
+   * Invites somebody to an account with the given roles and groups: mails a link to the address, a notice of the kind `invitation`.
    *
-   * The link is good for 72 hours and once, by `invitations.accept`, as long as whoever invites is active, may invite and may give the
-   * roles and add members to the groups. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
+   * The link is valid for 72 hours and once, for `invitations.accept`, as long as the inviter is active, may invite, and may give the
+   * roles and add members to the groups. It replaces an open invitation to the same address. The result is the same whether or not an
+   * account has the address.
    * Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now, and so does naming
    * groups, beside `role:assign` and `group:read`.
    * Errors: `VALIDATION_ERROR` with all wrong fields; `RATE_LIMIT_EXCEEDED` for an address that was invited within the last minute, or
-   * five times within an hour, by whomever, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
-   * `UNAVAILABLE` where the store has no notifier.
+   * five times within an hour, by anybody, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
+   * `UNAVAILABLE` if the store has no notifier.
    */
   create(input: CreateInvitation): Promise<Invitation> {
     return this.#run("invitations.create", input, "CreateInvitation", "Invitation");
   }
   /**
-   * Lists invitations, newest first, for 90 days from their end.
+   * Lists invitations, newest first, until 90 days after their end.
    *
-   * Permission `user:invite`: who may invite all users sees all invitations, others those that they made themselves.
+   * Permission `user:invite`: callers who hold it for all users see all invitations, others only their own.
    */
   list(input: ListInvitations = {}): Promise<Page<Invitation>> {
     return this.#run("invitations.list", input, "ListInvitations", "Invitation@");
@@ -1399,24 +1409,26 @@ export class Invitations {
     return allRows((cursor) => this.list({ ...input, cursor }));
   }
   /**
-   * Ends an invitation: one that the caller made, or with `user:invite` for all users anybody's.
+   * Ends an invitation: the caller's own, or with `user:invite` for all users anybody's.
    *
-   * Its link is good no more. One that was accepted, revoked or replaced stays as it is. One that the caller may not see is
+   * Its link is no longer valid. One that was accepted, revoked or replaced stays as it is. One that the caller may not see is
    * `RESOURCE_NOT_FOUND`.
    */
   revoke(input: RevokeInvitation): Promise<void> {
     return this.#run("invitations.revoke", input, "RevokeInvitation", "");
   }
   /**
-   * Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, the roles and the membership in groups.
+   * Accepts an invitation, with the token that was mailed: creates an account with the address, which counts as verified, the roles and
+   * the memberships in groups.
    *
-   * Nobody is signed in: sign in with the new password. An account that has the address already and never proved it may be somebody
-   * else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
-   * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles and is in the groups.
-   * Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
-   * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username; `CONFLICT` if a group has 10,000
-   * members or the user is in 200 groups;
-   * `RATE_LIMIT_EXCEEDED` after too many taken names and passwords known from breaches. The token stays good after all but the first.
+   * Nobody is signed in: sign in with the new password. An account that already has the address but never verified it may have been
+   * registered by somebody else: it gets this password and these names, and what was set before becomes void, as after `passwords.reset`.
+   * If an account has verified the address, or signs in at another issuer, its owner has to be signed in to it and gives only the token:
+   * the account then gets the roles and joins the groups.
+   * Errors: `UNAUTHORIZED` for an invalid or expired token, also if the inviter may no longer invite (reason `invalid_token`), and if the
+   * owner has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username;
+   * `CONFLICT` if a group has 10,000 members or the user is in 200 groups; `RATE_LIMIT_EXCEEDED` after too many taken names and passwords
+   * known from breaches. The token stays valid after all but the first.
    */
   accept(input: AcceptInvitation): Promise<AcceptedInvitation> {
     return this.#run("invitations.accept", input, "AcceptInvitation", "AcceptedInvitation");
@@ -1431,11 +1443,11 @@ export class SigningKeys {
     this.#run = run;
   }
   /**
-   * Lists the keys that a store made for itself and whose tokens it accepts, by algorithm and the newest first.
+   * Lists the keys that a store made for itself and whose tokens it accepts, by algorithm, newest first.
    *
-   * A key of `hs256` is a root key, from which refresh tokens, links and challenges follow as well. Those that the application gives
-   * by the settings `signingKey` and `retiredSigningKeys` are not among them.
-   * Only the application itself may, with `system`.
+   * A key of `hs256` is a root key, which also signs refresh tokens, links and challenges. Keys that the application gives with the
+   * settings `signingKey` and `retiredSigningKeys` are not among them.
+   * Only the application itself may call it, with `system`.
    */
   list(): Promise<readonly SigningKeyView[]> {
     return this.#run("signing_keys.list", {}, "ListSigningKeys", "SigningKeyView[]");
@@ -1444,37 +1456,37 @@ export class SigningKeys {
    * Makes the next key of each kind that the store made for itself: the root key, and with `tokenAlgorithm` `es256` or `eddsa` the
    * key of access tokens.
    *
-   * They sign in ten minutes; until then everybody comes to know of them. What the keys of before signed is accepted for as long as it
-   * would have been: access tokens until they expire; of a root key the rest for 30 days, or for `sessionSeconds` if that is longer
-   * (a device is not known any more after that). Keys of an algorithm that is not the setting any more end likewise.
-   * Nobody is signed out. Failed sign-ins are counted anew under a new root key. Rotate as often as your rules ask for, at once after
-   * somebody left who could read the storage; where somebody else has a key, use `signingKeys.revoke`.
+   * They begin to sign after ten minutes; until then they are published. What the former keys signed stays accepted: access tokens until
+   * they expire; everything else that a root key signed for 30 days, or for `sessionSeconds` if that is longer (after that, devices are
+   * no longer known). Keys of a former `tokenAlgorithm` end in the same way. Nobody is signed out. Counts of failed sign-ins begin anew
+   * with a new root key. Rotate as often as your rules require, and at once when somebody leaves who could read the storage; for a key
+   * that has leaked use `signingKeys.revoke`.
    *
-   * Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` where the application gives the root key by
+   * Only the application itself may call it, with `system`. Errors: `VALIDATION_ERROR` if the application gives the root key with
    * `signingKey` and there is no other key (give a new one, and the old one in `retiredSigningKeys`), `CONFLICT` while the next keys do
-   * not sign yet, and where 32 of a kind are accepted.
+   * not sign yet, and if 32 keys of a kind are still accepted.
    */
   rotate(): Promise<readonly SigningKeyView[]> {
     return this.#run("signing_keys.rotate", {}, "RotateSigningKeys", "SigningKeyView[]");
   }
   /**
-   * Ends a key at once, and all that was signed with it: for when somebody else has it.
+   * Ends a key at once, and everything that was signed with it: for a key that has leaked.
    *
-   * Access tokens of the key are refused from then on, and of a root key all refresh tokens, links, challenges and device tokens, too:
-   * everybody signs in again. If it is the key that signs, the next one does at once. The key is deleted. Other services accept its
-   * tokens until they ask for the key set again.
+   * Access tokens of the key are refused from then on, and for a root key also all refresh tokens, links, challenges and device tokens:
+   * everybody has to sign in again. If it is the current key, the next one signs at once. The key is deleted. Other services accept its
+   * tokens until they fetch the key set again.
    *
-   * Only the application itself may, with `system`. Errors: `RESOURCE_NOT_FOUND` for a key that the store did not make for itself; one of
-   * the settings ends by changing them.
+   * Only the application itself may call it, with `system`. Errors: `RESOURCE_NOT_FOUND` for a key that the store did not make for itself;
+   * to end a key of the settings, change the settings.
    */
   revoke(input: RevokeSigningKey): Promise<void> {
     return this.#run("signing_keys.revoke", input, "RevokeSigningKey", "");
   }
   /**
-   * Gives the public keys by which other services verify access tokens, as a JWK Set (RFC 7517).
+   * Returns the public keys with which other services verify access tokens, as a JWK Set (RFC 7517).
    *
-   * To be served as `/.well-known/jwks.json`. Keys of `hs256` are no public keys and never in it: with that algorithm the set is
-   * empty. Nothing is read from the storage.
+   * Serve it as `/.well-known/jwks.json`. Keys of `hs256` are secret and never in it: with that algorithm the set is empty. Nothing is
+   * read from the storage.
    */
   jwks(): Promise<Jwks> {
     return this.#run("signing_keys.jwks", {}, "GetJwks", "Jwks");
@@ -1489,10 +1501,9 @@ export class Limits {
     this.#run = run;
   }
   /**
-   * Forgets the failed sign-ins and wrong codes of a user, so that it may try at once, also where its name lets nobody in any more.
+   * Clears a user's failed sign-ins and wrong codes, so that they can try again at once, even if their name is locked.
    *
-   * What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
-   * administrator `admin:all`.
+   * Failed attempts of addresses, devices and sessions are not cleared. Permission `user:set_status`; for an administrator `admin:all`.
    */
   clear(input: ClearLimits): Promise<void> {
     return this.#run("limits.clear", input, "ClearLimits", "");
@@ -1579,10 +1590,10 @@ export class Roles {
     return this.#run("roles.unassign", input, "UnassignRole", "");
   }
   /**
-   * Lists the roles that were given to users themselves: to one user, of one role, or all.
+   * Lists the roles that were assigned to users directly: those of one user, of one role, or all.
    *
-   * Permission `role:read`. What users hold by their groups `users.overview` shows, `groups.roles` what was given to a group;
-   * `users.list` with a `role` finds who holds it either way.
+   * Permission `role:read`. For roles that users hold through groups use `users.overview`, for those of a group `groups.roles`;
+   * `users.list` with a `role` finds the users who hold it either way.
    */
   assignments(input: ListAssignments = {}): Promise<Page<RoleAssignment>> {
     return this.#run("roles.assignments", input, "ListAssignments", "RoleAssignment@");
@@ -1591,7 +1602,7 @@ export class Roles {
   assignmentsAll(input: Omit<ListAssignments, "page" | "cursor"> = {}): AsyncGenerator<RoleAssignment, void, undefined> {
     return allRows((cursor) => this.assignments({ ...input, cursor }));
   }
-  /** Lists the roles that the caller holds, those of its groups among them. */
+  /** Lists the roles that the caller holds, directly and through groups. */
   mine(): Promise<readonly HeldRole[]> {
     return this.#run("roles.mine", {}, "MyRoles", "HeldRole[]");
   }
@@ -1771,7 +1782,7 @@ export class Groups {
     return this.#run("groups.update", input, "UpdateGroup", "Group");
   }
   /**
-   * Deletes a group: its members hold its roles no more, and roles held on it end.
+   * Deletes a group: its members no longer hold its roles, and roles held on it end.
    *
    * Permission `group:delete`; of a group that has roles also `role:assign`, and for now `admin:all`, as it takes them from its members.
    * Errors: `CONFLICT` if `expectedVersion` is stale, and if no active administrator would be left.
@@ -1792,7 +1803,7 @@ export class Groups {
     return allRows((cursor) => this.members({ ...input, cursor }));
   }
   /**
-   * Adds users to a group, in one commit: all, or none. Who is a member already stays one.
+   * Adds users to a group, in one commit: all, or none. Existing members stay members.
    *
    * Permissions `role:assign`, and for now `admin:all`, as it gives them the group's roles; `group:read` and, of each user, `user:read`.
    * Errors: `VALIDATION_ERROR` naming each user that does not exist (`user_ids[3]`), `CONFLICT` if the group would have more than 10,000
@@ -1802,7 +1813,7 @@ export class Groups {
     return this.#run("groups.add_members", input, "AddGroupMembers", "Group");
   }
   /**
-   * Takes users out of a group, in one commit. Who is no member stays none.
+   * Removes users from a group, in one commit. Users who are not members are ignored.
    *
    * Permissions as for `add_members`. Errors: `VALIDATION_ERROR` naming each user that does not exist, `CONFLICT` if no active administrator
    * would be left.
@@ -1832,7 +1843,7 @@ export class Groups {
     return this.#run("groups.assign_role", input, "AssignGroupRole", "GroupRole");
   }
   /**
-   * Takes a role from a group, and so from its members.
+   * Removes a role from a group, and so from its members.
    *
    * Permissions as for `assign_role`. Errors: `RESOURCE_NOT_FOUND` if the group does not hold it there, `CONFLICT` if no active administrator
    * would be left.
@@ -1850,8 +1861,7 @@ export class Scopes {
     this.#run = run;
   }
   /**
-   * Creates the row of a scope whose kind lies within another, or another within it: what a role allows or denies in a country reaches what
-   * lies in its regions.
+   * Creates the row of a scope of a nested kind, which says what it lies within: roles held in a country then apply in its regions.
    *
    * Permission `scope:create`; with a parent also `role:assign`, and for now `admin:all`, as it changes who may do what. Errors:
    * `DUPLICATE_RESOURCE` if the scope has a row, `CONFLICT` if 20,000 scopes lie within others.
@@ -1888,8 +1898,8 @@ export class Scopes {
     return this.#run("scopes.update", input, "UpdateScope", "ScopeRow");
   }
   /**
-   * Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope say
-   * nothing of it, and those held in the new one do.
+   * Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope no
+   * longer apply to it, and those held in the new one do.
    *
    * Permission `scope:update`, before and after, and `role:assign`, for now also `admin:all`, as it changes who may do what. Errors: `CONFLICT` if
    * `expectedVersion` is stale, or if 20,000 scopes lie within others.
@@ -1900,8 +1910,8 @@ export class Scopes {
   /**
    * Deletes the row of a scope: roles held in it end, unless it is a region, which is still there.
    *
-   * Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for the
-   * former `role:assign`. Errors: `CONFLICT` if `expectedVersion` is stale, and if other scopes lie within it, with their count.
+   * Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for
+   * the former `role:assign`. Errors: `CONFLICT` if `expectedVersion` is stale, and if other scopes lie within it.
    */
   delete(input: DeleteScope): Promise<void> {
     return this.#run("scopes.delete", input, "DeleteScope", "");
@@ -1957,7 +1967,8 @@ export class Regions {
    *
    * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
    * of its drones, and that of its kind for each other asset, before and after, so that only administrators can delete their own region; and `admin:all` if
-   * one of those roles denies something or one of the users is an administrator.
+   * one of those roles denies something or one of the users is an administrator. Errors: `CONFLICT` if more than 10,000 users, drones and other
+   * assets would be left without it at once.
    */
   delete(input: DeleteRegion): Promise<void> {
     return this.#run("regions.delete", input, "DeleteRegion", "");
@@ -2003,9 +2014,9 @@ export class Drones {
   /**
    * Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
    *
-   * Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and
-   * whatever else its conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
-   * regions, whom the answer names. Errors: `CONFLICT` if `expectedVersion` is stale.
+   * Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and whatever else its
+   * conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other regions, whom the
+   * result names. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
   update(input: UpdateDrone): Promise<ChangedDrone> {
     return this.#run("drones.update", input, "UpdateDrone", "ChangedDrone");
@@ -2046,7 +2057,7 @@ export class Drones {
   }
 }
 
-/** Kinds of assets that the policy declares beside drones, with the words of each. */
+/** Kinds of assets that the policy declares in addition to drones, with the models and statuses of each. */
 export class AssetKinds {
   readonly #run: Run;
   /** @internal */
@@ -2062,9 +2073,9 @@ export class AssetKinds {
     return this.#run("asset_kinds.list", {}, "ListAssetKinds", "AssetKind[]");
   }
   /**
-   * Declares a kind of assets, or replaces the words of one.
+   * Declares a kind of assets, or replaces the models and statuses of one.
    *
-   * It brings the permissions `KIND:create`, `read`, `list`, `update`, `delete`, `assign` and `set_authority`, which roles with a pattern
+   * It adds the permissions `KIND:create`, `read`, `list`, `update`, `delete`, `assign` and `set_authority`, which roles with a pattern
    * that matches them grant at once. Permission `asset_kind:put`, and for now `admin:all`. Errors: `CONFLICT` if an asset has a model or a
    * status that the kind would not have any more, and if `expectedVersion` is stale; `VALIDATION_ERROR` for a name that a type of the
    * library has, and beyond 64 kinds.
@@ -2122,9 +2133,9 @@ export class Assets {
   /**
    * Changes the given fields of an asset; null clears one. The operator is changed by `assign` and `unassign`, the kind never.
    *
-   * Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and
-   * whatever else its conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
-   * regions, whom the answer names. Errors: `CONFLICT` if `expectedVersion` is stale.
+   * Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and whatever else its
+   * conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other regions, whom the
+   * result names. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
   update(input: UpdateAsset): Promise<ChangedAsset> {
     return this.#run("assets.update", input, "UpdateAsset", "ChangedAsset");
@@ -2185,10 +2196,10 @@ export class Audit {
     return allRows((cursor) => this.list({ ...input, cursor }));
   }
   /**
-   * Gets where the audit log ends now.
+   * Gets the end of the audit log.
    *
-   * A log that was set back to what it was some time ago is whole by itself, and so is one without any entry: only a later head shows
-   * that. Keep heads where whoever may have the storage has no access. Permission `audit:read` on the whole log.
+   * A log that was rolled back to an earlier state is consistent in itself, and so is one without any entry: only a later head reveals
+   * that. Keep heads where those who control the storage have no access. Permission `audit:read` on the whole log.
    */
   head(): Promise<AuditHeads> {
     return this.#run("audit.head", {}, "GetAuditHeads", "AuditHeads");
@@ -2203,7 +2214,7 @@ export class Audit {
     return this.#run("audit.verify", input, "VerifyAudit", "AuditReport");
   }
   /**
-   * Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that a program of its own verifies
+   * Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that an independent program can verify
    * (`examples/audit-verifier`).
    *
    * Permission `audit:read` on the whole log.
@@ -2216,17 +2227,17 @@ export class Audit {
     return allRows((cursor) => this.export({ ...input, cursor }));
   }
   /**
-   * Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `changeId`.
+   * Gets the outcome of a change that failed with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `changeId`.
    *
-   * Anybody who knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
-   * so old that the change feed no longer has it.
+   * Anybody who knows the id may call it: the id cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change so old
+   * that the change feed no longer has it.
    */
   outcome(input: GetOutcome): Promise<ChangeOutcome> {
     return this.#run("audit.outcome", input, "GetOutcome", "ChangeOutcome");
   }
 }
 
-/** What happened, as it happens or behind a position. */
+/** Events: what happened after a position. */
 export class Events {
   readonly #run: Run;
   /** @internal */
@@ -2234,21 +2245,21 @@ export class Events {
     this.#run = run;
   }
   /**
-   * Reads what happened behind a position of the change feed, and answers at once. To be told as it happens, use `subscribe`.
+   * Reads the events after a position of the change feed, without waiting for new ones. To get events as they happen, use `subscribe`.
    *
-   * The application itself and administrators hear of everything; a user of what it may read now, and of its own sessions and credentials.
-   * That something is gone is told to whoever may read all of its kind. Nobody needs a permission to ask.
+   * The application itself and administrators get all events. Users get those about objects that they may read now, about their own
+   * sessions and credentials, and about deleted objects if they may read all of that kind. No permission is needed.
    *
-   * Errors: `UNAUTHORIZED` for who is not signed in; `CONFLICT`, reason `position_gone`, where the feed no longer reaches back to the position,
-   * and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an earlier state.
-   * In both cases read anew what you keep, and go on from `now`.
+   * Errors: `UNAUTHORIZED` for a caller who is not signed in; `CONFLICT`, reason `position_gone`, if the feed no longer reaches back to
+   * the position, and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an
+   * earlier state. In both cases read your data again, and continue from `now`.
    */
   read(input: ReadEvents = {}): Promise<EventBatch> {
     return this.#run("events.read", input, "ReadEvents", "EventBatch");
   }
 }
 
-/** Readers of events that are kept by name, so that one process at a time reads on where the last one stopped. */
+/** Named readers of events: one process at a time reads, and continues where the last one stopped. */
 export class Consumers {
   readonly #run: Run;
   /** @internal */
@@ -2269,16 +2280,16 @@ export class Consumers {
     return this.#run("consumers.claim", input, "ClaimConsumer", "ConsumerLease");
   }
   /**
-   * Notes how far a consumer has come, and renews its lease.
+   * Records how far a consumer has read, and renews its lease.
    *
-   * For the application itself. Errors: `CONFLICT`, reason `lease_lost`, where another process has the lease meanwhile, or nobody asked for;
-   * nothing is noted then.
+   * For the application itself. Errors: `CONFLICT`, reason `lease_lost`, if another process has taken over the lease, or there is none;
+   * nothing is recorded then.
    */
   acknowledge(input: Acknowledge): Promise<ConsumerLease> {
     return this.#run("consumers.acknowledge", input, "Acknowledge", "ConsumerLease");
   }
   /**
-   * Gives the lease on a consumer back, so that another process need not wait for its end. Of a lease that was lost nothing is changed.
+   * Releases the lease on a consumer, so that another process need not wait until it expires. Releasing a lost lease changes nothing.
    *
    * For the application itself.
    */
@@ -2298,7 +2309,7 @@ export class Consumers {
     return allRows((cursor) => this.list({ ...input, cursor }));
   }
   /**
-   * Deletes a consumer, whoever reads for it; the change feed is kept for it no longer.
+   * Deletes a consumer, even while a process reads for it; the change feed is no longer kept for it.
    *
    * For the application itself.
    */
@@ -2317,8 +2328,8 @@ export class Setup {
   /**
    * Creates the given regions, users and drones that do not exist yet, in one commit.
    *
-   * The seed fixes their ids, so that it may be applied at every start. Only the application itself may, with `system`.
-   * Passwords are given by e-mail address, apart from the users, so that a seed file contains none.
+   * The seed fixes their ids, so that it may be applied at every start. Only the application itself may call it, with `system`. Passwords
+   * are given by e-mail address, apart from the users, so that a seed file contains none.
    */
   seed(input: Seed = {}): Promise<SeedResult> {
     return this.#run("setup.seed", input, "Seed", "SeedResult");
@@ -2337,15 +2348,15 @@ export abstract class Areas extends Asker {
   get imports(): Imports {
     return new Imports(this.run);
   }
-  /** Whether forms are filled in well, before anything is done with them. */
+  /** Checks of forms before they are submitted. */
   get validate(): Validate {
     return new Validate(this.run);
   }
-  /** What users show of themselves, and to whom. */
+  /** Profiles of users, and who sees them. */
   get profiles(): Profiles {
     return new Profiles(this.run);
   }
-  /** What the caller likes. */
+  /** The caller's preferences. */
   get preferences(): Preferences {
     return new Preferences(this.run);
   }
@@ -2361,7 +2372,7 @@ export abstract class Areas extends Asker {
   get factors(): Factors {
     return new Factors(this.run);
   }
-  /** API keys: what programs of a user call by. */
+  /** API keys, which a user's programs call with. */
   get apiKeys(): ApiKeys {
     return new ApiKeys(this.run);
   }
@@ -2369,7 +2380,7 @@ export abstract class Areas extends Asker {
   get passwords(): Passwords {
     return new Passwords(this.run);
   }
-  /** Proving that an account's e-mail address is its user's. */
+  /** Verifying that an account's e-mail address belongs to its user. */
   get verification(): Verification {
     return new Verification(this.run);
   }
@@ -2381,7 +2392,7 @@ export abstract class Areas extends Asker {
   get identities(): Identities {
     return new Identities(this.run);
   }
-  /** Invitations: accounts and roles for who has an e-mail address. */
+  /** Invitations: accounts and roles for the owner of an e-mail address. */
   get invitations(): Invitations {
     return new Invitations(this.run);
   }
@@ -2421,7 +2432,7 @@ export abstract class Areas extends Asker {
   get drones(): Drones {
     return new Drones(this.run);
   }
-  /** Kinds of assets that the policy declares beside drones, with the words of each. */
+  /** Kinds of assets that the policy declares in addition to drones, with the models and statuses of each. */
   get assetKinds(): AssetKinds {
     return new AssetKinds(this.run);
   }
@@ -2433,11 +2444,11 @@ export abstract class Areas extends Asker {
   get audit(): Audit {
     return new Audit(this.run);
   }
-  /** What happened, as it happens or behind a position. */
+  /** Events: what happened after a position. */
   get events(): Events {
     return new Events(this.run);
   }
-  /** Readers of events that are kept by name, so that one process at a time reads on where the last one stopped. */
+  /** Named readers of events: one process at a time reads, and continues where the last one stopped. */
   get consumers(): Consumers {
     return new Consumers(this.run);
   }

@@ -8,13 +8,13 @@ extension Caller {
     /// Importing users from other systems.
     public var imports: Imports { getImports() }
 
-    /// Whether forms are filled in well, before anything is done with them.
+    /// Checks of forms before they are submitted.
     public var validate: Validate { getValidate() }
 
-    /// What users show of themselves, and to whom.
+    /// Profiles of users, and who sees them.
     public var profiles: Profiles { getProfiles() }
 
-    /// What the caller likes.
+    /// The caller's preferences.
     public var preferences: Preferences { getPreferences() }
 
     /// Logins: tokens and the sessions they belong to.
@@ -26,13 +26,13 @@ extension Caller {
     /// Second factors: one's own, and resetting those of others.
     public var factors: Factors { getFactors() }
 
-    /// API keys: what programs of a user call by.
+    /// API keys, which a user's programs call with.
     public var apiKeys: ApiKeys { getApiKeys() }
 
     /// Passwords: changing one's own, and setting those of others.
     public var passwords: Passwords { getPasswords() }
 
-    /// Proving that an account's e-mail address is its user's.
+    /// Verifying that an account's e-mail address belongs to its user.
     public var verification: Verification { getVerification() }
 
     /// Changing one's own e-mail address.
@@ -41,7 +41,7 @@ extension Caller {
     /// The identities at other issuers that the caller's account is linked to.
     public var identities: Identities { getIdentities() }
 
-    /// Invitations: accounts and roles for who has an e-mail address.
+    /// Invitations: accounts and roles for the owner of an e-mail address.
     public var invitations: Invitations { getInvitations() }
 
     /// The keys that tokens are signed with.
@@ -71,7 +71,7 @@ extension Caller {
     /// Drones, and who flies them.
     public var drones: Drones { getDrones() }
 
-    /// Kinds of assets that the policy declares beside drones, with the words of each.
+    /// Kinds of assets that the policy declares in addition to drones, with the models and statuses of each.
     public var assetKinds: AssetKinds { getAssetKinds() }
 
     /// Assets of those kinds, and who uses them.
@@ -80,10 +80,10 @@ extension Caller {
     /// The audit log.
     public var audit: Audit { getAudit() }
 
-    /// What happened, as it happens or behind a position.
+    /// Events: what happened after a position.
     public var events: Events { getEvents() }
 
-    /// Readers of events that are kept by name, so that one process at a time reads on where the last one stopped.
+    /// Named readers of events: one process at a time reads, and continues where the last one stopped.
     public var consumers: Consumers { getConsumers() }
 
     /// First steps of a store.

@@ -20,7 +20,7 @@ class ApiKey:
     user_id: UUID
     """The id of its user."""
     name: str
-    """What its user calls it."""
+    """The user's name for it."""
     starts_with: str
     """The 26 characters that the key begins with, by which it is recognised where it was found. No
     secret.
@@ -30,29 +30,29 @@ class ApiKey:
     networks: builtins.list[str] | None = None
     """The networks that it may be used from; none: from everywhere."""
     has_second_factor: bool
-    """Whether roles count by it that need a second factor."""
+    """Whether roles that require a second factor count for it."""
     created_at: datetime
     """When it was made."""
     expires_at: datetime
-    """When it ends by itself."""
+    """When it expires."""
     last_used_at: datetime | None = None
     """When it was used last, to the minute; none: never."""
     ended_at: datetime | None = None
-    """When it was ended before its time; none also where it ended with the keys of everybody."""
+    """When it was ended before it expired; none also if it ended with the keys of everybody."""
     end_reason: ApiKeyEnd | None = None
-    """Why it was ended before its time."""
+    """Why it was ended before it expired."""
 
 
 class ApiKeyEnd(Word):
-    """Why an API key was ended before its time."""
+    """Why an API key was ended before it expired."""
 
     REVOKED = "revoked"
-    """Its user, or an administrator, ended it; or the application ended those of everybody, at a time
-    that the key does not name.
+    """It was revoked, by its user or by somebody else who may; or the application revoked all keys, at
+    a time that the key does not have.
     """
     CREDENTIAL_CHANGED = "credential_changed"
-    """The account came into other hands, or may have: its password was reset or set by somebody else,
-    its address proved first or changed back, or its second factors reset.
+    """The account may have changed hands: its password was reset or set by somebody else, its address
+    was verified for the first time or changed back, or its second factors were reset.
     """
     USER_INACTIVE = "user_inactive"
     """The account was banned."""
@@ -60,9 +60,9 @@ class ApiKeyEnd(Word):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewApiKey:
-    """An API key that was made."""
+    """An API key that was created."""
 
     key: str = field(repr=False)
     """The key itself, to be kept where it is used. It is not shown again."""
     api_key: ApiKey
-    """What is known of it later."""
+    """The key without its secret."""

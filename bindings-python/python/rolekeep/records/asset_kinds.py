@@ -17,7 +17,7 @@ class AssetKind:
     models: builtins.list[str] = field(default_factory=builtins.list)
     """The models that its assets may be."""
     statuses: builtins.list[str] = field(default_factory=builtins.list)
-    """What the status of its assets may be; the first is that of a new one."""
+    """The statuses that its assets may have; a new asset has the first."""
     created_at: datetime
     """When it was declared."""
     updated_at: datetime

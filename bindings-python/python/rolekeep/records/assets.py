@@ -23,9 +23,9 @@ class Asset:
     code: str
     """A code chosen by the application, such as `truck-7`."""
     model: str
-    """Its model, in the words of its kind."""
+    """Its model, one of its kind's."""
     status: str
-    """Its status, in the words of its kind."""
+    """Its status, one of its kind's."""
     region_id: UUID | None = None
     """The region it belongs to."""
     operator: UserBrief | None = None
@@ -33,7 +33,7 @@ class Asset:
     assigned_users: builtins.list[UserBrief] = field(default_factory=builtins.list)
     """The users who may use it and whom the caller may see, by username."""
     attributes: dict[str, Any] = field(default_factory=dict)
-    """Whatever else the application keeps of it. Times are RFC 3339, durations microseconds."""
+    """Other data that the application keeps with it. Times are RFC 3339, durations microseconds."""
     created_at: datetime
     """When it was created."""
     updated_at: datetime
@@ -44,9 +44,9 @@ class Asset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangedAsset:
-    """An asset as it is now, and from whom the change has taken it."""
+    """An asset as it is now, and the users from whom the change has removed it."""
 
     asset: Asset
     """The asset."""
     dropped: DroppedUsers
-    """Users who may not use it any more, as it moved to another region."""
+    """Users who may no longer use it, because it moved to another region."""

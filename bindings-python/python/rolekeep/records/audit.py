@@ -10,16 +10,16 @@ from ._base import Word
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditHeads:
-    """Where the audit log ends now, to be kept away from the store."""
+    """Where the audit log ends now, to be kept apart from the store."""
 
     head: str
-    """The ends of all chains as one text, sealed: give it to `audit.verify` as `expected`, now or in
-    years. It tells nothing of what is in the log.
+    """The ends of all chains as one text, sealed: pass it to `audit.verify` as `expected`, now or in
+    years. It reveals nothing of the log's contents.
     """
     signed: str | None = None
-    """The same for others, who do not have `audit_key`, where there is an `audit_signing_key`: a JWS
-    (RFC 7515) whose payload names the end of each chain (`heads`: `lane`, `seq`, `hash`) and the
-    time (`iat`, in seconds since 1970).
+    """The same for others, who do not have `audit_key`, if there is an `audit_signing_key`: a JWS (RFC
+    7515) whose payload names the end of each chain (`heads`: `lane`, `seq`, `hash`) and the time
+    (`iat`, in seconds since 1970).
     """
     entries: int
     """How many entries there are."""
@@ -38,7 +38,7 @@ class AuditKeeper(Word):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditLine:
-    """An entry of the audit log with all that is hashed of it."""
+    """An entry of the audit log with everything that is hashed."""
 
     lane: int
     """The chain it belongs to."""
@@ -61,8 +61,8 @@ class AuditReport:
     fault: ChainFault | None = None
     """The first bad entry."""
     sealed_by: AuditKeeper
-    """Who keeps the key that the log is sealed with. With `store`, whoever has the storage can write
-    another log that is whole.
+    """Who keeps the key that the log is sealed with. With `store`, whoever controls the storage can
+    write another log that passes.
     """
 
 
@@ -112,4 +112,4 @@ class ChangeOutcome:
     while.
     """
     position: str | None = None
-    """The position that has reached its commit, for `at_least`."""
+    """A position that includes its commit, for `at_least`."""

@@ -31,15 +31,15 @@ class AuditEntry:
     on_behalf_of: UUID | None = None
     """The user as whom the actor acted (`sessions.impersonate`)."""
     session_id: UUID | None = None
-    """The session that the actor came by; `None` where it had none."""
+    """The actor's session; `None` if there was none."""
     target_type: str | None = None
     """The type of the target: `user`, `drone`, …"""
     target_id: str | None = None
     """The target's id."""
     before: Any | None = None
-    """The changed fields before; of what was deleted, all that had a value."""
+    """The changed fields before the change; for a deletion, all that had a value."""
     after: Any | None = None
-    """The changed fields after; of what was made, all that have a value."""
+    """The changed fields after the change; for a creation, all that have a value."""
     detail: str | None = None
     """Why it failed, or other details."""
     ip: str | None = None
@@ -49,7 +49,7 @@ class AuditEntry:
     request_id: str | None = None
     """The id of the request in the application's own log."""
     is_erased: bool
-    """Whether something that it said was erased, with the person of whom it was (`users.erase`)."""
+    """Whether part of it was erased together with a person's data (`users.erase`)."""
     hash: str
     """The entry's hash; the next entry contains it."""
 
@@ -99,36 +99,34 @@ class Effect(Word):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalIdentity:
-    """Somebody as another issuer knows them, such as an OpenID Connect provider or a table of the
-    host's own. Both parts are compared byte by byte.
+    """Somebody's identity at another issuer, such as an OpenID Connect provider or a table of the
+    application's own. Both parts are compared byte by byte.
     """
 
     issuer: str
-    """Who knows the subject, the `iss` of its tokens: 1 to 255 printable ASCII characters without
-    spaces, and a URI where one of them is a colon.
+    """The issuer, the `iss` of its tokens: 1 to 255 printable ASCII characters without spaces, and a
+    URI if one of them is a colon.
     """
     subject: str
-    """Whom the issuer knows, the `sub` of its tokens: 1 to 255 printable ASCII characters. Not an
-    e-mail address that may come to belong to somebody else.
+    """The subject, the `sub` of its tokens: 1 to 255 printable ASCII characters. Not an e-mail
+    address, which may later belong to somebody else.
     """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactorSetup:
-    """What an authenticator app is set up by. Nothing changes before a code of it is given back."""
+    """The data to set up an authenticator app. Nothing changes before a code of it is passed back."""
 
     challenge: str = field(repr=False)
-    """What is given back together with a code of the app; good once."""
+    """To be passed back together with a code of the app; valid once."""
     secret: str = field(repr=False)
     """The key to type into an app that cannot scan: base32."""
     uri: str = field(repr=False)
     """The same as an `otpauth:` URI, which opens an app on the same device."""
     qr_svg: str = field(repr=False)
-    """The URI as a QR code: an SVG document of its own, black on white, which is shown and kept
-    nowhere.
-    """
+    """The URI as a QR code: a complete SVG document, black on white, to be shown but not stored."""
     expires_at: datetime
-    """Until when the challenge is good."""
+    """When the challenge expires."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,12 +141,10 @@ class GroupBrief:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldRole:
-    """A role that a user holds, in a scope, for a time: given to the user itself, or to a group of
-    its.
-    """
+    """A role that a user holds, in a scope and for a time, directly or through a group."""
 
     user_id: UUID
-    """Who holds it."""
+    """The user who holds it."""
     role: str
     """The role's name in the policy."""
     scope: str
@@ -162,9 +158,11 @@ class HeldRole:
     assigned_at: datetime
     """When it was assigned."""
     reason: str | None = None
-    """Why it was assigned; of a role of a group told to who may read the group (`group:read`)."""
+    """Why it was assigned; for a role of a group only shown to callers who may read the group
+    (`group:read`).
+    """
     via: GroupBrief | None = None
-    """The group by which the user holds it; `None`: the user holds it itself."""
+    """The group through which the user holds it; `None`: the user holds it directly."""
     version: int
     """The version of the row by which it is held."""
 
@@ -185,35 +183,33 @@ class NewGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasskeyOptions:
-    """What a browser, or an app by the means of its system, asks an authenticator by."""
+    """The options with which a browser, or an app through its platform, asks an authenticator."""
 
     challenge: str = field(repr=False)
-    """What is given back together with the answer; good once."""
+    """To be passed back together with the response; valid once."""
     options: str
     """JSON. In a browser: `navigator.credentials.create({publicKey:
     PublicKeyCredential.parseCreationOptionsFromJSON(JSON.parse(options))})` to add a passkey,
     `navigator.credentials.get({publicKey:
     PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(options))})` to use one, and
-    `JSON.stringify()` of what comes is the answer. Android's Credential Manager takes and gives the
-    same.
+    `JSON.stringify()` of the result is the response. Android's Credential Manager takes and returns
+    the same.
     """
     expires_at: datetime
-    """Until when the challenge is good."""
+    """When the challenge expires."""
 
 
 class Proof(Word):
-    """A way to prove who one is."""
+    """A way to authenticate."""
 
     PASSWORD = "password"
     """The account's password."""
     TOTP = "totp"
     """A code of an authenticator app (TOTP, RFC 6238)."""
     RECOVERY_CODE = "recovery_code"
-    """One of the codes that are kept for when the app is lost."""
+    """A recovery code, for when the app is lost."""
     PASSKEY = "passkey"
-    """A passkey (Web Authentication, Level 3), which has verified by itself who is there where nothing
-    else was proved.
-    """
+    """A passkey (Web Authentication, Level 3); if it is the only proof, it has verified its user."""
     MAIL = "mail"
     """A code or link that was mailed to the account's address."""
     EXTERNAL = "external"
@@ -236,25 +232,25 @@ class RoleGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInResult(SignInBase):
-    """The answer to a step of a sign-in: the tokens, or what is owed next."""
+    """The result of a step of a sign-in: the tokens, or the next step."""
 
     step: SignInStep
-    """What is owed next; `done`: the user is signed in."""
+    """The next step; `done`: the user is signed in."""
     tokens: Tokens | None = None
     """The tokens, once the user is signed in."""
     challenge: str | None = field(default=None, repr=False)
-    """What the operation of the next step takes; good once."""
+    """The input for the operation of the next step; valid once."""
     challenge_expires_at: datetime | None = None
-    """Until when the challenge is good."""
+    """When the challenge expires."""
     device_token: str | None = field(default=None, repr=False)
-    """Once the user is signed in: what the next sign-in on this device gives, to keep where the device
-    keeps it (a cookie of its own, the keychain), also after a logout. Good for 180 days.
+    """Once the user is signed in: the `device_token` for the next sign-in on this device. Keep it on
+    the device (in a cookie of its own, in the keychain), also after a logout. Valid for 180 days.
     """
     offers: builtins.list[Proof] = field(default_factory=builtins.list)
-    """For the step `factor`: by what the account's user can prove it."""
+    """For the step `factor`: the kinds of factors that the account has."""
     recovery_codes: builtins.list[str] = field(default_factory=builtins.list, repr=False)
-    """After the step `enrol`: codes that stand in for the second factor, each once, to be kept where
-    it is not. They are not shown again.
+    """After the step `enrol`: recovery codes that replace the second factor, each valid once, to be
+    kept apart from it. They are not shown again.
     """
 
 
@@ -288,7 +284,7 @@ class TokenAlgorithm(Word):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """The tokens of a session that was begun or goes on."""
+    """The tokens of a session that was begun or refreshed."""
 
     access_token: str = field(repr=False)
     """The bearer token (JWT) for requests, valid for minutes."""
@@ -304,18 +300,18 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """An account: a person or service that can sign in and hold roles. Its secrets are kept elsewhere."""
+    """An account: a person or service that can sign in and hold roles. Secrets are not part of it."""
 
     id: UUID
     """The account's id."""
     username: str | None = None
-    """The name it signs in with, if it has one; unique, whatever the case."""
+    """The name that the user signs in with, if there is one; unique, whatever the case."""
     email: str | None = None
-    """The address it signs in with, if it has one; unique, whatever the case."""
+    """The address that the user signs in with, if there is one; unique, whatever the case."""
     email_verified: bool
-    """Whether the address was proved."""
+    """Whether the address is verified."""
     identities: builtins.list[ExternalIdentity] = field(default_factory=builtins.list)
-    """Whom it stands for at other issuers."""
+    """The identities at other issuers that the account stands for."""
     full_name: str | None = None
     """The whole name."""
     display_name: str | None = None
@@ -329,27 +325,29 @@ class User:
     birth_date: date | None = None
     """The date of birth."""
     bio: str | None = None
-    """What it says about itself."""
+    """A short biography."""
     location: str | None = None
-    """Where it is, in its own words."""
+    """Where the user is, in their own words."""
     avatar_url: str | None = None
-    """The address of its picture."""
+    """The address of the user's picture."""
     website: str | None = None
-    """The address of its page."""
+    """The address of the user's web page."""
     visibility: Visibility
-    """Which other users see its profile."""
+    """Which other users see the user's profile."""
     attributes: dict[str, Any] = field(default_factory=dict)
-    """Whatever else the application keeps of it. Times are RFC 3339, durations microseconds."""
+    """Other data that the application keeps with it. Times are RFC 3339, durations microseconds."""
     region_id: UUID | None = None
-    """The region it belongs to."""
+    """The region that the user belongs to."""
     status: UserStatus
-    """Whether it may sign in."""
+    """The status, which says whether the user may sign in. A suspension that has ended no longer
+    shows.
+    """
     status_reason: str | None = None
-    """Why it is suspended or banned."""
+    """Why the user is suspended or banned."""
     suspended_until: datetime | None = None
-    """When a suspension ends by itself; `None`: when it is lifted."""
+    """When a suspension ends; `None`: when it is lifted."""
     last_login_at: datetime | None = None
-    """When it last signed in."""
+    """When the user last signed in."""
     created_at: datetime
     """When it was created."""
     updated_at: datetime
@@ -357,7 +355,7 @@ class User:
     deleted_at: datetime | None = None
     """When it was deleted."""
     version: int
-    """Moves by one with every change; give it back as `expected_version` to be told of a lost update."""
+    """Increases by one with every change; pass it as `expected_version` to detect lost updates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -378,21 +376,21 @@ class UserStatus(Word):
     ACTIVE = "active"
     """May sign in."""
     INACTIVE = "inactive"
-    """Switched off."""
+    """Deactivated."""
     SUSPENDED = "suspended"
-    """Switched off for a time, or until it is lifted."""
+    """Suspended, for a limited time or until it is lifted."""
     BANNED = "banned"
-    """Shut out."""
+    """Banned."""
     DELETED = "deleted"
     """Deleted; it can be restored until it is purged."""
 
 
 class Visibility(Word):
-    """Which other users see a profile, of those who may see profiles at all (`user:read_profile`)."""
+    """Which other users see a profile, among those who may see profiles at all (`user:read_profile`)."""
 
     PUBLIC = "public"
     """All of them."""
     FOLLOWERS = "followers"
-    """Those who follow it; the others see its card: names and picture."""
+    """Followers; others see a card with names and picture."""
     PRIVATE = "private"
     """None."""

@@ -10,20 +10,20 @@ from ._base import Word
 
 
 class AuditDecisions(Word):
-    """Which answers to the application's questions the audit log tells of, as `decisions.allowed` and
-    `decisions.denied`.
+    """Which decisions about checks of the application the audit log records, as `decisions.allowed`
+    and `decisions.denied`.
     """
 
     OFF = "off"
     """None."""
     DENIALS = "denials"
-    """What the rules do not allow."""
+    """Those that deny."""
     ALL = "all"
-    """Every one."""
+    """All."""
 
 
 class AuditDenials(Word):
-    """Which refused operations the audit log tells of, as `access.denied`."""
+    """Which refused operations the audit log records, as `access.denied`."""
 
     OFF = "off"
     """None."""
@@ -50,12 +50,12 @@ class NamesAfterDelete(Word):
     RESERVED = "reserved"
     """Nobody may."""
     FREED = "freed"
-    """Anybody may, at once; who restores the account then gives it others."""
+    """Anybody may, at once; if the account is restored, it has to be given others."""
 
 
 class NamesAfterPurge(Word):
-    """Which names of a purged account nobody may ever take again. The store keeps a pseudonym of them
-    alone.
+    """Which names of a purged account nobody may ever take again. The store keeps only a pseudonym of
+    them.
     """
 
     USERNAME = "username"
@@ -67,41 +67,41 @@ class NamesAfterPurge(Word):
 
 
 class Registration(Word):
-    """Who may make an account for itself (`users.register`)."""
+    """Who may register an account (`users.register`)."""
 
     OFF = "off"
-    """Nobody: accounts are made by others."""
+    """Nobody: others create accounts."""
     VERIFIED = "verified"
-    """Who proves an e-mail address: the account begins then. Without a notifier the store does not
-    open.
+    """Anybody who verifies an e-mail address; the account begins then. Without a notifier the store
+    does not open.
     """
     OPEN = "open"
-    """Anybody: the account begins at once, its address unproved."""
+    """Anybody: the account begins at once, with an unverified address."""
 
 
 class SecondFactor(Word):
-    """Who has a second factor beside the password."""
+    """Who has a second factor in addition to the password."""
 
     OFF = "off"
-    """Nobody can add one. Who has one already is asked for it; roles that need one allow nothing to
-    all others.
+    """Nobody can add one. Users who already have one still need it; roles that require one allow
+    nothing to all others.
     """
     OPTIONAL = "optional"
-    """Who adds one, and who holds a role that needs one."""
+    """Users who add one, and users who hold a role that requires one."""
     REQUIRED = "required"
     """Everybody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedIssuer:
-    """Another issuer, by whose tokens users sign in for whom accounts here stand: an OpenID Connect
-    provider, or a Supabase project.
+    """Another issuer with whose tokens users can sign in: an OpenID Connect provider, or a Supabase
+    project.
 
-    Tokens are verified by one of its keys: ES256, EdDSA and RS256 (2,048 to 4,096 bits) by a key
-    set, HS256 by a shared secret. Give one of `jwks_url`, `jwks` and `secret`. A key that a token
-    itself brings or points to is never used. Of what a token says its subject alone is believed,
-    and when the subject proved who it is; roles and addresses are those of the account. With
-    `register` a new account begins with more of it.
+    Tokens are verified with one of its keys: ES256, EdDSA and RS256 (2,048 to 4,096 bits) with a
+    key set, HS256 with a shared secret. Give one of `jwks_url`, `jwks` and `secret`. A key that a
+    token itself contains or points to is never used. Only the subject of a token and the time of
+    its sign-in are trusted; roles and addresses are those of the account. With `register`, a new
+    account also gets other data of the token.
     """
 
     issuer: str
@@ -109,56 +109,54 @@ class TrustedIssuer:
     `https://PROJECT.supabase.co/auth/v1`.
     """
     audiences: builtins.list[str] = field(default_factory=builtins.list)
-    """The `aud` of tokens that are for this application: one of these must be in a token. The client
-    id of OpenID Connect; `authenticated` of Supabase.
+    """The `aud` of tokens for this application: a token must have one of these. For OpenID Connect the
+    client id, for Supabase `authenticated`.
     """
     jwks_url: str | None = None
     """Where it publishes its public keys, a JWK Set (RFC 7517) of at most 256 KiB: an `https` address,
-    the `jwks_uri` of OpenID Connect Discovery. It is asked when a token has to be verified, within
-    5 seconds and without following redirects or using a proxy. The keys are kept for 10 minutes; an
-    hour where the server fails. A token by a key that is not among them has them fetched once more,
+    the `jwks_uri` of OpenID Connect Discovery. It is fetched when a token has to be verified,
+    within 5 seconds and without following redirects or using a proxy. The keys are kept for 10
+    minutes, or for an hour if the server fails. A token with an unknown key causes another fetch,
     at most once a minute. Needs the feature `fetch` in Rust; in JavaScript it works in Node.
     """
     root_certificates: str | None = None
-    """The certificates that may vouch for the server of `jwks_url`, as PEM, in place of those that
-    browsers trust: where an organization has an authority of its own.
+    """The root certificates for the server of `jwks_url`, as PEM, instead of those that browsers
+    trust: for organizations with a certificate authority of their own.
     """
     allow_private_network: bool | None = None
     """Whether the server of `jwks_url` may be at an address of a private network, or on this machine.
     Default: no.
     """
     jwks: str | None = None
-    """Its public keys, a JWK Set as JSON, at most 100, where they are not to be fetched. A token that
-    names no key is accepted where one alone is of its algorithm. Needs the feature `asymmetric` in
+    """Its public keys, a JWK Set as JSON with at most 100, if they should not be fetched. A token that
+    names no key is accepted if exactly one key has its algorithm. Needs the feature `asymmetric` in
     Rust.
     """
     secret: str | None = field(default=None, repr=False)
-    """The key that it shares with this application, at least 32 bytes: of older Supabase projects."""
+    """The secret that it shares with this application, at least 32 bytes: for older Supabase projects."""
     access_tokens: bool | None = None
-    """Whether its tokens are taken in place of access tokens, too: by `authenticate`, as often as they
-    are shown, until they expire, their account's credentials change or it is unlinked. Who comes by
-    one may do what its account may that has proved one factor, and nothing that a user does in
-    person (change a password, list sessions); it has no session, so that nothing ends it sooner
-    than that. Name the audience of access tokens: ID tokens are not made to be shown around.
-    Default: no, they sign in, each once.
+    """Whether `authenticate` accepts its tokens as access tokens, too, any number of times, until they
+    expire, the account's credentials change or it is unlinked. Such a caller counts as having
+    proved one factor, and may not do what needs the user in person (change a password, list
+    sessions). There is no session, so nothing ends it sooner. Configure the audience of access
+    tokens: ID tokens are not meant to be sent to APIs. Default: no; tokens only sign in, each once.
     """
     register: bool | None = None
-    """Whether `sign_in.external` makes an account for a subject for whom none stands, and signs it in,
-    so that everybody who has an account at the issuer may have one here. It holds the default roles
-    and has no password. The token's address is its own, and proved, if the token has `email` with
-    `email_verified: true`: name an issuer only if it does that for nobody but the address's owner.
-    Where somebody has the address already, the token is refused; no account is ever found by an
-    address. Of the claims of OpenID Connect `name`, `given_name`, `family_name`, `nickname` and
-    `preferred_username` (if nobody has that) are its first names, of Supabase those of
-    `user_metadata`; nothing is taken that the policy's conditions read. Ten accounts an hour may be
-    made from one address. Default: no.
+    """Whether `sign_in.external` creates an account for an unknown subject, and signs it in, so that
+    everybody with an account at the issuer can have one here. It gets the default roles and no
+    password. If the token has `email` with `email_verified: true`, the account gets the address,
+    verified: only enable this for an issuer that verifies addresses. If another account has the
+    address, the token is refused; no account is ever found by an address. The account's names are
+    taken from the claims `name`, `given_name`, `family_name`, `nickname` and `preferred_username`
+    (if it is free) of OpenID Connect, or from `user_metadata` of Supabase, except for those that
+    the policy's conditions read. Ten accounts an hour may be created from one address. Default: no.
     """
     kind: IssuerKind | None = None
     """What kind of issuer it is. Default: `open_id`."""
 
 
 class UsernameProfile(Word):
-    """Which usernames there may be."""
+    """Which usernames may be chosen."""
 
     BASIC = "basic"
     """ASCII letters, digits and underscores."""
@@ -166,6 +164,6 @@ class UsernameProfile(Word):
     """Dots and hyphens as well, each between two letters or digits."""
     PRECIS = "precis"
     """Letters, marks and digits of any language as well, of one script, by PRECIS UsernameCaseMapped
-    (RFC 8265, 3.3); and nobody takes a name that looks like another's (UTS 39). Not in web pages,
-    where a store does not open with it.
+    (RFC 8265, 3.3); and nobody can take a name that looks like another user's (UTS 39). Not
+    available in web pages, where a store does not open with it.
     """

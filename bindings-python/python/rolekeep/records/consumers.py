@@ -31,8 +31,8 @@ class ConsumerLease:
     name: str
     """The consumer's name."""
     lease: UUID
-    """What `acknowledge` and `release` want to be told."""
+    """The id of the lease, for `acknowledge` and `release`."""
     position: str
-    """What was acknowledged: where to read on."""
+    """What was acknowledged: where to continue reading."""
     leased_until: datetime
-    """When the lease ends by itself."""
+    """When the lease expires."""

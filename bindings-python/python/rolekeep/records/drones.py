@@ -14,12 +14,12 @@ from .common import DroneModel, DroneStatus, DroppedUsers, UserBrief
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangedDrone:
-    """A drone as it is now, and from whom the change has taken it."""
+    """A drone as it is now, and the users from whom the change has removed it."""
 
     drone: Drone
     """The drone."""
     dropped: DroppedUsers
-    """Users who may not fly it any more, as it moved to another region."""
+    """Users who may no longer fly it, because it moved to another region."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Drone:
     assigned_users: builtins.list[UserBrief] = field(default_factory=builtins.list)
     """The users who may fly it and whom the caller may see, by username."""
     attributes: dict[str, Any] = field(default_factory=dict)
-    """Whatever else the application keeps of it. Times are RFC 3339, durations microseconds."""
+    """Other data that the application keeps with it. Times are RFC 3339, durations microseconds."""
     created_at: datetime
     """When it was created."""
     updated_at: datetime

@@ -18,15 +18,17 @@ class Aggregate:
     kind: str
     """`user`, `drone`, `role_assignment`."""
     id: str
-    """Its id; what ties two things has both, with `/` between them."""
+    """Its id; a row that links two objects has both ids, with `/` between them."""
     version: int
-    """Its version after the change. Of what ties two things it begins anew when it is made again."""
+    """Its version after the change. For a row that links two objects it begins again when the row is
+    created again.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened, after it was committed. It has ids, states and times; read what it is
-    about for anything else.
+    """Something that happened, after it was committed. It has ids, states and times; read the object
+    that it is about for anything else.
     """
 
     id: str
@@ -36,13 +38,13 @@ class Event:
     at: datetime
     """When the change was planned, by the clock of the instance that did it."""
     position: str
-    """Where to go on behind it: for `from`, and for `consumers.acknowledge`."""
+    """The position after it, for `from` and for `consumers.acknowledge`."""
     aggregate: Aggregate
     """What it happened to."""
     cause: str
     """The operation that did it: `users.update`."""
     actor: str | None = None
-    """Who asked for it: a user's id, or `system`. For the application itself alone."""
+    """Who asked for it: a user's id, or `system`. Only for the application itself."""
     changed: builtins.list[str] = field(default_factory=builtins.list)
     """The fields that were changed, without their values."""
     data: Any
@@ -51,14 +53,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventBatch:
-    """Events behind a position."""
+    """Events after a position."""
 
     events: builtins.list[Event] = field(default_factory=builtins.list)
-    """Those that the caller may hear of. Those of one thing are in their order."""
+    """The events that the caller may get. Those of one object are in order."""
     position: str
-    """Behind all of them, and behind what the caller may not hear of: where to go on."""
+    """The position after all of them, and after those that the caller may not get: where to continue."""
     has_more: bool
-    """Whether there may be more already."""
+    """Whether there may already be more."""
 
 
 class EventType(Word):
@@ -67,13 +69,13 @@ class EventType(Word):
     USER_CREATED = "user.created"
     """An account was created."""
     USER_UPDATED = "user.updated"
-    """Data of an account was changed; `changed` names what."""
+    """Data of an account was changed; `changed` has the names of the fields."""
     USER_VERIFIED = "user.verified"
-    """The address of an account was proved."""
+    """The address of an account was verified."""
     USER_ACTIVATED = "user.activated"
-    """An account that was switched off is active again."""
+    """An inactive account was activated."""
     USER_DEACTIVATED = "user.deactivated"
-    """An account was switched off."""
+    """An account was deactivated."""
     USER_SUSPENDED = "user.suspended"
     """An account was suspended."""
     USER_BANNED = "user.banned"
@@ -87,11 +89,11 @@ class EventType(Word):
     USER_PURGED = "user.purged"
     """An account was removed for good."""
     USER_ERASED = "user.erased"
-    """The audit log begins to forget the person whose account was removed."""
+    """The erasure of a user from the audit log began."""
     PROFILE_UPDATED = "profile.updated"
-    """A profile was changed; `changed` names what."""
+    """A profile was changed; `changed` has the names of the fields."""
     PROFILE_VISIBILITY_CHANGED = "profile.visibility_changed"
-    """It was changed who sees a profile."""
+    """The visibility of a profile was changed."""
     CREDENTIAL_CHANGED = "credential.changed"
     """A credential of an account was set, changed or removed; `what` says which: `password`, `totp`,
     `passkey`, `api_key` or `identity`.
@@ -99,18 +101,19 @@ class EventType(Word):
     SESSION_STARTED = "session.started"
     """A session began."""
     SESSION_ENDED = "session.ended"
-    """A session ended, before its time or as its account was removed."""
+    """A session ended, before it expired or because its account was removed."""
     SESSION_REUSE_DETECTED = "session.reuse_detected"
     """A refresh token was used a second time, so that its session was ended (RFC 9700, 4.14.2)."""
     LOGIN_FAILED = "login.failed"
-    """Somebody failed to sign in to an account: by a wrong proof, or as it may not sign in. `by` says
-    with what: `password`, `totp` (or a recovery code), `passkey` or `mail`. Of passwords and codes
-    told once a minute at most for whoever fails in a row; the audit log has each, and why.
+    """A sign-in to an account failed, because of wrong credentials or because the account may not sign
+    in. `by` says with what: `password`, `totp` (or a recovery code), `passkey` or `mail`. Repeated
+    failures with passwords and codes cause at most one event a minute; the audit log has each of
+    them, and why.
     """
     ROLE_ASSIGNED = "role.assigned"
-    """A user was given a role, or what it holds of it was changed."""
+    """A role was assigned to a user, or the assignment was changed."""
     ROLE_UNASSIGNED = "role.unassigned"
-    """A role was taken from a user."""
+    """A role was removed from a user."""
     ROLE_CREATED = "role.created"
     """A role was added to the policy."""
     ROLE_UPDATED = "role.updated"
@@ -120,13 +123,13 @@ class EventType(Word):
     PERMISSION_CREATED = "permission.created"
     """A permission was declared."""
     PERMISSION_UPDATED = "permission.updated"
-    """What a permission is for was changed."""
+    """The description of a permission was changed."""
     PERMISSION_DELETED = "permission.deleted"
     """A permission was removed."""
     ASSET_KIND_CREATED = "asset_kind.created"
     """A kind of assets was declared."""
     ASSET_KIND_UPDATED = "asset_kind.updated"
-    """The words of a kind of assets were changed."""
+    """The models or statuses of a kind of assets were changed."""
     ASSET_KIND_DELETED = "asset_kind.deleted"
     """A kind of assets was removed."""
     POLICY_CHANGED = "policy.changed"
@@ -142,9 +145,9 @@ class EventType(Word):
     GROUP_MEMBER_REMOVED = "group.member_removed"
     """A user is no longer a member of a group."""
     GROUP_ROLE_ASSIGNED = "group.role_assigned"
-    """The members of a group were given a role, or what they hold of it was changed."""
+    """A role was assigned to a group, or the assignment was changed."""
     GROUP_ROLE_UNASSIGNED = "group.role_unassigned"
-    """A role was taken from the members of a group."""
+    """A role was removed from a group."""
     REGION_CREATED = "region.created"
     """A region was created."""
     REGION_UPDATED = "region.updated"
@@ -154,7 +157,7 @@ class EventType(Word):
     SCOPE_CREATED = "scope.created"
     """A scope of a nested kind was created."""
     SCOPE_UPDATED = "scope.updated"
-    """A scope was renamed, or lies elsewhere."""
+    """A scope was renamed or moved."""
     SCOPE_DELETED = "scope.deleted"
     """A scope was deleted."""
     DRONE_CREATED = "drone.created"
@@ -166,7 +169,7 @@ class EventType(Word):
     DRONE_ASSIGNED = "drone.assigned"
     """A drone was assigned to a user."""
     DRONE_UNASSIGNED = "drone.unassigned"
-    """A drone was taken from a user."""
+    """A drone was removed from a user."""
     ASSET_CREATED = "asset.created"
     """An asset was created."""
     ASSET_UPDATED = "asset.updated"
@@ -176,8 +179,8 @@ class EventType(Word):
     ASSET_ASSIGNED = "asset.assigned"
     """An asset was assigned to a user."""
     ASSET_UNASSIGNED = "asset.unassigned"
-    """An asset was taken from a user."""
+    """An asset was removed from a user."""
     INVITATION_CREATED = "invitation.created"
     """Somebody was invited."""
     INVITATION_ENDED = "invitation.ended"
-    """An invitation was accepted or ended before its time."""
+    """An invitation was accepted, or ended before it expired."""

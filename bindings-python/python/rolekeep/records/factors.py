@@ -21,8 +21,8 @@ class AddedFactor:
     tokens: Tokens
     """The tokens of the caller's new session."""
     recovery_codes: builtins.list[str] = field(default_factory=builtins.list, repr=False)
-    """With the first second factor of an account: codes that stand in for it, each once, to be kept
-    where it is not. They are not shown again.
+    """With the first second factor of an account: recovery codes, each valid once, to be kept apart
+    from it. They are not shown again.
     """
 
 
@@ -41,14 +41,14 @@ class Factor:
     last_used_at: datetime
     """When it was used last."""
     is_suspended: bool
-    """Whether it counts no more: a hundred codes in a row were wrong, or there is a copy of the
-    passkey. Sign in by another one or by a recovery code, remove it and add it anew.
+    """Whether it is suspended, after a hundred wrong codes in a row or because the passkey was copied.
+    Sign in with another one or with a recovery code, remove it and add it again.
     """
     credential_id: str | None = None
     """A passkey's credential id, base64url: what a browser names it by."""
     is_backed_up: bool | None = None
-    """Whether a passkey was on several devices, or in an account that is, when it was last used: then
-    the loss of one loses nothing.
+    """Whether a passkey was backed up, or synchronized between devices, when it was last used: then
+    losing a device does not lose it.
     """
 
 
@@ -72,8 +72,8 @@ class FactorList:
     recovery_codes_left: int
     """How many recovery codes were not used yet."""
     are_required: bool
-    """Whether the account has to have one: by the setting `second_factor`, or by a role of its user's.
-    The last one cannot be removed then.
+    """Whether the account is required to have one, by the setting `second_factor` or by a role of the
+    user. Then the last one cannot be removed.
     """
 
 
@@ -95,7 +95,7 @@ class FormerFactor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryCodes:
-    """Codes that stand in for a second factor that is lost."""
+    """Codes that replace a lost second factor."""
 
     codes: builtins.list[str] = field(default_factory=builtins.list, repr=False)
-    """Ten codes, each good once, to be kept where the second factor is not. They are not shown again."""
+    """Ten codes, each valid once, to be kept apart from the second factor. They are not shown again."""

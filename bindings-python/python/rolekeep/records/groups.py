@@ -37,9 +37,9 @@ class GroupMember:
     user: UserBrief
     """The user."""
     added_by: str
-    """Who added it: a user's id, or `system`."""
+    """Who added the member: a user's id, or `system`."""
     added_at: datetime
-    """Since when it is a member."""
+    """When the member was added."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

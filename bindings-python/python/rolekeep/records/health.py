@@ -20,9 +20,9 @@ class CacheHealth:
     count: int
     """How many entries it has."""
     hits: int
-    """How often what was asked for was in it, since the store was opened."""
+    """How often a lookup found its entry, since the store was opened."""
     misses: int
-    """How often it had to be read."""
+    """How often the entry had to be read from the storage."""
 
 
 class CacheKind(Word):
@@ -35,9 +35,9 @@ class CacheKind(Word):
     API_KEYS = "api_keys"
     """API keys."""
     STANDINGS = "standings"
-    """Whom accounts stand for at other issuers."""
+    """Identities at other issuers."""
     TARGETS = "targets"
-    """Accounts that somebody else acts as."""
+    """Sessions in which somebody acts as another user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,18 +45,18 @@ class FeedHealth:
     """The change feed's part in a `Health`."""
 
     status: HealthStatus
-    """`unhealthy` while checks are refused, as nobody knows whether rights in memory still hold."""
+    """`unhealthy` while checks are refused because rights in memory may be out of date."""
     reason: Reason | None = None
     """Why it is unhealthy."""
     is_shared: bool
     """Whether others may write to the same storage."""
     age_millis: int | None = None
-    """How long ago it was certain that nothing of theirs was unheard, in milliseconds. None where
-    nobody else writes.
+    """How long ago this instance last knew that it had seen all of their commits, in milliseconds.
+    None if nobody else writes.
     """
     is_told: bool
-    """Whether the storage tells at once when others have committed: PostgreSQL does, while its
-    connection that listens is alive. Where it does not, each operation asks for their commits.
+    """Whether the storage notifies at once of others' commits: PostgreSQL does, while its listening
+    connection is alive. If it does not, each operation asks for their commits.
     """
 
 
@@ -65,39 +65,39 @@ class HashingHealth:
     """The part of password hashing in a `Health`."""
 
     status: HealthStatus
-    """`degraded` while more than half of the places are taken."""
+    """`degraded` while the queue is more than half full."""
     waiting: int
-    """How many passwords are hashed or wait for it."""
+    """How many passwords are being hashed or waiting for it."""
     most: int
-    """How many may; further ones are answered `RATE_LIMIT_EXCEEDED`."""
+    """The limit of that; further ones fail with `RATE_LIMIT_EXCEEDED`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """How well a store works, as far as this instance knows. Made by `UserManagement::health`. Nothing
-    in it is secret or names anybody.
+    """How well a store works, as far as this instance knows. Made by `UserManagement::health`. It has
+    no secrets and no names.
     """
 
     status: HealthStatus
-    """The worst that any part says."""
+    """The worst status of any part."""
     is_ready: bool
-    """Whether requests should be sent here: the store is open, its storage answers, and rights in
+    """Whether requests should be sent here: the store is open, its storage responds, and rights in
     memory are not too old.
     """
     at: datetime
-    """When it was asked."""
+    """When it was determined."""
     storage: StorageHealth
     """The storage."""
     feed: FeedHealth
-    """What others wrote to the same storage."""
+    """The change feed: what others wrote to the same storage."""
     hashing: HashingHealth
     """Hashing of passwords."""
     notices: NoticesHealth
-    """Notices to people, and who sends them."""
+    """Notices, and the notifier that sends them."""
     caches: builtins.list[CacheHealth] = field(default_factory=builtins.list)
-    """What is kept in memory."""
+    """The caches in memory."""
     policy_version: int
-    """How often the policy was changed that decides here."""
+    """The version of the policy that this instance decides by: how often it was changed."""
 
 
 class HealthStatus(Word):
@@ -106,7 +106,7 @@ class HealthStatus(Word):
     HEALTHY = "healthy"
     """As it should."""
     DEGRADED = "degraded"
-    """With delays, or not everything; requests are answered."""
+    """With delays, or not completely; requests are still served."""
     UNHEALTHY = "unhealthy"
     """Not at all."""
 
@@ -116,17 +116,17 @@ class NoticesHealth:
     """The part of notices in a `Health`."""
 
     status: HealthStatus
-    """`degraded` while the notifier fails, or where a notice should have been sent a minute ago."""
+    """`degraded` while the notifier fails, or if a notice is overdue by a minute."""
     is_offered: bool
     """Whether there is a notifier."""
     waiting: int | None = None
-    """How many notices wait to be sent, counted up to 1,000. None where there is no notifier, or the
-    storage did not say.
+    """How many notices wait to be sent, counted up to 1,000. None if there is no notifier, or the
+    storage did not respond.
     """
     overdue_seconds: int
-    """For how many seconds the first of them has been due; 0 where none is."""
+    """For how many seconds the first of them has been due; 0 if none is."""
     failed_in_a_row: int
-    """How often in a row this instance's notifier failed, or asked to be told later."""
+    """How often in a row this instance's notifier failed, or asked to be called again later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,16 +148,16 @@ class StorageHealth:
     """The storage's part in a `Health`."""
 
     status: HealthStatus
-    """`unhealthy` where it gave no answer within a second, `degraded` where that took half a second."""
+    """`unhealthy` if it did not respond within a second, `degraded` if that took half a second."""
     reason: Reason | None = None
-    """Why it is unhealthy; `closed` where this store was."""
+    """Why it is unhealthy; `closed` if this store was closed."""
     millis: int | None = None
-    """How long its answer took, in milliseconds; none: it gave none."""
+    """How long it took to respond, in milliseconds; none: it did not."""
     schema_version: int | None = None
-    """The version of its tables; none where they have none, as in memory."""
+    """The version of its schema; none if it has none, as in memory."""
     slow_calls: int
     """How many of its calls took longer than the setting `slow_statement_millis` since the store was
     opened.
     """
     pools: builtins.list[PoolUse] = field(default_factory=builtins.list)
-    """Its connections, of a database."""
+    """Its connections, if it is a database."""

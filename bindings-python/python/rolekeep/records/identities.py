@@ -10,27 +10,29 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityChallenge:
-    """What a token is asked for with."""
+    """The data to request a token with."""
 
     challenge: str = field(repr=False)
-    """What is given back together with the token; good once."""
+    """To be passed back together with the token; valid once."""
     nonce: str
-    """The `nonce` of the request to the issuer (OpenID Connect Core 1.0, 3.1.2.1). An issuer that has
-    none is asked to sign the user in anew.
+    """The `nonce` of the request to the issuer (OpenID Connect Core 1.0, 3.1.2.1). With an issuer that
+    supports none, have the user sign in there again.
     """
     expires_at: datetime
-    """Until when the challenge is good."""
+    """When the challenge expires."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityView:
-    """An identity at another issuer that an account is linked to: its subject signs in to the account."""
+    """An identity at another issuer that an account is linked to: its subject can sign in to the
+    account.
+    """
 
     id: UUID
     """Its id, for `identities.unlink`."""
     issuer: str
-    """Who knows the subject: the `iss` of its tokens."""
+    """The issuer, the `iss` of its tokens."""
     subject: str
-    """Whom the issuer knows: the `sub` of its tokens."""
+    """The subject, the `sub` of its tokens."""
     linked_at: datetime
-    """Since when."""
+    """When it was linked."""

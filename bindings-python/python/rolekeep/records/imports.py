@@ -28,96 +28,94 @@ class FirebaseHashing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Import:
-    """How far an import has come."""
+    """The progress of an import."""
 
     id: UUID
-    """The import's id, by which it goes on."""
+    """The import's id, by which it is resumed."""
     source: str
     """Where the users come from."""
     format: ImportFormat
-    """How records follow one another."""
+    """The format of the data."""
     shape: ImportShape
-    """Whose names the fields have."""
+    """The system whose field names the records have."""
     status: ImportStatus
-    """How it stands."""
+    """Its status."""
     position: int
-    """The byte of the source that is fed next. Of one that was resumed, what was read before comes
-    again first.
-    """
+    """The next byte of the source to feed. After a resume, what was read before is fed again first."""
     started_by: UUID | None = None
     """Who feeds it; none: the application itself."""
     counts: ImportCounts
-    """What became of the records so far."""
+    """The results of the records so far."""
     created_at: datetime
-    """When it was begun."""
+    """When it began."""
     updated_at: datetime
     """When it was last fed."""
     expires_at: datetime
-    """When it ends by itself, and what is known of it goes."""
+    """When it expires, and is deleted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportCounts:
-    """What became of the records so far."""
+    """The results of the records so far."""
 
     read: int
     """Records read."""
     created: int
-    """Accounts made."""
+    """Accounts created."""
     updated: int
     """Accounts changed."""
     skipped: int
-    """Accounts that were there and stayed as they were."""
+    """Existing accounts that stayed as they were."""
     differs: int
-    """Accounts that were there and have another address now."""
+    """Existing accounts that now have another address."""
     gone: int
-    """Accounts that were there and are deleted."""
+    """Existing accounts that are deleted."""
     failed: int
-    """Records that made no account, for what is wrong with them."""
+    """Records that failed."""
     ignored: dict[str, int] = field(default_factory=dict)
-    """How many records had a field that nothing was made of, by its name."""
+    """How many records had a field that was ignored, by its name."""
 
 
 class ImportFormat(Word):
-    """How records follow one another."""
+    """The format of the data."""
 
     CSV = "csv"
     """Comma-separated values with a header (RFC 4180)."""
     JSON_LINES = "json_lines"
     """A JSON object on each line."""
     JSON = "json"
-    """One JSON document: a list of objects, or an object whose member `users` is one."""
+    """One JSON document: a list of objects, or an object whose member `users` is a list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportItem:
-    """What became of a record."""
+    """The result of a record."""
 
     number: int
-    """Which record it was, from 1; the header of a CSV is none."""
+    """The record's number, from 1; the header of a CSV does not count."""
     foreign_id: str | None = None
-    """Who it was at the source."""
+    """The user's id at the source."""
     outcome: ImportOutcome
-    """What became of it."""
+    """What happened to it."""
     user_id: UUID | None = None
     """The account."""
     code: Code | None = None
-    """The code of the error where it failed."""
+    """The code of the error, if it failed."""
     message: str | None = None
     """What is wrong, in English."""
     errors: builtins.list[FieldError] = field(default_factory=builtins.list)
-    """The fields that are wrong; of an account that was made, those that were left out."""
+    """The invalid fields; if the account was created, those that were left out."""
 
 
 class ImportLevel(Word):
-    """What becomes of fields that are wrong."""
+    """What happens to invalid fields."""
 
     STRICT = "strict"
     """Their record fails."""
     LENIENT = "lenient"
-    """Those that no account needs are left out, and told."""
+    """Invalid fields that an account does not need are left out, and reported."""
     CHECK = "check"
-    """As `strict`, but no account is made or changed: what would become of the records is told."""
+    """As `strict`, but no account is created or changed: only the results are reported."""
 
 
 class ImportOutcome(Word):
@@ -139,19 +137,19 @@ class ImportOutcome(Word):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportProgress:
-    """How far an import has come, and what became of the records that were fed."""
+    """The progress of an import, and the results of the records that were fed."""
 
     import_: Import
     """The import."""
     items: builtins.list[ImportItem] = field(default_factory=builtins.list)
-    """What became of the records, in their order."""
+    """The results of the records, in order."""
 
 
 class ImportShape(Word):
-    """Whose names the fields have."""
+    """The system whose field names the records have."""
 
     ROLEKEEP = "rolekeep"
-    """Ours, as `users.create` has them."""
+    """The names of `users.create`."""
     AUTH0 = "auth0"
     """Those of an export of Auth0."""
     FIREBASE = "firebase"
@@ -165,23 +163,23 @@ class ImportShape(Word):
 
 
 class ImportStatus(Word):
-    """How an import stands."""
+    """The status of an import."""
 
     OPEN = "open"
     """More may be fed."""
     FINISHED = "finished"
-    """It has come to its end."""
+    """It has finished."""
     ABORTED = "aborted"
-    """It was given up."""
+    """It was cancelled."""
     STOPPED = "stopped"
     """Too many records failed."""
 
 
 class OnExisting(Word):
-    """What becomes of records of accounts that are there already."""
+    """What happens to records of existing accounts."""
 
     SKIP = "skip"
-    """Nothing."""
+    """They are skipped."""
     UPDATE = "update"
     """Names, the profile and attributes are changed; never address, password, status, roles or groups."""
     FAIL = "fail"

@@ -14,34 +14,34 @@ from .common import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptedInvitation:
-    """The answer to who accepts an invitation."""
+    """The result of accepting an invitation."""
 
     user: User
     """The account."""
     device_token: str = field(repr=False)
-    """What the next sign-in on this device gives, as the `device_token` of an earlier sign-in."""
+    """The `device_token` for the next sign-in on this device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
-    """An invitation, without what was mailed."""
+    """An invitation, without its token."""
 
     id: UUID
     """The invitation's id."""
     email: str
     """The address that is invited."""
     roles: builtins.list[InvitationRole] = field(default_factory=builtins.list)
-    """The roles that come with it, beside the default roles."""
+    """The roles that come with it, in addition to the default roles."""
     groups: builtins.list[UUID] = field(default_factory=builtins.list)
-    """The groups that it makes a member of."""
+    """The groups that the user becomes a member of."""
     invited_by: UUID | None = None
-    """Who invited; none: the application itself."""
+    """The inviter; none: the application itself."""
     state: InvitationState
-    """How it stands."""
+    """Its status."""
     created_at: datetime
-    """When it was made."""
+    """When it was created."""
     expires_at: datetime
-    """When it ends by itself."""
+    """When it expires."""
     ended_at: datetime | None = None
     """When it was accepted, revoked or replaced."""
     accepted_by: UUID | None = None
@@ -63,14 +63,14 @@ class InvitationRole:
 
 
 class InvitationState(Word):
-    """How an invitation stands."""
+    """The status of an invitation."""
 
     OPEN = "open"
-    """It can be accepted, as long as who made it may invite and give its roles."""
+    """It can be accepted, as long as the inviter may invite and give its roles."""
     ACCEPTED = "accepted"
-    """An account was made by it, or has its roles."""
+    """It was accepted: an account was created, or got its roles."""
     REVOKED = "revoked"
-    """Who made it, or another one who may invite, ended it."""
+    """The inviter, or another caller who may invite, revoked it."""
     REPLACED = "replaced"
     """The same address was invited again."""
     EXPIRED = "expired"
@@ -90,6 +90,6 @@ class NewInvitationRole:
     valid_from: datetime | None = None
     """From when, inclusive; at once if not given."""
     valid_until: datetime | None = None
-    """Until when, exclusive, in the future; for ever if not given. What is over when the invitation is
-    accepted is not given.
+    """Until when, exclusive, in the future; for ever if not given. A role whose time is over when the
+    invitation is accepted is not given.
     """

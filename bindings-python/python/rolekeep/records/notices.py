@@ -13,39 +13,41 @@ from ._base import Word
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """What the application is to send to somebody."""
+    """A message that the application should send to somebody."""
 
     id: UUID
-    """Its id. A notice that comes again has the same: what was sent already need not be sent again."""
+    """Its id. A notice that is passed again has the same id: if it was already sent, it need not be
+    sent again.
+    """
     kind: NoticeKind
     """What it is about."""
     address: str
     """The e-mail address that it goes to."""
     user_id: UUID | None = None
-    """Whose account it is about; none: nobody's, of an invitation or of an account that begins."""
+    """The account that it is about; none for an invitation and for an account that has not begun."""
     subject: str
     """A subject in English, the same for all of a kind."""
     text: str = field(repr=False)
-    """The text in English, plain: with the link where there is one, else with the token."""
+    """The text, in English and plain: with the link if there is one, otherwise with the token."""
     token: str | None = field(default=None, repr=False)
-    """What the operation of the link takes, good once."""
+    """The token for the operation of the link, valid once."""
     code: str | None = field(default=None, repr=False)
-    """Of a sign-in by mail: the eight digits of the token, to be typed where it was asked for."""
+    """For a sign-in by mail: eight digits, to be typed where it was requested."""
     link: str | None = field(default=None, repr=False)
-    """The application's page with the token behind `#`, where the configuration has a `link_url`."""
+    """The application's page with the token after `#`, if the configuration has a `link_url`."""
     api_keys: builtins.list[str] = field(default_factory=builtins.list)
-    """The characters that the account's API keys begin with (`ApiKey::starts_with`), where it is told
-    of those that go on.
+    """The characters that the account's API keys begin with (`ApiKey::starts_with`), if the notice
+    lists those that stay valid.
     """
     expires_at: datetime | None = None
-    """Until when the token is good."""
+    """When the token expires."""
     at: datetime
-    """When it happened, or was asked for."""
+    """When it happened, or was requested."""
     ip: str | None = None
-    """The address that the request came from; none where somebody of the application did it."""
+    """The address that the request came from; none if the application or another user did it."""
     user_agent: str | None = None
-    """The program that it came from, as that called itself: not to be shown as if it were true. None
-    as for the address.
+    """The user agent of the request, which the client chose: do not present it as a fact. None as for
+    the address.
     """
 
 
@@ -57,78 +59,80 @@ class NoticeKind(Word):
     `passwords.reset`.
     """
     SIGN_IN_ELSEWHERE = "sign_in_elsewhere"
-    """The same, of an account that has no password and signs in at another issuer."""
+    """The same, for an account without a password that signs in at another issuer."""
     SIGN_IN_CODE = "sign_in_code"
     """Somebody asked to sign in by mail: `sign_in.mail_start`. Has a token and a code, for
     `sign_in.mail`.
     """
     SIGN_IN_BY_OTHER_WAYS = "sign_in_by_other_ways"
-    """The same, of an account that signs in by other ways alone: it has a second factor, or has to
-    have one, or it has roles beyond the default ones and nobody has proved its address.
+    """The same, for an account that can only sign in otherwise: it has, or must have, a second factor,
+    or it has more than the default roles and an unverified address.
     """
     VERIFICATION = "verification"
-    """The owner asked for a link to prove that it has the address: `verification.send`. Has a token,
-    for `verification.confirm`.
+    """The owner asked for a link to verify the address: `verification.send`. Has a token, for
+    `verification.confirm`.
     """
     INVITATION = "invitation"
-    """Somebody was invited who has this address: `invitations.create`. Has a token, for
-    `invitations.accept`. The address may have an account or none.
+    """The owner of this address was invited: `invitations.create`. Has a token, for
+    `invitations.accept`. The address may or may not have an account.
     """
     REGISTRATION = "registration"
-    """Somebody asked for an account with this address, which nobody has: `users.register`. Has a
-    token, for `users.confirm_registration`.
+    """Somebody registered this address, which has no account: `users.register`. Has a token, for
+    `users.confirm_registration`.
     """
     EMAIL_CHANGE = "email_change"
     """The owner asked to change the account's address to the one that this goes to: `email.change`.
     Has a token, for `email.confirm`.
     """
     ADDRESS_TAKEN = "address_taken"
-    """Somebody asked for this address, for an account or a new one, which another account has: it is
-    told to that one.
+    """Somebody tried to register this address, or to change their address to it, although it belongs
+    to this account.
     """
     EMAIL_CHANGED = "email_changed"
-    """The account's address was changed. To the former address it has a token, for `email.revert`, if
-    its user changed it.
+    """The account's address was changed. The notice to the old address has a token, for
+    `email.revert`, if the user made the change.
     """
     USERNAME_CHANGED = "username_changed"
-    """The account's username was changed, given or taken away."""
+    """The account's username was changed, set or removed."""
     FACTOR_ADDED = "factor_added"
     """A second factor was added. With the account's first one, and with each passkey, it has a token,
-    for `email.revert`, if the address was proved.
+    for `email.revert`, if the address is verified.
     """
     FACTOR_REMOVED = "factor_removed"
     """A second factor was removed, or all were by somebody else."""
     RECOVERY_CODES_MADE = "recovery_codes_made"
-    """New recovery codes were made."""
+    """New recovery codes were generated."""
     RECOVERY_CODE_USED = "recovery_code_used"
     """A recovery code was used."""
     IDENTITY_LINKED = "identity_linked"
-    """The account was linked to somebody whom another issuer knows. Has a token, for `email.revert`,
-    if the address was proved.
+    """The account was linked to an identity at another issuer. Has a token, for `email.revert`, if the
+    address is verified.
     """
     IDENTITY_UNLINKED = "identity_unlinked"
-    """It was unlinked."""
+    """An identity at another issuer was unlinked."""
     PASSKEY_SUSPENDED = "passkey_suspended"
-    """There seems to be a copy of a passkey, which does not count any more; all sessions have ended."""
+    """A passkey seems to have been copied, and was suspended; all sessions have ended."""
     FACTOR_FAILED = "factor_failed"
     """Somebody gave the right password and then five wrong codes in a row."""
     API_KEY_CREATED = "api_key_created"
-    """An API key of the account was made."""
+    """An API key of the account was created."""
     API_KEY_REVOKED = "api_key_revoked"
     """Somebody else ended an API key of the account."""
     SESSIONS_ENDED = "sessions_ended"
-    """All sessions of the account were ended by `sessions.revoke_all`, of its user or somebody else.
-    Names the API keys that go on.
+    """All sessions of the account were ended by `sessions.revoke_all`, by the user or somebody else.
+    Lists the API keys that stay valid.
     """
     SESSION_REVOKED = "session_revoked"
     """Somebody else ended a session of the account."""
     IMPERSONATED = "impersonated"
-    """Somebody of the application acts as the account's user for a time."""
+    """Another user acts as this user for a limited time."""
     PASSWORD_CHANGED = "password_changed"
     """The password was changed, reset or set."""
     NEW_DEVICE = "new_device"
-    """Somebody signed in on a device that is not known."""
+    """Somebody signed in on an unknown device."""
     SESSION_REUSED = "session_reused"
-    """A session was ended, as one of its refresh tokens was used a second time: somebody copied it."""
+    """A session was ended because one of its refresh tokens was used a second time: it may have been
+    copied.
+    """
     SIGN_IN_LOCKED = "sign_in_locked"
-    """So many sign-ins by a name of the account failed in a row that it lets in known devices alone."""
+    """So many sign-ins with a name of the account failed in a row that only known devices can sign in."""

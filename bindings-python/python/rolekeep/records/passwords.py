@@ -21,15 +21,15 @@ class PasswordCost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordReset:
-    """The answer to a reset."""
+    """The result of a reset."""
 
     device_token: str = field(repr=False)
-    """What the next sign-in on this device gives, as the `device_token` of an earlier sign-in."""
+    """The `device_token` for the next sign-in on this device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetiredPasswords:
-    """What came of retiring."""
+    """The result of retiring passwords."""
 
     retired: int
     """How many passwords ended."""
@@ -44,4 +44,4 @@ class TemporaryPassword:
     password: str = field(repr=False)
     """The password: 28 letters and digits in seven groups."""
     expires_at: datetime
-    """From when on it lets nobody in, and proves nothing."""
+    """When it expires."""

@@ -27,7 +27,7 @@ class AssignmentTrace:
     until: datetime | None = None
     """Until when, exclusive."""
     is_valid: bool
-    """Whether it is held at the time of the question."""
+    """Whether it is held at the time of the check."""
     covers: bool
     """Whether its scope covers the resource. For a deny it is also true if it is not known what lies
     within the scope.
@@ -35,7 +35,7 @@ class AssignmentTrace:
 
 
 class Cause(Word):
-    """What decided a question."""
+    """What decided a check."""
 
     INACTIVE = "inactive"
     """The account is not active."""
@@ -127,7 +127,7 @@ class Explanation:
     decided_by: GrantTrace | None = None
     """The grant that decided, if one did."""
     misses: builtins.list[GrantTrace] = field(default_factory=builtins.list)
-    """On a denial, grants that almost allowed it; the nearest first, at most 20."""
+    """On a denial, grants that almost allowed it; the closest first, at most 20."""
     changes: builtins.list[ProposedChange] = field(default_factory=builtins.list)
     """On a denial, a minimal set of changes that together would allow it."""
 

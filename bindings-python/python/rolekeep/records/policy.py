@@ -13,7 +13,7 @@ from .common import NewGrant
 
 
 class DecisionAnswer(Word):
-    """An answer without a particular resource."""
+    """A decision without a particular resource."""
 
     ALLOWED = "allowed"
     """Yes, whatever the resource."""
@@ -34,11 +34,11 @@ class DecisionChange:
     scope: str
     """The scope: `global`, `region:ID`, …"""
     before: DecisionAnswer
-    """The answer now."""
+    """The decision now."""
     after: DecisionAnswer
-    """The answer after the edit."""
+    """The decision after the edit."""
     conditions_before: builtins.list[str] = field(default_factory=builtins.list)
-    """If the answer now depends on something: the conditions; `deny …` denies where it holds."""
+    """If the decision now depends on something: the conditions; `deny …` denies if it holds."""
     conditions_after: builtins.list[str] = field(default_factory=builtins.list)
     """The same after the edit."""
 

@@ -23,25 +23,23 @@ class Theme(Word):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserPreferences:
-    """What a user likes."""
+    """A user's preferences."""
 
     theme: Theme
-    """How applications are to look."""
+    """The theme of applications."""
     language: str | None = None
     """The language, as BCP 47 writes it."""
     time_zone: str | None = None
     """The time zone, by its name in the IANA database."""
     email_notifications: bool
-    """Whether mail is welcome that nobody asked for. Notices of what happens to the account are sent
-    all the same.
-    """
+    """Whether the user accepts unsolicited mail. Notices about the account are sent in any case."""
     sms_notifications: bool
-    """Whether text messages are."""
+    """Whether the user accepts unsolicited text messages."""
     public_profile: bool
-    """Whether all who may see profiles see this user's: its visibility is `public`."""
+    """Whether the user's profile is visible to all who may see profiles (`visibility` is `public`)."""
     data: dict[str, Any] = field(default_factory=dict)
-    """Whatever else the application keeps."""
+    """Other data that the application keeps."""
     updated_at: datetime | None = None
-    """When they were last changed; `None` where never."""
+    """When they were last changed; `None`: never."""
     version: int
-    """Increases by one with every change; 0 where there was none."""
+    """Increases by one with every change; 0 before the first."""

@@ -13,38 +13,36 @@ from .common import Visibility
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What a user shows of itself: `None` are what it does not say and what the caller does not see,
-    by `detail`.
+    """A user's profile. Fields are `None` if they are not set, or if the caller may not see them
+    (`detail`).
     """
 
     user_id: UUID
-    """Whose it is."""
+    """The user's id."""
     detail: ProfileDetail
     """How much of it is shown."""
     username: str | None = None
-    """The name the user signs in with, if it has one."""
+    """The name that the user signs in with, if there is one."""
     display_name: str | None = None
     """The name shown to others."""
     avatar_url: str | None = None
-    """The address of its picture."""
+    """The address of the user's picture."""
     bio: str | None = None
-    """What it says about itself."""
+    """A short biography."""
     location: str | None = None
-    """Where it is, in its own words."""
+    """Where the user is, in their own words."""
     website: str | None = None
-    """The address of its page."""
+    """The address of the user's web page."""
     created_at: datetime | None = None
-    """Since when it has been a user."""
+    """When the account was created."""
     phone: str | None = None
     """The phone number in E.164."""
     birth_date: date | None = None
     """The date of birth."""
     visibility: Visibility | None = None
-    """Which other users see it."""
+    """Which other users see the profile."""
     version: int | None = None
-    """The version of the user's account; give it back as `expected_version` to be told of a lost
-    update.
-    """
+    """The version of the user's account; pass it as `expected_version` to detect lost updates."""
 
 
 class ProfileDetail(Word):
@@ -53,6 +51,6 @@ class ProfileDetail(Word):
     CARD = "card"
     """Names and picture."""
     PUBLIC = "public"
-    """What is for others: all but the phone number, the date of birth, the visibility and the version."""
+    """What others see: all but the phone number, the date of birth, the visibility and the version."""
     WHOLE = "whole"
-    """Everything, to oneself and to who may see any profile."""
+    """Everything: for the user, and for callers who may see any profile."""

@@ -24,11 +24,11 @@ class Region:
     area: str | None = None
     """What it covers."""
     commander_name: str | None = None
-    """Who commands it."""
+    """The name of its commander."""
     status: RegionStatus
     """Whether it is in use."""
     attributes: dict[str, Any] = field(default_factory=dict)
-    """Whatever else the application keeps of it. Times are RFC 3339, durations microseconds."""
+    """Other data that the application keeps with it. Times are RFC 3339, durations microseconds."""
     user_count: int
     """How many of its users the caller may list."""
     drone_count: int

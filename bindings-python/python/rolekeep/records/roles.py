@@ -16,7 +16,7 @@ class DeletedRole:
     """What was removed with a role."""
 
     users: int
-    """How many users held it, themselves or by their groups."""
+    """How many users held it, directly or through groups."""
     groups: int
     """How many groups held it."""
     inherited_by: builtins.list[str] = field(default_factory=builtins.list)
@@ -25,7 +25,7 @@ class DeletedRole:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRoleAssignment:
-    """A role that a user is to hold."""
+    """A role to assign to a user."""
 
     user_id: UUID
     """The user's id."""
@@ -54,11 +54,11 @@ class Role:
     is_default: bool
     """Whether every new account gets it."""
     needs_second_factor: bool
-    """Whether it allows something to those alone who have proved a second factor, as it says itself or
-    by a role that it inherits.
+    """Whether it allows something only to users who have proved a second factor, by its own setting or
+    through a role that it inherits.
     """
     is_administrator: bool
-    """Whether it grants `admin:all`, itself or by a role that it inherits."""
+    """Whether it grants `admin:all`, itself or through a role that it inherits."""
     inherits: builtins.list[str] = field(default_factory=builtins.list)
     """The roles that it inherits directly."""
     grants: builtins.list[RoleGrant] = field(default_factory=builtins.list)
@@ -97,7 +97,7 @@ class RoleAssignment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleDetails:
-    """A role, and the permissions that it results in."""
+    """A role, and the permissions that result from it."""
 
     name: str
     """Its name."""
@@ -106,17 +106,17 @@ class RoleDetails:
     is_default: bool
     """Whether every new account gets it."""
     needs_second_factor: bool
-    """Whether it allows something to those alone who have proved a second factor, as it says itself or
-    by a role that it inherits.
+    """Whether it allows something only to users who have proved a second factor, by its own setting or
+    through a role that it inherits.
     """
     is_administrator: bool
-    """Whether it grants `admin:all`, itself or by a role that it inherits."""
+    """Whether it grants `admin:all`, itself or through a role that it inherits."""
     inherits: builtins.list[str] = field(default_factory=builtins.list)
     """The roles that it inherits directly."""
     grants: builtins.list[RoleGrant] = field(default_factory=builtins.list)
     """Its own grants."""
     permissions: builtins.list[str] = field(default_factory=builtins.list)
-    """Every permission that it allows unconditionally, itself or by a role that it inherits."""
+    """Every permission that it allows unconditionally, itself or through a role that it inherits."""
     conditional_permissions: builtins.list[str] = field(default_factory=builtins.list)
     """Those that it allows under conditions, or for some fields only."""
     created_at: datetime

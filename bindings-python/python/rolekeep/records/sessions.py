@@ -18,9 +18,9 @@ class Impersonation:
     access_token: str = field(repr=False)
     """The bearer token (JWT) for requests as the user. Its claim `act` names who acts (RFC 8693, 4.1)."""
     expires_at: datetime
-    """When it ends at the latest. There is none in its place: ask again."""
+    """When it expires. It cannot be refreshed: call `impersonate` again."""
     session_id: UUID
-    """The session, which `sessions.logout` and `sessions.revoke` end before."""
+    """The session, which `sessions.logout` and `sessions.revoke` can end before."""
     user: User
     """The user."""
 
@@ -38,21 +38,23 @@ class Session:
     platform: str | None = None
     """`web`, `ios`, …"""
     ip: str | None = None
-    """The IP address of the login."""
+    """The IP address of the login; of one in which somebody else acts as the user not told to that
+    one.
+    """
     user_agent: str | None = None
-    """The user agent of the login."""
+    """The user agent of the login, likewise."""
     created_at: datetime
-    """When the login was made."""
+    """When the session began."""
     authenticated_at: datetime
-    """When the user last proved who it is; 1970 where it is not known, and where somebody else acts as
-    the user.
+    """When the user last authenticated; 1970 if that is not known, or if somebody else acts as the
+    user.
     """
     last_seen_at: datetime
     """When it was last used, to the minute."""
     expires_at: datetime
-    """When it ends at the latest."""
+    """When it expires."""
     impersonated_by: UUID | None = None
-    """Who acts as the user by it, where that is somebody else (`sessions.impersonate`)."""
+    """The user who acts as this user with it (`sessions.impersonate`)."""
     is_current: bool
     """Whether it is the caller's current session."""
 
@@ -64,12 +66,12 @@ class SupabaseToken:
     access_token: str = field(repr=False)
     """The bearer token (JWT) for requests to the project, beside its `apikey`."""
     expires_at: datetime
-    """When it expires. There is none in its place: ask again."""
+    """When it expires. It cannot be refreshed: call this again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenInspection:
-    """What an access token is good for."""
+    """The state of an access token."""
 
     active: bool
     """Whether it would be accepted now."""
@@ -78,7 +80,7 @@ class TokenInspection:
     session_id: UUID | None = None
     """The session that it belongs to."""
     impersonated_by: UUID | None = None
-    """Who acts as the user by it, where that is somebody else (`sessions.impersonate`)."""
+    """The user who acts as this user with it (`sessions.impersonate`)."""
     expires_at: datetime | None = None
     """When it expires."""
     problem: TokenProblem | None = None
@@ -91,6 +93,6 @@ class TokenProblem(Word):
     INVALID = "invalid"
     """It was not issued here, not for this audience, or is not an access token."""
     EXPIRED = "expired"
-    """Its time is over."""
+    """It has expired."""
     SESSION_ENDED = "session_ended"
     """Its session has ended, or its user may not sign in."""

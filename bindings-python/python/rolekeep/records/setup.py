@@ -73,4 +73,4 @@ class SeedUser:
     roles: builtins.list[str] = field(default_factory=builtins.list)
     """Names of its roles, in addition to the default roles, which every account gets."""
     identity: ExternalIdentity | None = None
-    """Whom it stands for at another issuer."""
+    """The identity at another issuer that the user stands for."""

@@ -9,11 +9,9 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailChallenge:
-    """What somebody has who asked to sign in by mail."""
+    """The challenge of a sign-in by mail."""
 
     challenge: str = field(repr=False)
-    """What is given back together with the code; to be kept on the device that asked, and nowhere
-    else.
-    """
+    """To be passed back together with the code; to be kept only on the device that requested it."""
     expires_at: datetime
-    """Until when the two are good."""
+    """When both expire."""

@@ -17,7 +17,7 @@ class Jwks:
     json: str
     """The set as JSON, to be sent as it is (`application/jwk-set+json`)."""
     max_age_seconds: int
-    """For how many seconds others may keep it (`Cache-Control: max-age`): 300. A new key is in it for
+    """For how many seconds others may cache it (`Cache-Control: max-age`): 300. A new key is in it for
     ten minutes before it signs.
     """
 
@@ -26,11 +26,11 @@ class SigningKeyState(Word):
     """What a key is used for."""
 
     NEXT = "next"
-    """It signs soon, and is known to others already."""
+    """It will sign soon, and is already published."""
     CURRENT = "current"
     """It signs."""
     RETIRING = "retiring"
-    """It signs no more; what it signed is accepted."""
+    """It no longer signs; what it signed is still accepted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +40,12 @@ class SigningKeyView:
     id: str
     """Its id, the `kid` of the tokens that it signs."""
     algorithm: TokenAlgorithm
-    """What it signs by."""
+    """Its algorithm."""
     state: SigningKeyState
     """What it is used for now."""
     created_at: datetime
     """When it was made."""
     signs_from: datetime
-    """From when on it signs, until a newer one does."""
+    """When it begins to sign, until a newer one does."""
     ends_at: datetime | None = None
-    """Until when what it signed is accepted; none while there is no newer one."""
+    """Until when what it signed is accepted; none as long as there is no newer one."""

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tidied:
-    """What tidying has done, and whether there is more to do. Made by `UserManagement::tidy`."""
+    """What tidying has done, and whether there is more to do. Returned by `UserManagement::tidy`."""
 
     lines: int
-    """How many lines of the change feed went."""
+    """How many lines of the change feed were removed."""
     rows: int
-    """How many rows went whose time was over, without those that went with them."""
+    """How many expired rows were removed, not counting those that were removed with them."""
     users: int
-    """How many deleted users were purged, as the time to restore them was over."""
+    """How many deleted users were purged because the time to restore them was over."""
     has_more: bool
-    """Whether there may be more to do: call it again. Once false, no value is plain or under another
-    key than the setting `encryption_key`, where there is one.
+    """Whether there may be more to do: call it again. Once it is false, no value is unencrypted or
+    under another key than `encryption_key`, if that is set.
     """

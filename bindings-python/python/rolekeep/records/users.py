@@ -32,57 +32,57 @@ class AssetBrief:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkItem:
-    """What became of one of many users."""
+    """The result for one of many users."""
 
     id: UUID
     """The user's id."""
     is_done: bool
-    """Whether it is as it was to be."""
+    """Whether the user is now as requested."""
     code: Code | None = None
-    """The code of the error where it is not."""
+    """The code of the error, if not."""
     reason: Reason | None = None
     """Its reason."""
     message: str | None = None
     """What is wrong, in English."""
     dropped: DroppedAssets
-    """What the user may not use any more, as it moved to another region."""
+    """Assets that the user may no longer use after moving to another region."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkResult:
-    """What became of many users."""
+    """The result of a change of many users."""
 
     done: int
-    """How many were changed, or were already as they were to be."""
+    """How many were changed, or already were as requested."""
     failed: int
     """How many were not."""
     items: builtins.list[BulkItem] = field(default_factory=builtins.list)
-    """What became of each, in the order in which they were named."""
+    """The result for each user, in the order of the input."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangedUser:
-    """An account as it is now, and what the change has taken from its user."""
+    """An account as it is now, and the assets that the change removed from its user."""
 
     user: User
     """The account."""
     dropped: DroppedAssets
-    """What the user may not use any more, as it moved to another region."""
+    """Assets that the user may no longer use after moving to another region."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmedRegistration:
-    """The answer to who proves an address."""
+    """The result of confirming a registration."""
 
     user: User
     """The account."""
     device_token: str = field(repr=False)
-    """What the next sign-in on this device gives, as the `device_token` of an earlier sign-in."""
+    """The `device_token` for the next sign-in on this device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DailyCount:
-    """How many there are of one day."""
+    """The number for one day."""
 
     day: date
     """The day, in UTC."""
@@ -116,12 +116,12 @@ class RegionBrief:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisteredUser:
-    """The answer to who registers."""
+    """The result of a registration."""
 
     user: User | None = None
-    """The account; none: it begins when the address is proved."""
+    """The account; none: it begins when the address is verified."""
     confirm_until: datetime | None = None
-    """Until when the address can be proved; none: the account is there."""
+    """Until when the address can be verified; none: the account has begun."""
 
 
 class StatusAction(Word):
@@ -130,32 +130,32 @@ class StatusAction(Word):
     ACTIVATE = "activate"
     """Inactive users sign in again."""
     DEACTIVATE = "deactivate"
-    """They are switched off."""
+    """Users are deactivated."""
     SUSPEND = "suspend"
-    """They are switched off for a time, or until that is lifted."""
+    """Users are suspended, for a limited time or until that is lifted."""
     BAN = "ban"
-    """They are shut out."""
+    """Users are banned."""
     LIFT = "lift"
     """A suspension or ban is lifted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserExport:
-    """All that is held about a user."""
+    """Everything that is stored about a user."""
 
     id: UUID
     """The user's id."""
     at: datetime
     """When it was exported."""
     records: Any
-    """The rows that are kept of the user, by table (`users`, `sessions`, `role_assignments`, …): lists
-    of objects whose fields are the columns. What is secret, such as the hash of a password, is left
-    out; a table without such rows, too.
+    """The rows that are stored about the user, by table (`users`, `sessions`, `role_assignments`, …):
+    lists of objects whose fields are the columns. Secrets, such as password hashes, are left out,
+    and so are tables without rows.
     """
     audit: builtins.list[AuditEntry] = field(default_factory=builtins.list)
-    """What the audit log says of the user, and of what the user did, newest first: up to 1,000
-    entries. What the user changed of others is left out of them, as are the IP address and user
-    agent of others who changed something of the user.
+    """The audit log's entries about the user, and about what the user did, newest first: up to 1,000.
+    What the user changed of others is left out, as are the IP addresses, user agents and sessions
+    of others who changed the account.
     """
     has_older_entries: bool
     """Whether there are older entries."""
@@ -163,18 +163,18 @@ class UserExport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserOverview:
-    """An account with what belongs to it, as far as the caller may see that. When its user last signed
-    in, and whom it stands for at other issuers, `users.get` says.
+    """An account with what belongs to it, as far as the caller may see that. `users.get` also has the
+    time of the last sign-in, and the identities at other issuers.
     """
 
     id: UUID
     """The account's id."""
     username: str | None = None
-    """The name it signs in with, if it has one; unique, whatever the case."""
+    """The name that the user signs in with, if there is one; unique, whatever the case."""
     email: str | None = None
-    """The address it signs in with, if it has one; unique, whatever the case."""
+    """The address that the user signs in with, if there is one; unique, whatever the case."""
     email_verified: bool
-    """Whether the address was proved."""
+    """Whether the address is verified."""
     full_name: str | None = None
     """The whole name."""
     display_name: str | None = None
@@ -188,32 +188,32 @@ class UserOverview:
     birth_date: date | None = None
     """The date of birth."""
     region_id: UUID | None = None
-    """The id of the region it belongs to."""
+    """The id of the region that the user belongs to."""
     region: RegionBrief | None = None
     """That region; also `None` if the caller may not see it (`region:read`)."""
     roles: builtins.list[HeldRole] = field(default_factory=builtins.list)
-    """The roles it holds, now or later, itself or by its groups, that the caller may see
-    (`role:read`); a user sees all of its own.
+    """The roles that the user holds, now or later, directly or through groups, as far as the caller
+    may see them (`role:read`); users see all of their own.
     """
     assigned_assets: builtins.list[AssetBrief] = field(default_factory=builtins.list)
-    """The assets assigned to it that the caller may see (`drone:read`, `KIND:read`), by code."""
+    """The assets assigned to the user that the caller may see (`drone:read`, `KIND:read`), by code."""
     operators: builtins.list[UserBrief] = field(default_factory=builtins.list)
-    """Other users of its region who are operators of assets there, by username: up to 100, as far as
-    the caller may see both the asset and the user (`user:read`). Where the regions of all users
-    shown have more than 1,000 operators, not all are looked at.
+    """Other users of the same region who are operators of assets there, by username: up to 100, as far
+    as the caller may see both the asset and the user (`user:read`). If the regions of all users
+    shown have more than 1,000 operators, not all are considered.
     """
     status: UserStatus
-    """Whether it may sign in."""
+    """The status, which says whether the user may sign in."""
     status_reason: str | None = None
-    """Why it is suspended or banned."""
+    """Why the user is suspended or banned."""
     suspended_until: datetime | None = None
-    """When a suspension ends by itself; `None`: when it is lifted."""
+    """When a suspension ends; `None`: when it is lifted."""
     created_at: datetime
     """When it was created."""
     updated_at: datetime
     """When it was last changed."""
     version: int
-    """Moves by one with every change; give it back as `expected_version` to be told of a lost update."""
+    """Increases by one with every change; pass it as `expected_version` to detect lost updates."""
 
 
 class UserSort(Word):
@@ -236,18 +236,16 @@ class UserStatistics:
     """How many users there are, as far as the caller may list them."""
 
     total: int
-    """All of them but those who were deleted."""
+    """All of them except deleted ones."""
     active: int
-    """Who may sign in; those whose suspension has run out are among them."""
+    """Users who may sign in, including those whose suspension has ended, unless they are inactive."""
     inactive: int
-    """Who is switched off."""
+    """Inactive users."""
     suspended: int
-    """Who is suspended now."""
+    """Users who are suspended now."""
     banned: int
-    """Who is shut out."""
+    """Banned users."""
     verified: int
-    """Whose address was proved, whatever the status."""
+    """Users whose address is verified, whatever their status."""
     new_users: builtins.list[DailyCount] = field(default_factory=builtins.list)
-    """How many of them were created on each day, in UTC, the oldest first; days on which nobody was,
-    too.
-    """
+    """How many of them were created on each day, in UTC, oldest first, including days without any."""

@@ -11,12 +11,12 @@ from .errors import FieldError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormValidation:
-    """What is wrong with the fields of a form, and the others as they would be stored."""
+    """What is wrong with the fields of a form, and the valid ones as they would be stored."""
 
     errors: builtins.list[FieldError] = field(default_factory=builtins.list)
-    """Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is."""
+    """Everything that is wrong, in the form of the fields of a `VALIDATION_ERROR`; empty: nothing is."""
     values: dict[str, str] = field(default_factory=dict)
-    """The fields that are given and right, by name, but the password: an address with its domain in
+    """The given fields that are valid, by name, without the password: an address with its domain in
     Unicode and lower case, a phone number in E.164, a URL with its host in A-labels, prose with
     lines that end with `\\n`, a date as `1990-12-31`.
     """

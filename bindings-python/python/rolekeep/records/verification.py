@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """The answer to a confirmation."""
+    """The result of a confirmation."""
 
     is_verified: bool
-    """Whether the address counts as proved."""
+    """Whether the address is now verified."""
     reset_token: str | None = field(default=None, repr=False)
-    """What `passwords.reset` takes instead, which proves the address, too."""
+    """Otherwise: a token for `passwords.reset`, which verifies the address, too."""

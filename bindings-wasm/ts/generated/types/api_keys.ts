@@ -8,7 +8,7 @@ export interface ApiKey {
   readonly id: string;
   /** The id of its user. */
   readonly userId: string;
-  /** What its user calls it. */
+  /** The user's name for it. */
   readonly name: string;
   /** The 26 characters that the key begins with, by which it is recognised where it was found. No secret. */
   readonly startsWith: string;
@@ -16,41 +16,41 @@ export interface ApiKey {
   readonly patterns: readonly string[] | null;
   /** The networks that it may be used from; none: from everywhere. */
   readonly networks: readonly string[] | null;
-  /** Whether roles count by it that need a second factor. */
+  /** Whether roles that require a second factor count for it. */
   readonly hasSecondFactor: boolean;
   /** When it was made. */
   readonly createdAt: Date;
-  /** When it ends by itself. */
+  /** When it expires. */
   readonly expiresAt: Date;
   /** When it was used last, to the minute; none: never. */
   readonly lastUsedAt: Date | null;
-  /** When it was ended before its time; none also where it ended with the keys of everybody. */
+  /** When it was ended before it expired; none also if it ended with the keys of everybody. */
   readonly endedAt: Date | null;
-  /** Why it was ended before its time. */
+  /** Why it was ended before it expired. */
   readonly endReason: ApiKeyEnd | null;
 }
 
-/** Why an API key was ended before its time. */
+/** Why an API key was ended before it expired. */
 export type ApiKeyEnd =
-  /** Its user, or an administrator, ended it; or the application ended those of everybody, at a time that the key does not name. */
+  /** It was revoked, by its user or by somebody else who may; or the application revoked all keys, at a time that the key does not have. */
   | "revoked"
-  /** The account came into other hands, or may have: its password was reset or set by somebody else, its address proved first or changed back, or its second factors reset. */
+  /** The account may have changed hands: its password was reset or set by somebody else, its address was verified for the first time or changed back, or its second factors were reset. */
   | "credential_changed"
   /** The account was banned. */
   | "user_inactive";
 
 /**
- * Makes an API key of the caller: what a program of its user gives instead of an access token.
+ * Creates an API key of the caller, which the user's programs use instead of an access token.
  *
- * The answer has the key, which is not shown again. With it a program may do what its user may at that moment and one of its
- * `patterns` matches; it never administers and gives nobody anything. It does not touch the account itself: neither passwords,
- * factors, sessions, addresses nor keys. Roles that need a second factor count if this session has proved one.
- * It needs a sign-in or `sessions.stepUp` within the last five minutes. The user is told by mail.
- * Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 keys that are alive,
- * `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an API key.
+ * The result has the key, which is not shown again. A program with the key may do what the user may at that moment and one of the
+ * `patterns` matches. A key is never an administrator, cannot give roles, and cannot change the account itself: passwords, factors,
+ * sessions, addresses and keys. Roles that need a second factor count if this session has proved one. It needs a sign-in or
+ * `sessions.stepUp` within the last five minutes. The user is notified by mail.
+ * Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 valid keys, `UNAUTHORIZED` for a caller
+ * without a session, `FORBIDDEN` for an API key.
  */
 export interface CreateApiKey {
-  /** What the user calls it, at most 100 characters. */
+  /** The user's name for it, at most 100 characters. */
   readonly name: string;
   /**
    * The permissions that it reaches, `document:read` or `document:*` or `*:read`, at most 100. Not given: whatever its user
@@ -60,22 +60,22 @@ export interface CreateApiKey {
   /** After how many seconds it ends, at most 365 days. Default: 90 days. */
   readonly expiresInSeconds?: number | null | undefined;
   /**
-   * From where it may be used, addresses and networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`), at most 20. Not given:
-   * from everywhere. Behind proxies it takes the setting `trustedProxies`.
+   * From where it may be used, addresses and networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`), at most 20. Not given: from
+   * everywhere. Behind proxies this needs the setting `trustedProxies`.
    */
   readonly networks?: readonly string[] | null | undefined;
 }
 
 /**
- * Makes an API key of a user, as `apiKeys.create`.
+ * Creates an API key of a user, as `apiKeys.create` does.
  *
- * Only the application itself may, with `system`: for accounts that no person signs in to. Roles that need a second factor
- * count, as where the application acts as the user.
+ * Only the application itself may call it, with `system`: for accounts that no person signs in to. Roles that require a second factor
+ * count, as if the application acts as the user.
  */
 export interface CreateApiKeyFor {
   /** The user's id. */
   readonly userId: string;
-  /** What it is called, at most 100 characters. */
+  /** A name for it, at most 100 characters. */
   readonly name: string;
   /**
    * The permissions that it reaches, `document:read` or `document:*` or `*:read`, at most 100. Not given: whatever its user
@@ -90,9 +90,9 @@ export interface CreateApiKeyFor {
 
 /** Lists the caller's own API keys, newest first. */
 export interface ListApiKeys {
-  /** Whether to list those as well that have ended, for 90 days from then. Default: false. */
+  /** Whether to include keys that ended within the last 90 days. Default: false. */
   readonly includeEnded?: boolean | null | undefined;
-  /** The page's number, from 1. */
+  /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
   readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
   readonly limit?: number | null | undefined;
@@ -110,9 +110,9 @@ export interface ListApiKeys {
 export interface ListApiKeysOf {
   /** The user's id. */
   readonly userId: string;
-  /** Whether to list those as well that have ended, for 90 days from then. Default: false. */
+  /** Whether to include keys that ended within the last 90 days. Default: false. */
   readonly includeEnded?: boolean | null | undefined;
-  /** The page's number, from 1. */
+  /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
   readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
   readonly limit?: number | null | undefined;
@@ -122,19 +122,19 @@ export interface ListApiKeysOf {
   readonly totalUpTo?: number | null | undefined;
 }
 
-/** An API key that was made. */
+/** An API key that was created. */
 export interface NewApiKey {
   /** The key itself, to be kept where it is used. It is not shown again. */
   readonly key: string;
-  /** What is known of it later. */
+  /** The key without its secret. */
   readonly apiKey: ApiKey;
 }
 
 /**
  * Ends an API key: the caller's own, or another user's with `api_key:revoke`, an administrator's with `admin:all`.
  *
- * It is refused from then on, on other instances within a second. One that has ended already stays as it is. The user of a key that
- * somebody else ends is told by mail.
+ * It is refused from then on, on other instances within a second. A key that has already ended stays as it is. If somebody else ends a
+ * key, its user is notified by mail.
  */
 export interface RevokeApiKey {
   /** The key's id. */

@@ -8,7 +8,7 @@ export interface AssetKind {
   readonly kind: string;
   /** The models that its assets may be. */
   readonly models: readonly string[];
-  /** What the status of its assets may be; the first is that of a new one. */
+  /** The statuses that its assets may have; a new asset has the first. */
   readonly statuses: readonly string[];
   /** When it was declared. */
   readonly createdAt: Date;
@@ -32,9 +32,9 @@ export interface DeleteAssetKind {
 }
 
 /**
- * Declares a kind of assets, or replaces the words of one.
+ * Declares a kind of assets, or replaces the models and statuses of one.
  *
- * It brings the permissions `KIND:create`, `read`, `list`, `update`, `delete`, `assign` and `set_authority`, which roles with a pattern
+ * It adds the permissions `KIND:create`, `read`, `list`, `update`, `delete`, `assign` and `set_authority`, which roles with a pattern
  * that matches them grant at once. Permission `asset_kind:put`, and for now `admin:all`. Errors: `CONFLICT` if an asset has a model or a
  * status that the kind would not have any more, and if `expectedVersion` is stale; `VALIDATION_ERROR` for a name that a type of the
  * library has, and beyond 64 kinds.
@@ -44,7 +44,7 @@ export interface PutAssetKind {
   readonly kind: string;
   /** The models that its assets may be, 1 to 256, of 1 to 64 characters each. */
   readonly models?: readonly string[] | undefined;
-  /** What the status of its assets may be, likewise; the first is that of a new one. */
+  /** The statuses that its assets may have, likewise; a new asset has the first. */
   readonly statuses?: readonly string[] | undefined;
   /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
   readonly expectedVersion?: number | null | undefined;

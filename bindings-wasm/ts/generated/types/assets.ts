@@ -13,9 +13,9 @@ export interface Asset {
   readonly kind: string;
   /** A code chosen by the application, such as `truck-7`. */
   readonly code: string;
-  /** Its model, in the words of its kind. */
+  /** Its model, one of its kind's. */
   readonly model: string;
-  /** Its status, in the words of its kind. */
+  /** Its status, one of its kind's. */
   readonly status: string;
   /** The region it belongs to. */
   readonly regionId: string | null;
@@ -23,7 +23,7 @@ export interface Asset {
   readonly operator: UserBrief | null;
   /** The users who may use it and whom the caller may see, by username. */
   readonly assignedUsers: readonly UserBrief[];
-  /** Whatever else the application keeps of it. Times are RFC 3339, durations microseconds. */
+  /** Other data that the application keeps with it. Times are RFC 3339, durations microseconds. */
   readonly attributes: { readonly [key: string]: Json };
   /** When it was created. */
   readonly createdAt: Date;
@@ -49,11 +49,11 @@ export interface AssignAsset {
   readonly userId: string;
 }
 
-/** An asset as it is now, and from whom the change has taken it. */
+/** An asset as it is now, and the users from whom the change has removed it. */
 export interface ChangedAsset {
   /** The asset. */
   readonly asset: Asset;
-  /** Users who may not use it any more, as it moved to another region. */
+  /** Users who may no longer use it, because it moved to another region. */
   readonly dropped: DroppedUsers;
 }
 
@@ -77,8 +77,9 @@ export interface CreateAsset {
   /** The operator's user id. */
   readonly operatorId?: string | null | undefined;
   /**
-   * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type that is its kind has the type that it
-   * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+   * Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type that is
+   * its kind must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits
+   * and underscores.
    */
   readonly attributes?: { readonly [key: string]: Json } | undefined;
 }
@@ -123,7 +124,7 @@ export interface ListAssets {
   readonly region?: string | null | undefined;
   /** Only assets whose operator is this user, whom the caller must be allowed to read. */
   readonly operatorId?: string | null | undefined;
-  /** The page's number, from 1. */
+  /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
   readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
   readonly limit?: number | null | undefined;
@@ -164,9 +165,9 @@ export interface UnassignAsset {
 /**
  * Changes the given fields of an asset; null clears one. The operator is changed by `assign` and `unassign`, the kind never.
  *
- * Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and
- * whatever else its conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
- * regions, whom the answer names. Errors: `CONFLICT` if `expectedVersion` is stale.
+ * Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and whatever else its
+ * conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other regions, whom the
+ * result names. Errors: `CONFLICT` if `expectedVersion` is stale.
  */
 export interface UpdateAsset {
   /** Its kind. */
@@ -183,6 +184,6 @@ export interface UpdateAsset {
   readonly status?: string | undefined;
   /** The region, by id or code. */
   readonly region?: string | null | undefined;
-  /** Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`. */
+  /** Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with `create`. */
   readonly attributes?: { readonly [key: string]: Json } | undefined;
 }

@@ -2,15 +2,15 @@
 
 // What operations of `audit` take and answer.
 
-/** Where the audit log ends now, to be kept away from the store. */
+/** Where the audit log ends now, to be kept apart from the store. */
 export interface AuditHeads {
   /**
-   * The ends of all chains as one text, sealed: give it to `audit.verify` as `expected`, now or in years. It tells nothing of what is
-   * in the log.
+   * The ends of all chains as one text, sealed: pass it to `audit.verify` as `expected`, now or in years. It reveals nothing of the
+   * log's contents.
    */
   readonly head: string;
   /**
-   * The same for others, who do not have `auditKey`, where there is an `auditSigningKey`: a JWS (RFC 7515) whose payload names the end
+   * The same for others, who do not have `auditKey`, if there is an `auditSigningKey`: a JWS (RFC 7515) whose payload names the end
    * of each chain (`heads`: `lane`, `seq`, `hash`) and the time (`iat`, in seconds since 1970).
    */
   readonly signed: string | null;
@@ -27,7 +27,7 @@ export type AuditKeeper =
   /** The application (setting `auditKey`): whoever has the storage alone cannot. */
   | "application";
 
-/** An entry of the audit log with all that is hashed of it. */
+/** An entry of the audit log with everything that is hashed. */
 export interface AuditLine {
   /** The chain it belongs to. */
   readonly lane: number;
@@ -48,7 +48,7 @@ export interface AuditReport {
   readonly verified: number;
   /** The first bad entry. */
   readonly fault: ChainFault | null;
-  /** Who keeps the key that the log is sealed with. With `store`, whoever has the storage can write another log that is whole. */
+  /** Who keeps the key that the log is sealed with. With `store`, whoever controls the storage can write another log that passes. */
   readonly sealedBy: AuditKeeper;
 }
 
@@ -89,18 +89,18 @@ export type ChainFaultKind =
 export interface ChangeOutcome {
   /** Whether it took place. If not, it may still be on its way to the storage: ask again after a while. */
   readonly tookPlace: boolean;
-  /** The position that has reached its commit, for `at_least`. */
+  /** A position that includes its commit, for `at_least`. */
   readonly position: string | null;
 }
 
 /**
- * Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that a program of its own verifies
+ * Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that an independent program can verify
  * (`examples/audit-verifier`).
  *
  * Permission `audit:read` on the whole log.
  */
 export interface ExportAudit {
-  /** The page's number, from 1. */
+  /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
   readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
   readonly limit?: number | null | undefined;
@@ -111,10 +111,10 @@ export interface ExportAudit {
 }
 
 /**
- * Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `changeId`.
+ * Gets the outcome of a change that failed with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `changeId`.
  *
- * Anybody who knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
- * so old that the change feed no longer has it.
+ * Anybody who knows the id may call it: the id cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change so old
+ * that the change feed no longer has it.
  */
 export interface GetOutcome {
   /** The change's id, as the error names it. */
@@ -137,7 +137,7 @@ export interface ListAudit {
   readonly from?: Date | null | undefined;
   /** Only entries before this time. */
   readonly until?: Date | null | undefined;
-  /** The page's number, from 1. */
+  /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
   readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
   readonly limit?: number | null | undefined;
@@ -154,11 +154,11 @@ export interface ListAudit {
  * this log sealed.
  */
 export interface VerifyAudit {
-  /** What `audit.head` answered at some time: the log must have been so then. */
+  /** A head that `audit.head` returned earlier: the log must have that state in its history. */
   readonly expected?: string | null | undefined;
   /**
-   * Where `auditKey` was given to a store that already had entries: the place of the first one that it sealed. Without it, it must
-   * have sealed each.
+   * If `auditKey` was given to a store that already had entries: the number of the first entry that it sealed. Without this, the key
+   * must have sealed every entry.
    */
   readonly sealedFrom?: number | null | undefined;
 }

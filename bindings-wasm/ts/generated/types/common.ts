@@ -20,15 +20,15 @@ export interface AuditEntry {
   readonly actor: string;
   /** The user as whom the actor acted (`sessions.impersonate`). */
   readonly onBehalfOf: string | null;
-  /** The session that the actor came by; null where it had none. */
+  /** The actor's session; null if there was none. */
   readonly sessionId: string | null;
   /** The type of the target: `user`, `drone`, … */
   readonly targetType: string | null;
   /** The target's id. */
   readonly targetId: string | null;
-  /** The changed fields before; of what was deleted, all that had a value. */
+  /** The changed fields before the change; for a deletion, all that had a value. */
   readonly before: Json | null;
-  /** The changed fields after; of what was made, all that have a value. */
+  /** The changed fields after the change; for a creation, all that have a value. */
   readonly after: Json | null;
   /** Why it failed, or other details. */
   readonly detail: string | null;
@@ -38,7 +38,7 @@ export interface AuditEntry {
   readonly userAgent: string | null;
   /** The id of the request in the application's own log. */
   readonly requestId: string | null;
-  /** Whether something that it said was erased, with the person of whom it was (`users.erase`). */
+  /** Whether part of it was erased together with a person's data (`users.erase`). */
   readonly isErased: boolean;
   /** The entry's hash; the next entry contains it. */
   readonly hash: string;
@@ -80,33 +80,30 @@ export type Effect =
   | "deny";
 
 /**
- * Somebody as another issuer knows them, such as an OpenID Connect provider or a table of the host's own. Both parts
- * are compared byte by byte.
+ * Somebody's identity at another issuer, such as an OpenID Connect provider or a table of the application's own. Both parts are compared
+ * byte by byte.
  */
 export interface ExternalIdentity {
-  /**
-   * Who knows the subject, the `iss` of its tokens: 1 to 255 printable ASCII characters without spaces, and a URI
-   * where one of them is a colon.
-   */
+  /** The issuer, the `iss` of its tokens: 1 to 255 printable ASCII characters without spaces, and a URI if one of them is a colon. */
   readonly issuer: string;
   /**
-   * Whom the issuer knows, the `sub` of its tokens: 1 to 255 printable ASCII characters. Not an e-mail address that
-   * may come to belong to somebody else.
+   * The subject, the `sub` of its tokens: 1 to 255 printable ASCII characters. Not an e-mail address, which may later belong to
+   * somebody else.
    */
   readonly subject: string;
 }
 
-/** What an authenticator app is set up by. Nothing changes before a code of it is given back. */
+/** The data to set up an authenticator app. Nothing changes before a code of it is passed back. */
 export interface FactorSetup {
-  /** What is given back together with a code of the app; good once. */
+  /** To be passed back together with a code of the app; valid once. */
   readonly challenge: string;
   /** The key to type into an app that cannot scan: base32. */
   readonly secret: string;
   /** The same as an `otpauth:` URI, which opens an app on the same device. */
   readonly uri: string;
-  /** The URI as a QR code: an SVG document of its own, black on white, which is shown and kept nowhere. */
+  /** The URI as a QR code: a complete SVG document, black on white, to be shown but not stored. */
   readonly qrSvg: string;
-  /** Until when the challenge is good. */
+  /** When the challenge expires. */
   readonly expiresAt: Date;
 }
 
@@ -118,9 +115,9 @@ export interface GroupBrief {
   readonly name: string | null;
 }
 
-/** A role that a user holds, in a scope, for a time: given to the user itself, or to a group of its. */
+/** A role that a user holds, in a scope and for a time, directly or through a group. */
 export interface HeldRole {
-  /** Who holds it. */
+  /** The user who holds it. */
   readonly userId: string;
   /** The role's name in the policy. */
   readonly role: string;
@@ -134,9 +131,9 @@ export interface HeldRole {
   readonly assignedBy: string;
   /** When it was assigned. */
   readonly assignedAt: Date;
-  /** Why it was assigned; of a role of a group told to who may read the group (`group:read`). */
+  /** Why it was assigned; for a role of a group only shown to callers who may read the group (`group:read`). */
   readonly reason: string | null;
-  /** The group by which the user holds it; null: the user holds it itself. */
+  /** The group through which the user holds it; null: the user holds it directly. */
   readonly via: GroupBrief | null;
   /** The version of the row by which it is held. */
   readonly version: number;
@@ -155,29 +152,30 @@ export interface NewGrant {
   readonly when?: string | null | undefined;
 }
 
-/** What a browser, or an app by the means of its system, asks an authenticator by. */
+/** The options with which a browser, or an app through its platform, asks an authenticator. */
 export interface PasskeyOptions {
-  /** What is given back together with the answer; good once. */
+  /** To be passed back together with the response; valid once. */
   readonly challenge: string;
   /**
-   * JSON. In a browser: `navigator.credentials.create({publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(JSON.parse(options))})`
-   * to add a passkey, `navigator.credentials.get({publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(options))})` to
-   * use one, and `JSON.stringify()` of what comes is the answer. Android's Credential Manager takes and gives the same.
+   * JSON. In a browser: `navigator.credentials.create({publicKey:
+   * PublicKeyCredential.parseCreationOptionsFromJSON(JSON.parse(options))})` to add a passkey, `navigator.credentials.get({publicKey:
+   * PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(options))})` to use one, and `JSON.stringify()` of the result is the
+   * response. Android's Credential Manager takes and returns the same.
    */
   readonly options: string;
-  /** Until when the challenge is good. */
+  /** When the challenge expires. */
   readonly expiresAt: Date;
 }
 
-/** A way to prove who one is. */
+/** A way to authenticate. */
 export type Proof =
   /** The account's password. */
   | "password"
   /** A code of an authenticator app (TOTP, RFC 6238). */
   | "totp"
-  /** One of the codes that are kept for when the app is lost. */
+  /** A recovery code, for when the app is lost. */
   | "recovery_code"
-  /** A passkey (Web Authentication, Level 3), which has verified by itself who is there where nothing else was proved. */
+  /** A passkey (Web Authentication, Level 3); if it is the only proof, it has verified its user. */
   | "passkey"
   /** A code or link that was mailed to the account's address. */
   | "mail"
@@ -197,25 +195,25 @@ export interface RoleGrant {
   readonly when: string | null;
 }
 
-/** The answer to a step of a sign-in: the tokens, or what is owed next. */
+/** The result of a step of a sign-in: the tokens, or the next step. */
 export interface SignInResult {
-  /** What is owed next; `done`: the user is signed in. */
+  /** The next step; `done`: the user is signed in. */
   readonly step: SignInStep;
   /** The tokens, once the user is signed in. */
   readonly tokens: Tokens | null;
-  /** What the operation of the next step takes; good once. */
+  /** The input for the operation of the next step; valid once. */
   readonly challenge: string | null;
-  /** Until when the challenge is good. */
+  /** When the challenge expires. */
   readonly challengeExpiresAt: Date | null;
   /**
-   * Once the user is signed in: what the next sign-in on this device gives, to keep where the device keeps it (a
-   * cookie of its own, the keychain), also after a logout. Good for 180 days.
+   * Once the user is signed in: the `deviceToken` for the next sign-in on this device. Keep it on the device (in a cookie of its own,
+   * in the keychain), also after a logout. Valid for 180 days.
    */
   readonly deviceToken: string | null;
-  /** For the step `factor`: by what the account's user can prove it. */
+  /** For the step `factor`: the kinds of factors that the account has. */
   readonly offers: readonly Proof[];
   /**
-   * After the step `enrol`: codes that stand in for the second factor, each once, to be kept where it is not. They are not
+   * After the step `enrol`: recovery codes that replace the second factor, each valid once, to be kept apart from it. They are not
    * shown again.
    */
   readonly recoveryCodes: readonly string[];
@@ -243,7 +241,7 @@ export type TokenAlgorithm =
   /** Ed25519, likewise (RFC 8037): smaller, faster, and not known to every client. */
   | "eddsa";
 
-/** The tokens of a session that was begun or goes on. */
+/** The tokens of a session that was begun or refreshed. */
 export interface Tokens {
   /** The bearer token (JWT) for requests, valid for minutes. */
   readonly accessToken: string;
@@ -257,17 +255,17 @@ export interface Tokens {
   readonly user: User;
 }
 
-/** An account: a person or service that can sign in and hold roles. Its secrets are kept elsewhere. */
+/** An account: a person or service that can sign in and hold roles. Secrets are not part of it. */
 export interface User {
   /** The account's id. */
   readonly id: string;
-  /** The name it signs in with, if it has one; unique, whatever the case. */
+  /** The name that the user signs in with, if there is one; unique, whatever the case. */
   readonly username: string | null;
-  /** The address it signs in with, if it has one; unique, whatever the case. */
+  /** The address that the user signs in with, if there is one; unique, whatever the case. */
   readonly email: string | null;
-  /** Whether the address was proved. */
+  /** Whether the address is verified. */
   readonly emailVerified: boolean;
-  /** Whom it stands for at other issuers. */
+  /** The identities at other issuers that the account stands for. */
   readonly identities: readonly ExternalIdentity[];
   /** The whole name. */
   readonly fullName: string | null;
@@ -281,27 +279,27 @@ export interface User {
   readonly phone: string | null;
   /** The date of birth. */
   readonly birthDate: string | null;
-  /** What it says about itself. */
+  /** A short biography. */
   readonly bio: string | null;
-  /** Where it is, in its own words. */
+  /** Where the user is, in their own words. */
   readonly location: string | null;
-  /** The address of its picture. */
+  /** The address of the user's picture. */
   readonly avatarUrl: string | null;
-  /** The address of its page. */
+  /** The address of the user's web page. */
   readonly website: string | null;
-  /** Which other users see its profile. */
+  /** Which other users see the user's profile. */
   readonly visibility: Visibility;
-  /** Whatever else the application keeps of it. Times are RFC 3339, durations microseconds. */
+  /** Other data that the application keeps with it. Times are RFC 3339, durations microseconds. */
   readonly attributes: { readonly [key: string]: Json };
-  /** The region it belongs to. */
+  /** The region that the user belongs to. */
   readonly regionId: string | null;
-  /** Whether it may sign in. */
+  /** The status, which says whether the user may sign in. A suspension that has ended no longer shows. */
   readonly status: UserStatus;
-  /** Why it is suspended or banned. */
+  /** Why the user is suspended or banned. */
   readonly statusReason: string | null;
-  /** When a suspension ends by itself; null: when it is lifted. */
+  /** When a suspension ends; null: when it is lifted. */
   readonly suspendedUntil: Date | null;
-  /** When it last signed in. */
+  /** When the user last signed in. */
   readonly lastLoginAt: Date | null;
   /** When it was created. */
   readonly createdAt: Date;
@@ -309,7 +307,7 @@ export interface User {
   readonly updatedAt: Date;
   /** When it was deleted. */
   readonly deletedAt: Date | null;
-  /** Moves by one with every change; give it back as `expectedVersion` to be told of a lost update. */
+  /** Increases by one with every change; pass it as `expectedVersion` to detect lost updates. */
   readonly version: number;
 }
 
@@ -327,20 +325,20 @@ export interface UserBrief {
 export type UserStatus =
   /** May sign in. */
   | "active"
-  /** Switched off. */
+  /** Deactivated. */
   | "inactive"
-  /** Switched off for a time, or until it is lifted. */
+  /** Suspended, for a limited time or until it is lifted. */
   | "suspended"
-  /** Shut out. */
+  /** Banned. */
   | "banned"
   /** Deleted; it can be restored until it is purged. */
   | "deleted";
 
-/** Which other users see a profile, of those who may see profiles at all (`user:read_profile`). */
+/** Which other users see a profile, among those who may see profiles at all (`user:read_profile`). */
 export type Visibility =
   /** All of them. */
   | "public"
-  /** Those who follow it; the others see its card: names and picture. */
+  /** Followers; others see a card with names and picture. */
   | "followers"
   /** None. */
   | "private";

@@ -4,16 +4,16 @@ import type { TokenAlgorithm } from "./common.js";
 
 // How a store is opened.
 
-/** Which answers to the application's questions the audit log tells of, as `decisions.allowed` and `decisions.denied`. */
+/** Which decisions about checks of the application the audit log records, as `decisions.allowed` and `decisions.denied`. */
 export type AuditDecisions =
   /** None. */
   | "off"
-  /** What the rules do not allow. */
+  /** Those that deny. */
   | "denials"
-  /** Every one. */
+  /** All. */
   | "all";
 
-/** Which refused operations the audit log tells of, as `access.denied`. */
+/** Which refused operations the audit log records, as `access.denied`. */
 export type AuditDenials =
   /** None. */
   | "off"
@@ -23,42 +23,42 @@ export type AuditDenials =
   | "all";
 
 /**
- * Where a store is kept, who may do what, and how it behaves: one type, the same in every language. What is not given
- * has a safe default. Times are in seconds unless the name says otherwise.
+ * Where a store is kept, who may do what, and how it behaves: one type, the same in every language. Settings that are not given have
+ * safe defaults. Times are in seconds unless the name says otherwise.
  *
- * What is not plain data is given beside it, in Rust to the `Builder`: a policy made in code, a storage or
- * persister, a notifier, a list of breached passwords, the environment, an observer, a limiter.
+ * What is not plain data is given separately, in Rust to the `Builder`: a policy made in code, a storage or persister,
+ * a notifier, a list of breached passwords, the environment, an observer, a limiter.
  */
 export interface Config {
-  /** An SQLite file, made if it is not there; where no storage is given, everything is kept in memory. */
+  /** An SQLite file, created if it does not exist. If no storage is given, everything is kept in memory. */
   readonly sqlite?: string | null | undefined;
   /**
    * A PostgreSQL database, by a URL such as `postgres://user:password@host:5432/database`, for servers of several instances. Over TCP
-   * the server's certificate is verified unless the URL has an `sslmode` that asks for less. An error where this was built without
-   * PostgreSQL, as it is for all languages but Rust, by the feature `postgres`, and Python. Default: none.
+   * the server's certificate is verified unless the URL has an `sslmode` that asks for less. Available in Rust with the feature
+   * `postgres`, and in Python; elsewhere it is an error. Default: none.
    */
   readonly postgres?: string | null | undefined;
   /**
-   * The schema there that the tables are in, made if it is not there: 1 to 63 lower-case letters, digits and underscores, no digit
-   * first. Stores that share a database have a schema each. Default: `rolekeep`.
+   * The schema of its tables, created if it does not exist: 1 to 63 lower-case letters, digits and underscores, not beginning with a
+   * digit. Stores that share a database need a schema each. Default: `rolekeep`.
    */
   readonly postgresSchema?: string | null | undefined;
   /**
-   * The URL of the connection that listens to what other instances commit, where `postgres` leads to a pooler that gives a connection
-   * to a transaction and not to a session (PgBouncer's `pool_mode = transaction`). Through such a one nothing can be heard, and what
-   * others changed would be found half a second later. Default: that of `postgres`.
+   * The URL of the connection that listens for commits of other instances, if `postgres` leads to a pooler in transaction mode
+   * (PgBouncer's `pool_mode = transaction`). Such a pooler passes no notifications, and changes of others would be noticed half a
+   * second later. Default: that of `postgres`.
    */
   readonly postgresListener?: string | null | undefined;
-  /** The URL of a replica of that database, for lists, which are read there where it is as far as the database itself. Default: none. */
+  /** The URL of a replica of that database. Lists are read from it when it has all commits that they need. Default: none. */
   readonly postgresReplica?: string | null | undefined;
   /**
-   * Whether opening makes or migrates the tables of `sqlite` or `postgres`. Where it does not, a database that needs it is refused
-   * (`schema_foreign`): the application then migrates it apart. Default: true.
+   * Whether opening creates or migrates the tables of `sqlite` or `postgres`. If not, a database that needs a migration is refused
+   * (`schema_foreign`): migrate it separately. Default: true.
    */
   readonly migrates?: boolean | null | undefined;
   /**
-   * Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
-   * looked for, and rights in memory never grow old: for phones and single programs. Default: false.
+   * Whether this process alone uses the SQLite file. Others that open it are refused, nothing polls for their changes, and rights in
+   * memory never become stale: for phones and single programs. Default: false.
    */
   readonly exclusive?: boolean | null | undefined;
   /** A policy that comes with the library: `standard` or `flyos`. At most one of the four policy settings is given. */
@@ -69,7 +69,7 @@ export interface Config {
   readonly policyJson?: string | null | undefined;
   /** Roles and what they allow, instead of a policy file: `{"editor": ["document:edit"]}`. */
   readonly roles?: { readonly [key: string]: readonly string[] } | undefined;
-  /** Permissions that exist beside those that a role allows. */
+  /** Permissions that exist in addition to those that a role allows. */
   readonly permissions?: readonly string[] | undefined;
   /** The `iss` of access tokens, 1 to 512 bytes. Default: `rolekeep`. */
   readonly issuer?: string | null | undefined;
@@ -77,34 +77,34 @@ export interface Config {
   readonly audience?: string | null | undefined;
   /** How long an access token is valid, in seconds. Default: 900. */
   readonly accessTokenSeconds?: number | null | undefined;
-  /** How long a session lasts without being used, in seconds; each refresh starts it anew. Default: 7 days. */
+  /** How long a session lasts without being used, in seconds; each refresh restarts it. Default: 7 days. */
   readonly idleSeconds?: number | null | undefined;
   /** How long a session lasts however much it is used, in seconds. Default: 30 days. */
   readonly sessionSeconds?: number | null | undefined;
   /**
-   * How long a used refresh token still answers the same successor, in seconds: for a lost answer or a second tab.
+   * How long a used refresh token still returns the same successor, in seconds, in case a response was lost or a second tab used it.
    * Default: 30, at most 300.
    */
   readonly refreshGraceSeconds?: number | null | undefined;
-  /** How far the clock of whoever made a token may be ahead of ours, in seconds. Default: 60, at most 300. */
+  /** How far the clock of a token's issuer may be ahead of ours, in seconds. Default: 60, at most 300. */
   readonly leewaySeconds?: number | null | undefined;
-  /**
-   * How many sessions a user has at a time; who begins another ends the one that was used longest ago. Default: 100, at
-   * least 1.
-   */
+  /** How many sessions a user may have at a time; beginning another one ends the least recently used. Default: 100, at least 1. */
   readonly maxSessions?: number | null | undefined;
   /**
-   * How long a commit stays in the change feed, in seconds; an instance that was away for longer reads everything
-   * anew. Default: 7 days, at least an hour.
+   * How long a commit stays in the change feed, in seconds; an instance that was away for longer reads everything again. Default: 7
+   * days, at least an hour.
    */
   readonly keepFeedSeconds?: number | null | undefined;
-  /** How long a session is kept after its end, to be looked up, in seconds. Default: 30 days. */
+  /** How long a session is kept after its end, for lookups, in seconds. Default: 30 days. */
   readonly keepSessionsSeconds?: number | null | undefined;
-  /** How long a deleted user can be restored, in seconds; then the library purges it by itself. Default: 30 days. */
+  /** How long a deleted user can be restored, in seconds; after that the library purges the account. Default: 30 days. */
   readonly keepDeletedUsersSeconds?: number | null | undefined;
   /** Whether others may take the username and e-mail address of a deleted user, until it is purged. Default: `reserved`. */
   readonly namesAfterDelete?: NamesAfterDelete | null | undefined;
-  /** Which of these nobody may ever take again once it is purged. What was kept stays so when the setting changes. Default: `username`. */
+  /**
+   * Which of these nobody may ever take again once the account is purged. Names that were reserved stay reserved when the setting
+   * changes. Default: `username`.
+   */
   readonly namesAfterPurge?: NamesAfterPurge | null | undefined;
   /**
    * The fewest characters of a password (code points after NFC). Default: 15, as NIST SP 800-63B-4 asks where it is
@@ -119,18 +119,18 @@ export interface Config {
    */
   readonly passwordComposition?: boolean | null | undefined;
   /**
-   * Who has to have a second factor beside the password. Who has to and has none adds it when it signs in next; with one a
-   * password of 8 characters will do (NIST SP 800-63B-4, 3.1.1.2). Default: `optional`.
+   * Who must have a second factor in addition to the password. Users who must have one and do not add it at their next sign-in; with
+   * one, a password of 8 characters is enough (NIST SP 800-63B-4, 3.1.1.2). Default: `optional`.
    */
   readonly secondFactor?: SecondFactor | null | undefined;
   /**
-   * Who may make an account for itself (`users.register`). With `open` everybody learns whether an address has an account, and may
-   * take one that is somebody else's until that one proves it; with `verified` neither. Default: `off`.
+   * Who may register an account (`users.register`). With `open`, anybody can find out whether an address has an account, and can
+   * register an address of somebody else, until its owner verifies it; with `verified` neither. Default: `off`.
    */
   readonly registration?: Registration | null | undefined;
   /**
-   * Which usernames may be chosen; those that are there stay. Once it was `precis`, nobody takes a name any more that looks like
-   * another's, whatever it is later; until the names that were there have been gone through, none beyond ASCII is given
+   * Which usernames may be chosen; existing ones stay. Once it has been `precis`, nobody can take a name that looks like another
+   * user's, even if the setting is changed back. Until the existing names have been indexed, names beyond ASCII are refused
    * (`names_not_ready`). Default: `basic`.
    */
   readonly usernameProfile?: UsernameProfile | null | undefined;
@@ -140,8 +140,8 @@ export interface Config {
    */
   readonly smtputf8?: boolean | null | undefined;
   /**
-   * The domain that passkeys are bound to for good, such as `example.org`: pages of it and of those below it can use them. In
-   * development `localhost`. Default: none; without it there are no passkeys.
+   * The domain that passkeys are bound to, such as `example.org`: its pages, and those of its subdomains, can use them. It cannot be
+   * changed without losing all passkeys. In development `localhost`. Default: none; without it there are no passkeys.
    */
   readonly passkeyDomain?: string | null | undefined;
   /**
@@ -150,27 +150,24 @@ export interface Config {
    */
   readonly passkeyOrigins?: readonly string[] | undefined;
   /**
-   * Whether a code or link that is mailed signs in, without a password. Without a notifier the store does not open. A mailbox is one
-   * factor, and none beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
+   * Whether users can sign in with a code or link that is mailed, without a password. Without a notifier the store does not open. A
+   * mailbox counts as one factor: users who have, or must have, a second factor cannot sign in this way. Default: false.
    */
   readonly mailSignIn?: boolean | null | undefined;
-  /** Words that a password must not be built from, beside the account's own names: the service's name. */
+  /** Words that a password must not be built from, in addition to the account's own names, such as the service's name. */
   readonly passwordContextWords?: readonly string[] | undefined;
-  /**
-   * How long a password that somebody else set lets its user in, who has to choose another one then, in seconds. Default: 72
-   * hours.
-   */
+  /** How long a password that somebody else set can be used to sign in and choose another one, in seconds. Default: 72 hours. */
   readonly temporaryPasswordSeconds?: number | null | undefined;
   /**
-   * A random secret of at least 32 bytes (no phrase: its id stands in each hash) that goes into every hash of a password
-   * and is kept apart from the storage, so that who steals that alone guesses nothing. Without it no such password is right
-   * any more. Default: none.
+   * A random secret of at least 32 bytes (not a phrase: each hash contains its id) that goes into every password hash and is kept
+   * apart from the storage, so that somebody who steals only the storage cannot guess passwords. Without it such passwords are no
+   * longer accepted. Default: none.
    */
   readonly passwordPepper?: string | null | undefined;
-  /** Secrets that `passwordPepper` was before: sign-ins go on, and each replaces its hash by one of today's. */
+  /** Former values of `passwordPepper`: their hashes still work, and each sign-in replaces one with a hash under the current value. */
   readonly retiredPeppers?: readonly string[] | undefined;
   /**
-   * The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With the passes it must reach one of OWASP's minimums:
+   * The memory of Argon2id, in KiB, at most 1048576. Default: 19456. Together with the passes it must reach one of OWASP's minimums:
    * 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
    */
   readonly hashingMemoryKib?: number | null | undefined;
@@ -180,151 +177,151 @@ export interface Config {
   readonly hashingLanes?: number | null | undefined;
   /** How many passwords are hashed at a time, at most 256. Default: 2. */
   readonly hashingParallel?: number | null | undefined;
-  /** How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000. */
+  /** How many passwords may wait to be hashed; further ones fail with `RATE_LIMIT_EXCEEDED`. Default: 1000. */
   readonly hashingQueue?: number | null | undefined;
   /**
-   * How long a sign-in may work, in milliseconds: it does the work of each cost that a stored hash has, of the hashes of other
-   * systems too, so that its time tells nothing (twice, where what is typed is not in NFC). The hash of another system that
-   * would go beyond it, as measured when it is given, is refused. Default: 1000; 0: any.
+   * How long the hashing of a sign-in may take, in milliseconds. It does the work of each cost among the stored hashes, including
+   * those of other systems, so that its timing reveals nothing (twice if the input is not in NFC). A hash of another system that would
+   * exceed this, as measured when it is given, is refused. Default: 1000; 0: no limit.
    */
   readonly hashingMaxMillis?: number | null | undefined;
   /**
-   * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage; and those
-   * of operations, up to a second, where the storage tells of others' commits, as PostgreSQL does. Default: 1000.
+   * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage; also those
+   * of operations, up to a second, if the storage notifies of others' commits, as PostgreSQL does. Default: 1000.
    */
   readonly rightsMaxAgeMillis?: number | null | undefined;
   /**
-   * The rights of how many users are kept in memory, beside those that callers hold: some 500 bytes each. Users that
-   * nobody asks about are dropped first and read again when needed. Default: 100000.
+   * For how many users the rights are kept in memory, in addition to those of callers in use: some 500 bytes each. The least used are
+   * dropped first and read again when needed. Default: 100000.
    */
   readonly usersInMemory?: number | null | undefined;
   /**
-   * A call of the storage that takes longer, in milliseconds, is counted in `health` and, in Rust with the feature `tracing`, told as a
-   * warning with the tables' names. Default: 250; 0: none is.
+   * A storage call that takes longer than this, in milliseconds, is counted in `health` and logged as a warning with the tables' names
+   * (in Rust with the feature `tracing`). Default: 250; 0: never.
    */
   readonly slowStatementMillis?: number | null | undefined;
   /**
-   * Which refused operations the audit log records: who asked for what, and on which target. At most one
-   * entry a minute is written per caller and operation; per instance a burst of 50, then one a second. The rest are only
-   * counted, as are entries that the storage refuses. They are written after the answer. Refused tries to sign in or to prove
-   * something, and tokens that are not good, are recorded in the same way whatever is set here. Default: `all`.
+   * Which refused operations the audit log records: who asked for what, and on which target. At most one entry a minute is written per
+   * caller and operation; per instance a burst of 50, then one a second. The rest are only counted, as are entries that the storage
+   * refuses. They are written after the operation returns. Failed attempts to sign in or to authenticate again, and invalid tokens,
+   * are recorded in the same way whatever this setting is. Default: `all`.
    */
   readonly auditDenials?: AuditDenials | null | undefined;
   /**
-   * Which answers of the rules the audit log records, where the application asks whether somebody may do something (`can`, `require`,
-   * `can_many`, `check`): about whom, which permission, on which resource. The same question with the same answer has one entry a minute;
-   * an instance writes 50 at once, then one a second, with `all` 1,000 and then 100 a second; the rest are only counted. They are written
-   * after the answer. Questions of the application about itself are not recorded, as it may do everything; the store of a web page records none.
-   * Default: `off`.
+   * Which decisions the audit log records when the application checks whether somebody may do something (`can`, `require`, `can_many`,
+   * `check`): the user, the permission and the resource. The same check with the same result has one entry a minute; an instance
+   * writes a burst of 50, then one a second (with `all` 1,000, then 100 a second); the rest are only counted. They are written after
+   * the check returns. Checks of the application about itself are not recorded, as it may do everything; the store of a web page
+   * records none. Default: `off`.
    */
   readonly auditDecisions?: AuditDecisions | null | undefined;
   /**
-   * A random secret of at least 32 bytes that seals the audit log, kept apart from the storage: whoever has the storage alone cannot
-   * change the log unseen. Every instance has to have it. Without it the storage keeps a key of its own, which guards against
-   * mistakes alone. Default: none.
+   * A random secret of at least 32 bytes that seals the audit log, kept apart from the storage: somebody who has only the storage
+   * cannot change the log unnoticed. Every instance needs it. Without it the store keeps a key in the storage, which only guards
+   * against accidents. Default: none.
    */
   readonly auditKey?: string | null | undefined;
   /**
-   * The key that signs what `audit.head` answers, for others who are to verify the log without `auditKey`: a private JWK (RFC 7517) of
-   * EdDSA or ES256 with its `kid`. They need its public part. Default: none.
+   * The key that signs the heads that `audit.head` returns, for those who verify the log without `auditKey`: a private JWK of EdDSA
+   * or ES256 (RFC 7517) with its `kid`. They need its public part. Default: none.
    */
   readonly auditSigningKey?: string | null | undefined;
-  /** Secrets that `auditKey` was before, for what they sealed. Give a new one here to every instance before one seals with it. */
+  /** Former values of `auditKey`, for the entries they sealed. Before an instance uses a new key, give it to every instance here. */
   readonly retiredAuditKeys?: readonly string[] | undefined;
   /**
-   * A random secret of at least 32 bytes under which what the storage keeps is encrypted: of a database the columns that are secret,
-   * such as seeds of second factors, hashes and signing keys; of a persister every row. Every instance has to have it, and whoever
-   * loses it loses the store. Values from before there was one are read, and encrypted by and by. In web pages `open` takes it, and
-   * encrypts what the persister gets. Default: none.
+   * A random secret of at least 32 bytes that encrypts what the storage keeps: in a database the secret columns, such as seeds of
+   * second factors, hashes and signing keys; in a persister every row. Every instance needs it, and without it the store cannot be
+   * read. Unencrypted values from before are still read, and encrypted over time. In web pages `open` takes it, and encrypts what the
+   * persister gets. Default: none.
    */
   readonly encryptionKey?: string | null | undefined;
   /**
-   * Secrets that `encryptionKey` was before, for what is still encrypted under them. Give a new one here to every instance before one
-   * encrypts with it; `upkeep` encrypts the rest anew.
+   * Former values of `encryptionKey`, for what is still encrypted under them. Before an instance uses a new key, give it to every
+   * instance here; `tidy` re-encrypts the rest.
    */
   readonly retiredEncryptionKeys?: readonly string[] | undefined;
   /**
-   * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a request comes from one of them, the client's
-   * address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
+   * Addresses and networks (`10.0.0.0/8`) of the application's own proxies. If a request comes from one of them, the client's address
+   * is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
    */
   readonly trustedProxies?: readonly string[] | undefined;
   /**
-   * Addresses and networks from which requests are answered; from all others, and without an address, they are refused
-   * (`FORBIDDEN`). Requests of the application itself always are answered. Default: all.
+   * Addresses and networks from which requests are accepted; from all others, and without an address, they are refused (`FORBIDDEN`).
+   * Requests of the application itself are always accepted. Default: all.
    */
   readonly allowedNetworks?: readonly string[] | undefined;
   /** Addresses and networks from which requests are refused, also if they lie in an allowed network. Default: none. */
   readonly deniedNetworks?: readonly string[] | undefined;
   /**
-   * How many failed sign-ins an address (IPv4, or the /64 of IPv6) and an account's name each have within
-   * `signInSeconds`; further ones are answered `RATE_LIMIT_EXCEEDED`, whether or not there is such an account. They
-   * become possible again one after the other, not all at once (GCRA). Successful ones do not count. Who gives the
-   * `deviceToken` of an earlier sign-in has tries of its own. Default: 5; 0: any number, and `lockAfterFailures` has
-   * no effect.
+   * How many failed sign-ins an address (IPv4, or the /64 of IPv6) and an account's name each have within `signInSeconds`; further
+   * ones fail with `RATE_LIMIT_EXCEEDED`, whether or not there is such an account. Attempts become available again one by one, not all
+   * at once (GCRA). Successful ones do not count. Sign-ins with the `deviceToken` of an earlier sign-in are counted separately.
+   * Default: 5; 0: any number, and `lockAfterFailures` has no effect.
    */
   readonly signInTries?: number | null | undefined;
   /** The time of `signInTries`, in seconds, at most a day. Default: 15 minutes. */
   readonly signInSeconds?: number | null | undefined;
   /**
-   * How many requests a minute a user has, and an address (IPv4, or the /64 of IPv6) that nobody is signed in from; further
-   * ones are answered `RATE_LIMIT_EXCEEDED`. They become possible again one after the other (GCRA). Instances that share a
-   * storage share the number, and each takes a tenth of it at a time. Checks (`can`) and the application itself are not
-   * limited, nor is anybody in a web page's own store. Default: 0, any number; 100 is usual for a public API.
+   * How many requests a minute a user may send, or an address (IPv4, or the /64 of IPv6) without a signed-in user; further ones fail
+   * with `RATE_LIMIT_EXCEEDED`. Requests become available again one by one (GCRA). Instances that share a storage share the number,
+   * and each takes a tenth of it at a time. Checks (`can`) and the application itself are not limited, nor is anybody in a web page's
+   * own store. Default: 0, any number; 100 is usual for a public API.
    */
   readonly requestsPerMinute?: number | null | undefined;
-  /** How many operations that read a user may ask for in an hour, likewise. Default: 0, any number. */
+  /** How many reading operations a user may call in an hour, likewise. Default: 0, any number. */
   readonly readsPerHour?: number | null | undefined;
-  /** How many operations that write a user may ask for in an hour, likewise. Default: 0, any number. */
+  /** How many writing operations a user may call in an hour, likewise. Default: 0, any number. */
   readonly writesPerHour?: number | null | undefined;
   /**
-   * After how many failed sign-ins in a row a name lets nobody in any more, until somebody signs in by it with a
-   * `deviceToken`, `limits.clear` is asked for, or nobody has tried for 180 days. Who tries is told the same as with a wrong
-   * password. Default: 30, at most 33: an account with two names and known devices has as many three times, and 100 in all
-   * by NIST SP 800-63B-4, 3.2.2; 0: never.
+   * After how many failed sign-ins in a row a name is locked, until somebody signs in with it and a `deviceToken`, `limits.clear` is
+   * called, or nobody has tried for 180 days. The error is the same as for a wrong password. Default: 30, at most 33, since the two
+   * names and the known devices of an account are counted separately, and NIST SP 800-63B-4, 3.2.2, allows 100 in all; 0: never.
    */
   readonly lockAfterFailures?: number | null | undefined;
   /**
-   * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
-   * that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-   * `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `signIn.mail`, `rke_` for `email.confirm`, `rki_` for
-   * `invitations.accept`, `rkg_` for `users.confirmRegistration`, `rku_` for `email.revert`. Default: none; notices have
-   * tokens alone.
+   * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows after a `#`, so that
+   * opening the link sends it to no server. The prefix of a token says what it is for: `rkp_` for `passwords.reset`, `rkv_` for
+   * `verification.confirm`, `rkm_` for `signIn.mail`, `rke_` for `email.confirm`, `rki_` for `invitations.accept`, `rkg_` for
+   * `users.confirmRegistration`, `rku_` for `email.revert`. Default: none; notices then only have tokens.
    */
   readonly linkUrl?: string | null | undefined;
-  /** The name of the application, which stands below notices, 1 to 100 characters. Default: none. */
+  /** The name of the application, shown at the end of notices and in authenticator apps, 1 to 100 characters. Default: none. */
   readonly applicationName?: string | null | undefined;
   /**
-   * The root key, at least 32 bytes: tokens are signed with it, or with keys that follow from it. Default: one is made and kept in
-   * the storage, and `signingKeys.rotate` makes the next one.
+   * The root key, at least 32 bytes: tokens are signed with it, or with keys derived from it. Default: the store makes one and keeps
+   * it in the storage, and `signingKeys.rotate` makes the next one.
    */
   readonly signingKey?: string | null | undefined;
   /**
-   * Root keys of before, at least 32 bytes each: what was signed with them is accepted until they are left out. To change
-   * `signingKey` without signing anybody out, give the old one here for as long as sessions last (`sessionSeconds`).
+   * Former values of `signingKey`, at least 32 bytes each: what was signed with them is accepted until they are removed. To change
+   * `signingKey` without signing anybody out, keep the old one here for as long as sessions last (`sessionSeconds`).
    */
   readonly retiredSigningKeys?: readonly string[] | undefined;
   /**
-   * How access tokens are signed: `hs256` with the root key, which then every service needs that verifies them; `es256` or `eddsa`
-   * with a key that the store makes and keeps, and whose public part `signingKeys.jwks` gives to others. Tokens of `hs256` are
-   * accepted with that setting alone. The first key of another algorithm signs at once: others ask for the set when they see it, and
-   * access tokens of before are refreshed. Needs the feature `asymmetric` in Rust; not in web pages. Default: `hs256`.
+   * How access tokens are signed: `hs256` with the root key, which every service that verifies them then needs; `es256` or `eddsa`
+   * with a key that the store makes and keeps, and whose public part `signingKeys.jwks` returns. Tokens of `hs256` are only accepted
+   * with that setting. The first key of another algorithm signs at once: other services fetch the set when they see it, and earlier
+   * access tokens have to be refreshed. Needs the feature `asymmetric` in Rust; not in web pages. Default: `hs256`.
    */
   readonly tokenAlgorithm?: TokenAlgorithm | null | undefined;
-  /** Other issuers, by whose tokens users sign in (`signIn.external`) for whom accounts here stand. At most 50. Default: none. */
+  /**
+   * Other issuers with whose tokens users can sign in (`signIn.external`) to accounts that stand for their subjects. At most 50.
+   * Default: none.
+   */
   readonly trustedIssuers?: readonly TrustedIssuer[] | undefined;
   /**
-   * The `iss` of the tokens that `sessions.supabaseToken` makes, for a Supabase project that keeps data of the application's:
-   * `https://PROJECT.supabase.co/auth/v1`. With it goes one of `supabaseSecret` and `supabaseSigningKey`. Default: none are made.
+   * The `iss` of the tokens that `sessions.supabaseToken` makes, for a Supabase project that keeps data of the application:
+   * `https://PROJECT.supabase.co/auth/v1`. Give one of `supabaseSecret` and `supabaseSigningKey` with it. Default: no such tokens.
    */
   readonly supabaseIssuer?: string | null | undefined;
   /**
-   * The secret that signs them where the project has one that it shares (`JWT secret`), at least 32 bytes. Whoever has it may do anything
-   * in the project.
+   * The secret that signs them, if the project has a shared one (`JWT secret`), at least 32 bytes. Whoever has it may do anything in
+   * the project.
    */
   readonly supabaseSecret?: string | null | undefined;
   /**
-   * The key that signs them where the project was given it: a private JWK (RFC 7517) of ES256 or EdDSA with its `kid`, as `supabase gen
-   * signing-key` writes one. Needs the feature `asymmetric` in Rust.
+   * The key that signs them, if it was given to the project: a private JWK (RFC 7517) of ES256 or EdDSA with its `kid`, as `supabase
+   * gen signing-key` writes one. Needs the feature `asymmetric` in Rust.
    */
   readonly supabaseSigningKey?: string | null | undefined;
 }
@@ -340,10 +337,10 @@ export type IssuerKind =
 export type NamesAfterDelete =
   /** Nobody may. */
   | "reserved"
-  /** Anybody may, at once; who restores the account then gives it others. */
+  /** Anybody may, at once; if the account is restored, it has to be given others. */
   | "freed";
 
-/** Which names of a purged account nobody may ever take again. The store keeps a pseudonym of them alone. */
+/** Which names of a purged account nobody may ever take again. The store keeps only a pseudonym of them. */
 export type NamesAfterPurge =
   /** Its username, by which others knew it. */
   | "username"
@@ -352,30 +349,31 @@ export type NamesAfterPurge =
   /** None. */
   | "freed";
 
-/** Who may make an account for itself (`users.register`). */
+/** Who may register an account (`users.register`). */
 export type Registration =
-  /** Nobody: accounts are made by others. */
+  /** Nobody: others create accounts. */
   | "off"
-  /** Who proves an e-mail address: the account begins then. Without a notifier the store does not open. */
+  /** Anybody who verifies an e-mail address; the account begins then. Without a notifier the store does not open. */
   | "verified"
-  /** Anybody: the account begins at once, its address unproved. */
+  /** Anybody: the account begins at once, with an unverified address. */
   | "open";
 
-/** Who has a second factor beside the password. */
+/** Who has a second factor in addition to the password. */
 export type SecondFactor =
-  /** Nobody can add one. Who has one already is asked for it; roles that need one allow nothing to all others. */
+  /** Nobody can add one. Users who already have one still need it; roles that require one allow nothing to all others. */
   | "off"
-  /** Who adds one, and who holds a role that needs one. */
+  /** Users who add one, and users who hold a role that requires one. */
   | "optional"
   /** Everybody. */
   | "required";
 
 /**
- * Another issuer, by whose tokens users sign in for whom accounts here stand: an OpenID Connect provider, or a Supabase project.
+ * Another issuer with whose tokens users can sign in: an OpenID Connect provider, or a Supabase project.
  *
- * Tokens are verified by one of its keys: ES256, EdDSA and RS256 (2,048 to 4,096 bits) by a key set, HS256 by a shared secret. Give one of
- * `jwksUrl`, `jwks` and `secret`. A key that a token itself brings or points to is never used. Of what a token says its subject alone is believed, and when the subject
- * proved who it is; roles and addresses are those of the account. With `register` a new account begins with more of it.
+ * Tokens are verified with one of its keys: ES256, EdDSA and RS256 (2,048 to 4,096 bits) with a key set, HS256 with a shared secret.
+ * Give one of `jwksUrl`, `jwks` and `secret`. A key that a token itself contains or points to is never used. Only the subject of a
+ * token and the time of its sign-in are trusted; roles and addresses are those of the account. With `register`, a new account also gets
+ * other data of the token.
  */
 export interface TrustedIssuer {
   /**
@@ -384,57 +382,56 @@ export interface TrustedIssuer {
    */
   readonly issuer: string;
   /**
-   * The `aud` of tokens that are for this application: one of these must be in a token. The client id of OpenID Connect;
-   * `authenticated` of Supabase.
+   * The `aud` of tokens for this application: a token must have one of these. For OpenID Connect the client id, for Supabase
+   * `authenticated`.
    */
   readonly audiences?: readonly string[] | undefined;
   /**
    * Where it publishes its public keys, a JWK Set (RFC 7517) of at most 256 KiB: an `https` address, the `jwks_uri` of OpenID Connect
-   * Discovery. It is asked when a token has to be verified, within 5 seconds and without following redirects or using a proxy. The keys
-   * are kept for 10 minutes; an hour where the server fails. A token by a key that is not among them has them fetched once more, at most
-   * once a minute. Needs the feature `fetch` in Rust; in JavaScript it works in Node.
+   * Discovery. It is fetched when a token has to be verified, within 5 seconds and without following redirects or using a proxy. The
+   * keys are kept for 10 minutes, or for an hour if the server fails. A token with an unknown key causes another fetch, at most once a
+   * minute. Needs the feature `fetch` in Rust; in JavaScript it works in Node.
    */
   readonly jwksUrl?: string | null | undefined;
   /**
-   * The certificates that may vouch for the server of `jwksUrl`, as PEM, in place of those that browsers trust: where an
-   * organization has an authority of its own.
+   * The root certificates for the server of `jwksUrl`, as PEM, instead of those that browsers trust: for organizations with a
+   * certificate authority of their own.
    */
   readonly rootCertificates?: string | null | undefined;
   /** Whether the server of `jwksUrl` may be at an address of a private network, or on this machine. Default: no. */
   readonly allowPrivateNetwork?: boolean | null | undefined;
   /**
-   * Its public keys, a JWK Set as JSON, at most 100, where they are not to be fetched. A token that names no key is accepted where one
-   * alone is of its algorithm. Needs the feature `asymmetric` in Rust.
+   * Its public keys, a JWK Set as JSON with at most 100, if they should not be fetched. A token that names no key is accepted if
+   * exactly one key has its algorithm. Needs the feature `asymmetric` in Rust.
    */
   readonly jwks?: string | null | undefined;
-  /** The key that it shares with this application, at least 32 bytes: of older Supabase projects. */
+  /** The secret that it shares with this application, at least 32 bytes: for older Supabase projects. */
   readonly secret?: string | null | undefined;
   /**
-   * Whether its tokens are taken in place of access tokens, too: by `authenticate`, as often as
-   * they are shown, until they expire, their account's credentials change or it is unlinked. Who comes by one may do what its account
-   * may that has proved one factor, and nothing that a user does in person (change a password, list sessions); it has no session, so
-   * that nothing ends it sooner than that. Name the audience of access tokens: ID tokens are not made to be shown around. Default: no,
-   * they sign in, each once.
+   * Whether `authenticate` accepts its tokens as access tokens, too, any number of times, until they expire, the account's credentials
+   * change or it is unlinked. Such a caller counts as having proved one factor, and may not do what needs the user in person (change a
+   * password, list sessions). There is no session, so nothing ends it sooner. Configure the audience of access tokens: ID tokens are
+   * not meant to be sent to APIs. Default: no; tokens only sign in, each once.
    */
   readonly accessTokens?: boolean | null | undefined;
   /**
-   * Whether `signIn.external` makes an account for a subject for whom none stands, and signs it in, so that everybody who has an account
-   * at the issuer may have one here. It holds the default roles and has no password. The token's address is its own, and proved, if the
-   * token has `email` with `email_verified: true`: name an issuer only if it does that for nobody but the address's owner. Where somebody has the
-   * address already, the token is refused; no account is ever found by an address. Of the claims of OpenID Connect `name`, `given_name`,
-   * `family_name`, `nickname` and `preferred_username` (if nobody has that) are its first names, of Supabase those of `user_metadata`;
-   * nothing is taken that the policy's conditions read. Ten accounts an hour may be made from one address. Default: no.
+   * Whether `signIn.external` creates an account for an unknown subject, and signs it in, so that everybody with an account at the
+   * issuer can have one here. It gets the default roles and no password. If the token has `email` with `email_verified: true`, the
+   * account gets the address, verified: only enable this for an issuer that verifies addresses. If another account has the address,
+   * the token is refused; no account is ever found by an address. The account's names are taken from the claims `name`, `given_name`,
+   * `family_name`, `nickname` and `preferred_username` (if it is free) of OpenID Connect, or from `user_metadata` of Supabase, except
+   * for those that the policy's conditions read. Ten accounts an hour may be created from one address. Default: no.
    */
   readonly register?: boolean | null | undefined;
   /** What kind of issuer it is. Default: `open_id`. */
   readonly kind?: IssuerKind | null | undefined;
 }
 
-/** Which usernames there may be. */
+/** Which usernames may be chosen. */
 export type UsernameProfile =
   /** ASCII letters, digits and underscores. */
   | "basic"
   /** Dots and hyphens as well, each between two letters or digits. */
   | "extended"
-  /** Letters, marks and digits of any language as well, of one script, by PRECIS UsernameCaseMapped (RFC 8265, 3.3); and nobody takes a name that looks like another's (UTS 39). Not in web pages, where a store does not open with it. */
+  /** Letters, marks and digits of any language as well, of one script, by PRECIS UsernameCaseMapped (RFC 8265, 3.3); and nobody can take a name that looks like another user's (UTS 39). Not available in web pages, where a store does not open with it. */
   | "precis";

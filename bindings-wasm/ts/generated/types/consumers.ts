@@ -3,15 +3,15 @@
 // What operations of `consumers` take and answer.
 
 /**
- * Notes how far a consumer has come, and renews its lease.
+ * Records how far a consumer has read, and renews its lease.
  *
- * For the application itself. Errors: `CONFLICT`, reason `lease_lost`, where another process has the lease meanwhile, or nobody asked for;
- * nothing is noted then.
+ * For the application itself. Errors: `CONFLICT`, reason `lease_lost`, if another process has taken over the lease, or there is none;
+ * nothing is recorded then.
  */
 export interface Acknowledge {
   /** The consumer's name. */
   readonly name: string;
-  /** The lease that `claim` gave. */
+  /** The lease that `claim` returned. */
   readonly lease: string;
   /** The position of the last event that was handled, or of a batch. */
   readonly position: string;
@@ -54,16 +54,16 @@ export interface Consumer {
 export interface ConsumerLease {
   /** The consumer's name. */
   readonly name: string;
-  /** What `acknowledge` and `release` want to be told. */
+  /** The id of the lease, for `acknowledge` and `release`. */
   readonly lease: string;
-  /** What was acknowledged: where to read on. */
+  /** What was acknowledged: where to continue reading. */
   readonly position: string;
-  /** When the lease ends by itself. */
+  /** When the lease expires. */
   readonly leasedUntil: Date;
 }
 
 /**
- * Deletes a consumer, whoever reads for it; the change feed is kept for it no longer.
+ * Deletes a consumer, even while a process reads for it; the change feed is no longer kept for it.
  *
  * For the application itself.
  */
@@ -78,7 +78,7 @@ export interface DeleteConsumer {
  * For the application itself.
  */
 export interface ListConsumers {
-  /** The page's number, from 1. */
+  /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
   readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
   readonly limit?: number | null | undefined;
@@ -89,13 +89,13 @@ export interface ListConsumers {
 }
 
 /**
- * Gives the lease on a consumer back, so that another process need not wait for its end. Of a lease that was lost nothing is changed.
+ * Releases the lease on a consumer, so that another process need not wait until it expires. Releasing a lost lease changes nothing.
  *
  * For the application itself.
  */
 export interface ReleaseConsumer {
   /** The consumer's name. */
   readonly name: string;
-  /** The lease that `claim` gave. */
+  /** The lease that `claim` returned. */
   readonly lease: string;
 }

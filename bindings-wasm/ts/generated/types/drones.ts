@@ -19,11 +19,11 @@ export interface AssignDrone {
   readonly userId: string;
 }
 
-/** A drone as it is now, and from whom the change has taken it. */
+/** A drone as it is now, and the users from whom the change has removed it. */
 export interface ChangedDrone {
   /** The drone. */
   readonly drone: Drone;
-  /** Users who may not fly it any more, as it moved to another region. */
+  /** Users who may no longer fly it, because it moved to another region. */
   readonly dropped: DroppedUsers;
 }
 
@@ -45,8 +45,9 @@ export interface CreateDrone {
   /** The operator's user id. */
   readonly operatorId?: string | null | undefined;
   /**
-   * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `drone` has the type that it
-   * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+   * Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type `drone`
+   * must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits and
+   * underscores.
    */
   readonly attributes?: { readonly [key: string]: Json } | undefined;
 }
@@ -77,7 +78,7 @@ export interface Drone {
   readonly operator: UserBrief | null;
   /** The users who may fly it and whom the caller may see, by username. */
   readonly assignedUsers: readonly UserBrief[];
-  /** Whatever else the application keeps of it. Times are RFC 3339, durations microseconds. */
+  /** Other data that the application keeps with it. Times are RFC 3339, durations microseconds. */
   readonly attributes: { readonly [key: string]: Json };
   /** When it was created. */
   readonly createdAt: Date;
@@ -111,7 +112,7 @@ export interface ListDrones {
   readonly region?: string | null | undefined;
   /** Only drones whose operator is this user, whom the caller must be allowed to read. */
   readonly operatorId?: string | null | undefined;
-  /** The page's number, from 1. */
+  /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
   readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
   readonly limit?: number | null | undefined;
@@ -148,9 +149,9 @@ export interface UnassignDrone {
 /**
  * Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
  *
- * Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and
- * whatever else its conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
- * regions, whom the answer names. Errors: `CONFLICT` if `expectedVersion` is stale.
+ * Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and whatever else its
+ * conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other regions, whom the
+ * result names. Errors: `CONFLICT` if `expectedVersion` is stale.
  */
 export interface UpdateDrone {
   /** Its id or code. */
@@ -165,6 +166,6 @@ export interface UpdateDrone {
   readonly status?: DroneStatus | undefined;
   /** The region, by id or code. */
   readonly region?: string | null | undefined;
-  /** Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`. */
+  /** Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with `create`. */
   readonly attributes?: { readonly [key: string]: Json } | undefined;
 }

@@ -6,7 +6,7 @@
 export type Code =
   /** The input is not valid; see the fields. */
   | "VALIDATION_ERROR"
-  /** Nobody is signed in, or the session has ended. */
+  /** The caller is not signed in, or the session has ended. */
   | "UNAUTHORIZED"
   /** The caller may not do this. */
   | "FORBIDDEN"
@@ -59,7 +59,7 @@ export type FieldCode =
   | "context_password"
   /** The password is known from a breach, by the application's list. */
   | "breached_password"
-  /** Is not what it must be to prove who somebody is: a wrong password. */
+  /** Is not the right credential, such as a wrong password. */
   | "incorrect";
 
 /** One wrong field. */
@@ -72,7 +72,7 @@ export interface FieldError {
   readonly message: string;
 }
 
-/** What happened, more precisely than the `Code` says, and as stable. */
+/** What happened, more specific than the `Code`, and as stable. */
 export type Reason =
   /** Fields of the input are wrong. */
   | "invalid_input"
@@ -98,7 +98,7 @@ export type Reason =
   | "context_incomplete"
   /** The seed file has errors. */
   | "seed_invalid"
-  /** The file is no backup, or is not as it was written; the error says in which line. */
+  /** The file is not a backup, or was changed; the error has the line. */
   | "backup_invalid"
   /** The backup was not sealed with this key. */
   | "backup_key_wrong"
@@ -120,13 +120,13 @@ export type Reason =
   | "account_inactive"
   /** This needs a signed-in caller. */
   | "not_signed_in"
-  /** The sign-in is not done: the answer of the last step names the next one. */
+  /** The sign-in needs another step, which the result of the last step names. */
   | "step_needed"
-  /** This needs a proof of the last five minutes of who the caller is: `sessions.stepUp` (RFC 9470). */
+  /** This needs an authentication within the last five minutes: `sessions.stepUp` (RFC 9470). */
   | "step_up_required"
   /** The rules do not allow it. */
   | "denied"
-  /** Requests from this address are not answered. */
+  /** Requests from this address are refused. */
   | "address_denied"
   /** It does not exist, or the caller may not see it. */
   | "not_found"
@@ -148,17 +148,17 @@ export type Reason =
   | "store_not_empty"
   /** It would leave no active administrator. */
   | "last_administrator"
-  /** It is in use: users hold the role, or roles grant the permission. `force` takes it from them. */
+  /** It is in use: users hold the role, or roles grant the permission. `force` removes it from them. */
   | "in_use"
   /** It belongs to the library and cannot be changed. */
   | "built_in"
   /** The account's status does not allow this change. */
   | "wrong_status"
-  /** The account has to have a second factor, and this is its last one. */
+  /** The account must have a second factor, and this is its last one. */
   | "second_factor_required"
   /** It is the account's last way to sign in. */
   | "last_way_in"
-  /** There are as many of these as there may be. */
+  /** The limit on the number of these is reached. */
   | "limit_reached"
   /** Other requests kept writing the same rows; try again. */
   | "contention"
@@ -170,9 +170,9 @@ export type Reason =
   | "hashing_queue_full"
   /** The keys of a token's issuer could not be fetched; try again. */
   | "issuer_unavailable"
-  /** The application's list of breached passwords failed, or did not answer in time; try again. */
+  /** The application's list of breached passwords failed, or did not respond in time; try again. */
   | "breached_passwords_unavailable"
-  /** The storage does not answer. */
+  /** The storage does not respond. */
   | "storage_unavailable"
   /** The file does not exist, is not a database, or was removed or replaced while it was open. */
   | "storage_missing"
@@ -180,23 +180,23 @@ export type Reason =
   | "storage_read_only"
   /** The disk is full. */
   | "storage_full"
-  /** The storage does not let the application in, or not do what it needs. */
+  /** The storage refuses the application's credentials, or does not permit what it needs. */
   | "storage_denied"
   /** The storage was written by a newer version of this library. */
   | "schema_newer"
-  /** What the storage keeps is encrypted, and not under a key that is given. */
+  /** The data is encrypted under a key that is not given. */
   | "encryption_key_wrong"
-  /** The storage does not have this library's tables, or has others of the same name. */
+  /** The storage does not have this library's tables, or has different ones of the same names. */
   | "schema_foreign"
-  /** The step of the schema cannot be taken back, as what it made room for would be lost; the message says what. */
+  /** The migration cannot be taken back, because stored data would be lost; the message says what. */
   | "data_would_be_lost"
-  /** It is not known whether the write happened; ask `audit.outcome` about the error's `changeId`. */
+  /** It is not known whether the write happened; call `audit.outcome` with the error's `changeId`. */
   | "outcome_unknown"
   /** The user's rights are not in memory; `check` reads them. */
   | "not_loaded"
   /** In a browser: this needs the part of the package that is loaded on demand; call `preload` first. */
   | "deferred_not_loaded"
-  /** Usernames beyond ASCII are not given yet: what the names that there are look like is still being noted. Try again. */
+  /** Usernames beyond ASCII are not accepted yet, because the existing names are still being indexed. Try again. */
   | "names_not_ready"
   /** The change feed could not be read in time, so the rights in memory may be out of date; or a row filter has expired. */
   | "rights_stale"

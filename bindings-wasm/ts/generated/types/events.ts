@@ -8,13 +8,13 @@ import type { Json } from "../../page.js";
 export interface Aggregate {
   /** `user`, `drone`, `role_assignment`. */
   readonly kind: string;
-  /** Its id; what ties two things has both, with `/` between them. */
+  /** Its id; a row that links two objects has both ids, with `/` between them. */
   readonly id: string;
-  /** Its version after the change. Of what ties two things it begins anew when it is made again. */
+  /** Its version after the change. For a row that links two objects it begins again when the row is created again. */
   readonly version: number;
 }
 
-/** Something that happened, after it was committed. It has ids, states and times; read what it is about for anything else. */
+/** Something that happened, after it was committed. It has ids, states and times; read the object that it is about for anything else. */
 export interface Event {
   /** Its id, the same however often it is read: the change's, a point, and a number. */
   readonly id: string;
@@ -22,13 +22,13 @@ export interface Event {
   readonly eventType: EventType;
   /** When the change was planned, by the clock of the instance that did it. */
   readonly at: Date;
-  /** Where to go on behind it: for `from`, and for `consumers.acknowledge`. */
+  /** The position after it, for `from` and for `consumers.acknowledge`. */
   readonly position: string;
   /** What it happened to. */
   readonly aggregate: Aggregate;
   /** The operation that did it: `users.update`. */
   readonly cause: string;
-  /** Who asked for it: a user's id, or `system`. For the application itself alone. */
+  /** Who asked for it: a user's id, or `system`. Only for the application itself. */
   readonly actor: string | null;
   /** The fields that were changed, without their values. */
   readonly changed: readonly string[];
@@ -36,13 +36,13 @@ export interface Event {
   readonly data: Json;
 }
 
-/** Events behind a position. */
+/** Events after a position. */
 export interface EventBatch {
-  /** Those that the caller may hear of. Those of one thing are in their order. */
+  /** The events that the caller may get. Those of one object are in order. */
   readonly events: readonly Event[];
-  /** Behind all of them, and behind what the caller may not hear of: where to go on. */
+  /** The position after all of them, and after those that the caller may not get: where to continue. */
   readonly position: string;
-  /** Whether there may be more already. */
+  /** Whether there may already be more. */
   readonly hasMore: boolean;
 }
 
@@ -50,13 +50,13 @@ export interface EventBatch {
 export type EventType =
   /** An account was created. */
   | "user.created"
-  /** Data of an account was changed; `changed` names what. */
+  /** Data of an account was changed; `changed` has the names of the fields. */
   | "user.updated"
-  /** The address of an account was proved. */
+  /** The address of an account was verified. */
   | "user.verified"
-  /** An account that was switched off is active again. */
+  /** An inactive account was activated. */
   | "user.activated"
-  /** An account was switched off. */
+  /** An account was deactivated. */
   | "user.deactivated"
   /** An account was suspended. */
   | "user.suspended"
@@ -70,25 +70,25 @@ export type EventType =
   | "user.restored"
   /** An account was removed for good. */
   | "user.purged"
-  /** The audit log begins to forget the person whose account was removed. */
+  /** The erasure of a user from the audit log began. */
   | "user.erased"
-  /** A profile was changed; `changed` names what. */
+  /** A profile was changed; `changed` has the names of the fields. */
   | "profile.updated"
-  /** It was changed who sees a profile. */
+  /** The visibility of a profile was changed. */
   | "profile.visibility_changed"
   /** A credential of an account was set, changed or removed; `what` says which: `password`, `totp`, `passkey`, `apiKey` or `identity`. */
   | "credential.changed"
   /** A session began. */
   | "session.started"
-  /** A session ended, before its time or as its account was removed. */
+  /** A session ended, before it expired or because its account was removed. */
   | "session.ended"
   /** A refresh token was used a second time, so that its session was ended (RFC 9700, 4.14.2). */
   | "session.reuse_detected"
-  /** Somebody failed to sign in to an account: by a wrong proof, or as it may not sign in. `by` says with what: `password`, `totp` (or a recovery code), `passkey` or `mail`. Of passwords and codes told once a minute at most for whoever fails in a row; the audit log has each, and why. */
+  /** A sign-in to an account failed, because of wrong credentials or because the account may not sign in. `by` says with what: `password`, `totp` (or a recovery code), `passkey` or `mail`. Repeated failures with passwords and codes cause at most one event a minute; the audit log has each of them, and why. */
   | "login.failed"
-  /** A user was given a role, or what it holds of it was changed. */
+  /** A role was assigned to a user, or the assignment was changed. */
   | "role.assigned"
-  /** A role was taken from a user. */
+  /** A role was removed from a user. */
   | "role.unassigned"
   /** A role was added to the policy. */
   | "role.created"
@@ -98,13 +98,13 @@ export type EventType =
   | "role.deleted"
   /** A permission was declared. */
   | "permission.created"
-  /** What a permission is for was changed. */
+  /** The description of a permission was changed. */
   | "permission.updated"
   /** A permission was removed. */
   | "permission.deleted"
   /** A kind of assets was declared. */
   | "asset_kind.created"
-  /** The words of a kind of assets were changed. */
+  /** The models or statuses of a kind of assets were changed. */
   | "asset_kind.updated"
   /** A kind of assets was removed. */
   | "asset_kind.deleted"
@@ -120,9 +120,9 @@ export type EventType =
   | "group.member_added"
   /** A user is no longer a member of a group. */
   | "group.member_removed"
-  /** The members of a group were given a role, or what they hold of it was changed. */
+  /** A role was assigned to a group, or the assignment was changed. */
   | "group.role_assigned"
-  /** A role was taken from the members of a group. */
+  /** A role was removed from a group. */
   | "group.role_unassigned"
   /** A region was created. */
   | "region.created"
@@ -132,7 +132,7 @@ export type EventType =
   | "region.deleted"
   /** A scope of a nested kind was created. */
   | "scope.created"
-  /** A scope was renamed, or lies elsewhere. */
+  /** A scope was renamed or moved. */
   | "scope.updated"
   /** A scope was deleted. */
   | "scope.deleted"
@@ -144,7 +144,7 @@ export type EventType =
   | "drone.deleted"
   /** A drone was assigned to a user. */
   | "drone.assigned"
-  /** A drone was taken from a user. */
+  /** A drone was removed from a user. */
   | "drone.unassigned"
   /** An asset was created. */
   | "asset.created"
@@ -154,26 +154,26 @@ export type EventType =
   | "asset.deleted"
   /** An asset was assigned to a user. */
   | "asset.assigned"
-  /** An asset was taken from a user. */
+  /** An asset was removed from a user. */
   | "asset.unassigned"
   /** Somebody was invited. */
   | "invitation.created"
-  /** An invitation was accepted or ended before its time. */
+  /** An invitation was accepted, or ended before it expired. */
   | "invitation.ended";
 
 /**
- * Reads what happened behind a position of the change feed, and answers at once. To be told as it happens, use `subscribe`.
+ * Reads the events after a position of the change feed, without waiting for new ones. To get events as they happen, use `subscribe`.
  *
- * The application itself and administrators hear of everything; a user of what it may read now, and of its own sessions and credentials.
- * That something is gone is told to whoever may read all of its kind. Nobody needs a permission to ask.
+ * The application itself and administrators get all events. Users get those about objects that they may read now, about their own
+ * sessions and credentials, and about deleted objects if they may read all of that kind. No permission is needed.
  *
- * Errors: `UNAUTHORIZED` for who is not signed in; `CONFLICT`, reason `position_gone`, where the feed no longer reaches back to the position,
- * and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an earlier state.
- * In both cases read anew what you keep, and go on from `now`.
+ * Errors: `UNAUTHORIZED` for a caller who is not signed in; `CONFLICT`, reason `position_gone`, if the feed no longer reaches back to
+ * the position, and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an
+ * earlier state. In both cases read your data again, and continue from `now`.
  */
 export interface ReadEvents {
-  /** A position of events, `now` or `earliest`; `now` if not given, which answers nothing but the position. */
+  /** A position of events, `now` or `earliest`; `now` if not given, which returns only the position. */
   readonly from?: string | null | undefined;
-  /** How many events at most, 1 to 1,000; 100 if not given. All that happened in one commit comes together, whatever that is. */
+  /** How many events at most, 1 to 1,000; 100 if not given. All events of one commit are returned together, even if that exceeds it. */
   readonly limit?: number | null | undefined;
 }

@@ -5,12 +5,12 @@ import type { Tokens } from "./common.js";
 // What operations of `factors` take and answer.
 
 /**
- * Adds an authenticator app to the caller's account, by a code that it shows.
+ * Adds an authenticator app to the caller's account, with a code that it shows.
  *
- * From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on in a new one, by the tokens of the
- * answer. With an account's first second factor come ten recovery codes.
- * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more), `CONFLICT` for an
- * account that has three by now.
+ * From then on every sign-in needs a code of it, too. All sessions end; the caller continues in a new one with the returned tokens. An
+ * account's first second factor comes with ten recovery codes.
+ * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for an invalid or expired challenge, `CONFLICT` for an account that has
+ * three by now.
  */
 export interface AddFactor {
   /** The challenge of `factors.addStart`. */
@@ -22,18 +22,18 @@ export interface AddFactor {
 }
 
 /**
- * Adds a passkey to the caller's account, by what its authenticator answered.
+ * Adds a passkey to the caller's account, with the authenticator's response.
  *
- * From then on it signs in by itself (`signIn.passkey`), and a sign-in by the password asks for it, or another second factor, too.
- * All sessions end; the caller goes on in a new one, by the tokens of the answer. With an account's first second factor come ten
- * recovery codes.
- * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good (any more),
+ * From then on it can be used to sign in (`signIn.passkey`), and a sign-in by password needs it, or another second factor, too. All
+ * sessions end; the caller continues in a new one with the returned tokens. An account's first second factor comes with ten recovery
+ * codes.
+ * Errors: `VALIDATION_ERROR` for a response that is not accepted, `UNAUTHORIZED` for an invalid or expired challenge,
  * `DUPLICATE_RESOURCE` for a passkey that is known, `CONFLICT` for an account that has twenty by now.
  */
 export interface AddPasskey {
   /** The challenge of `factors.addPasskeyStart`. */
   readonly challenge: string;
-  /** What the browser answered: a `RegistrationResponseJSON`, as text. */
+  /** The browser's response: a `RegistrationResponseJSON`, as text. */
   readonly response: string;
   /** The user's name for it, at most 100 characters: "Laptop". */
   readonly name?: string | null | undefined;
@@ -45,10 +45,7 @@ export interface AddedFactor {
   readonly factor: Factor;
   /** The tokens of the caller's new session. */
   readonly tokens: Tokens;
-  /**
-   * With the first second factor of an account: codes that stand in for it, each once, to be kept where it is not. They
-   * are not shown again.
-   */
+  /** With the first second factor of an account: recovery codes, each valid once, to be kept apart from it. They are not shown again. */
   readonly recoveryCodes: readonly string[];
 }
 
@@ -65,16 +62,13 @@ export interface Factor {
   /** When it was used last. */
   readonly lastUsedAt: Date;
   /**
-   * Whether it counts no more: a hundred codes in a row were wrong, or there is a copy of the passkey. Sign in by another one or
-   * by a recovery code, remove it and add it anew.
+   * Whether it is suspended, after a hundred wrong codes in a row or because the passkey was copied. Sign in with another one or with
+   * a recovery code, remove it and add it again.
    */
   readonly isSuspended: boolean;
   /** A passkey's credential id, base64url: what a browser names it by. */
   readonly credentialId: string | null;
-  /**
-   * Whether a passkey was on several devices, or in an account that is, when it was last used: then the loss of one loses
-   * nothing.
-   */
+  /** Whether a passkey was backed up, or synchronized between devices, when it was last used: then losing a device does not lose it. */
   readonly isBackedUp: boolean | null;
 }
 
@@ -94,8 +88,8 @@ export interface FactorList {
   /** How many recovery codes were not used yet. */
   readonly recoveryCodesLeft: number;
   /**
-   * Whether the account has to have one: by the setting `secondFactor`, or by a role of its user's. The last one cannot be removed
-   * then.
+   * Whether the account is required to have one, by the setting `secondFactor` or by a role of the user. Then the last one cannot be
+   * removed.
    */
   readonly areRequired: boolean;
 }
@@ -114,19 +108,19 @@ export interface FormerFactor {
   readonly endedAt: Date;
 }
 
-/** Codes that stand in for a second factor that is lost. */
+/** Codes that replace a lost second factor. */
 export interface RecoveryCodes {
-  /** Ten codes, each good once, to be kept where the second factor is not. They are not shown again. */
+  /** Ten codes, each valid once, to be kept apart from the second factor. They are not shown again. */
   readonly codes: readonly string[];
 }
 
 /**
  * Removes a second factor of the caller's account; with the last one, its recovery codes.
  *
- * All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.stepUp` within the
- * last five minutes.
- * Errors: `CONFLICT` for the last one of an account that has to have one, and for a passkey without which nothing signs in to the
- * account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
+ * All sessions end; the caller continues in a new one with the returned tokens. It needs a sign-in or `sessions.stepUp` within the last
+ * five minutes.
+ * Errors: `CONFLICT` for the last one of an account that is required to have one, and for a passkey without which nobody could sign in
+ * to the account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
  */
 export interface RemoveFactor {
   /** The factor's id. */
@@ -134,9 +128,9 @@ export interface RemoveFactor {
 }
 
 /**
- * Removes all second factors and recovery codes of a user who has lost them, after who asks has made sure who that is.
+ * Removes all second factors and recovery codes of a user who has lost them. Verify the user's identity first.
  *
- * All sessions of the user end. The next sign-in asks for the password alone, and for a new second factor where one is required.
+ * All sessions of the user end. The next sign-in needs only the password, and a new second factor if one is required.
  * Permission `user:reset_factors`; for a user who holds more than the default roles `admin:all`: whoever knows the password may do
  * what the user may. It needs a sign-in or `sessions.stepUp` within the last five minutes.
  */

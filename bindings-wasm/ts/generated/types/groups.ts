@@ -5,7 +5,7 @@ import type { UserBrief } from "./common.js";
 // What operations of `groups` take and answer.
 
 /**
- * Adds users to a group, in one commit: all, or none. Who is a member already stays one.
+ * Adds users to a group, in one commit: all, or none. Existing members stay members.
  *
  * Permissions `role:assign`, and for now `admin:all`, as it gives them the group's roles; `group:read` and, of each user, `user:read`.
  * Errors: `VALIDATION_ERROR` naming each user that does not exist (`user_ids[3]`), `CONFLICT` if the group would have more than 10,000
@@ -14,7 +14,7 @@ import type { UserBrief } from "./common.js";
 export interface AddGroupMembers {
   /** The group's id. */
   readonly groupId: string;
-  /** Who is to be a member; at most 1,000. */
+  /** The users to add; at most 1,000. */
   readonly userIds?: readonly string[] | undefined;
 }
 
@@ -52,7 +52,7 @@ export interface CreateGroup {
 }
 
 /**
- * Deletes a group: its members hold its roles no more, and roles held on it end.
+ * Deletes a group: its members no longer hold its roles, and roles held on it end.
  *
  * Permission `group:delete`; of a group that has roles also `role:assign`, and for now `admin:all`, as it takes them from its members.
  * Errors: `CONFLICT` if `expectedVersion` is stale, and if no active administrator would be left.
@@ -60,7 +60,7 @@ export interface CreateGroup {
 export interface DeleteGroup {
   /** The group's id. */
   readonly id: string;
-  /** The version that the decision was made on; if it is not the current one, the error is `CONFLICT`. */
+  /** The version that the decision is based on; if it is not the current one, the error is `CONFLICT`. */
   readonly expectedVersion?: number | null | undefined;
 }
 
@@ -96,9 +96,9 @@ export interface Group {
 export interface GroupMember {
   /** The user. */
   readonly user: UserBrief;
-  /** Who added it: a user's id, or `system`. */
+  /** Who added the member: a user's id, or `system`. */
   readonly addedBy: string;
-  /** Since when it is a member. */
+  /** When the member was added. */
   readonly addedAt: Date;
 }
 
@@ -132,7 +132,7 @@ export interface GroupRole {
 export interface ListGroupMembers {
   /** The group's id. */
   readonly groupId: string;
-  /** The page's number, from 1. */
+  /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
   readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
   readonly limit?: number | null | undefined;
@@ -150,7 +150,7 @@ export interface ListGroupMembers {
 export interface ListGroupRoles {
   /** The group's id. */
   readonly groupId: string;
-  /** The page's number, from 1. */
+  /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
   readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
   readonly limit?: number | null | undefined;
@@ -168,7 +168,7 @@ export interface ListGroupRoles {
 export interface ListGroups {
   /** Only groups that this user is a member of, whom the caller must be allowed to read. */
   readonly userId?: string | null | undefined;
-  /** The page's number, from 1. */
+  /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
   readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
   readonly limit?: number | null | undefined;
@@ -179,7 +179,7 @@ export interface ListGroups {
 }
 
 /**
- * Takes users out of a group, in one commit. Who is no member stays none.
+ * Removes users from a group, in one commit. Users who are not members are ignored.
  *
  * Permissions as for `add_members`. Errors: `VALIDATION_ERROR` naming each user that does not exist, `CONFLICT` if no active administrator
  * would be left.
@@ -187,12 +187,12 @@ export interface ListGroups {
 export interface RemoveGroupMembers {
   /** The group's id. */
   readonly groupId: string;
-  /** Who is to be a member no more; at most 1,000. */
+  /** The users to remove; at most 1,000. */
   readonly userIds?: readonly string[] | undefined;
 }
 
 /**
- * Takes a role from a group, and so from its members.
+ * Removes a role from a group, and so from its members.
  *
  * Permissions as for `assign_role`. Errors: `RESOURCE_NOT_FOUND` if the group does not hold it there, `CONFLICT` if no active administrator
  * would be left.

@@ -10,9 +10,9 @@ export interface CacheHealth {
   readonly kind: CacheKind;
   /** How many entries it has. */
   readonly count: number;
-  /** How often what was asked for was in it, since the store was opened. */
+  /** How often a lookup found its entry, since the store was opened. */
   readonly hits: number;
-  /** How often it had to be read. */
+  /** How often the entry had to be read from the storage. */
   readonly misses: number;
 }
 
@@ -24,60 +24,60 @@ export type CacheKind =
   | "sessions"
   /** API keys. */
   | "api_keys"
-  /** Whom accounts stand for at other issuers. */
+  /** Identities at other issuers. */
   | "standings"
-  /** Accounts that somebody else acts as. */
+  /** Sessions in which somebody acts as another user. */
   | "targets";
 
 /** The change feed's part in a `Health`. */
 export interface FeedHealth {
-  /** `unhealthy` while checks are refused, as nobody knows whether rights in memory still hold. */
+  /** `unhealthy` while checks are refused because rights in memory may be out of date. */
   readonly status: HealthStatus;
   /** Why it is unhealthy. */
   readonly reason: Reason | null;
   /** Whether others may write to the same storage. */
   readonly isShared: boolean;
-  /** How long ago it was certain that nothing of theirs was unheard, in milliseconds. None where nobody else writes. */
+  /** How long ago this instance last knew that it had seen all of their commits, in milliseconds. None if nobody else writes. */
   readonly ageMillis: number | null;
   /**
-   * Whether the storage tells at once when others have committed: PostgreSQL does, while its connection that listens is alive. Where it
-   * does not, each operation asks for their commits.
+   * Whether the storage notifies at once of others' commits: PostgreSQL does, while its listening connection is alive. If it does not,
+   * each operation asks for their commits.
    */
   readonly isTold: boolean;
 }
 
 /** The part of password hashing in a `Health`. */
 export interface HashingHealth {
-  /** `degraded` while more than half of the places are taken. */
+  /** `degraded` while the queue is more than half full. */
   readonly status: HealthStatus;
-  /** How many passwords are hashed or wait for it. */
+  /** How many passwords are being hashed or waiting for it. */
   readonly waiting: number;
-  /** How many may; further ones are answered `RATE_LIMIT_EXCEEDED`. */
+  /** The limit of that; further ones fail with `RATE_LIMIT_EXCEEDED`. */
   readonly most: number;
 }
 
 /**
- * How well a store works, as far as this instance knows. Made by `UserManagement::health`.
- * Nothing in it is secret or names anybody.
+ * How well a store works, as far as this instance knows. Made by `UserManagement::health`. It has no
+ * secrets and no names.
  */
 export interface Health {
-  /** The worst that any part says. */
+  /** The worst status of any part. */
   readonly status: HealthStatus;
-  /** Whether requests should be sent here: the store is open, its storage answers, and rights in memory are not too old. */
+  /** Whether requests should be sent here: the store is open, its storage responds, and rights in memory are not too old. */
   readonly isReady: boolean;
-  /** When it was asked. */
+  /** When it was determined. */
   readonly at: Date;
   /** The storage. */
   readonly storage: StorageHealth;
-  /** What others wrote to the same storage. */
+  /** The change feed: what others wrote to the same storage. */
   readonly feed: FeedHealth;
   /** Hashing of passwords. */
   readonly hashing: HashingHealth;
-  /** Notices to people, and who sends them. */
+  /** Notices, and the notifier that sends them. */
   readonly notices: NoticesHealth;
-  /** What is kept in memory. */
+  /** The caches in memory. */
   readonly caches: readonly CacheHealth[];
-  /** How often the policy was changed that decides here. */
+  /** The version of the policy that this instance decides by: how often it was changed. */
   readonly policyVersion: number;
 }
 
@@ -85,22 +85,22 @@ export interface Health {
 export type HealthStatus =
   /** As it should. */
   | "healthy"
-  /** With delays, or not everything; requests are answered. */
+  /** With delays, or not completely; requests are still served. */
   | "degraded"
   /** Not at all. */
   | "unhealthy";
 
 /** The part of notices in a `Health`. */
 export interface NoticesHealth {
-  /** `degraded` while the notifier fails, or where a notice should have been sent a minute ago. */
+  /** `degraded` while the notifier fails, or if a notice is overdue by a minute. */
   readonly status: HealthStatus;
   /** Whether there is a notifier. */
   readonly isOffered: boolean;
-  /** How many notices wait to be sent, counted up to 1,000. None where there is no notifier, or the storage did not say. */
+  /** How many notices wait to be sent, counted up to 1,000. None if there is no notifier, or the storage did not respond. */
   readonly waiting: number | null;
-  /** For how many seconds the first of them has been due; 0 where none is. */
+  /** For how many seconds the first of them has been due; 0 if none is. */
   readonly overdueSeconds: number;
-  /** How often in a row this instance's notifier failed, or asked to be told later. */
+  /** How often in a row this instance's notifier failed, or asked to be called again later. */
   readonly failedInARow: number;
 }
 
@@ -118,16 +118,16 @@ export interface PoolUse {
 
 /** The storage's part in a `Health`. */
 export interface StorageHealth {
-  /** `unhealthy` where it gave no answer within a second, `degraded` where that took half a second. */
+  /** `unhealthy` if it did not respond within a second, `degraded` if that took half a second. */
   readonly status: HealthStatus;
-  /** Why it is unhealthy; `closed` where this store was. */
+  /** Why it is unhealthy; `closed` if this store was closed. */
   readonly reason: Reason | null;
-  /** How long its answer took, in milliseconds; none: it gave none. */
+  /** How long it took to respond, in milliseconds; none: it did not. */
   readonly millis: number | null;
-  /** The version of its tables; none where they have none, as in memory. */
+  /** The version of its schema; none if it has none, as in memory. */
   readonly schemaVersion: number | null;
   /** How many of its calls took longer than the setting `slowStatementMillis` since the store was opened. */
   readonly slowCalls: number;
-  /** Its connections, of a database. */
+  /** Its connections, if it is a database. */
   readonly pools: readonly PoolUse[];
 }

@@ -2,28 +2,28 @@
 
 // What operations of `identities` take and answer.
 
-/** What a token is asked for with. */
+/** The data to request a token with. */
 export interface IdentityChallenge {
-  /** What is given back together with the token; good once. */
+  /** To be passed back together with the token; valid once. */
   readonly challenge: string;
   /**
-   * The `nonce` of the request to the issuer (OpenID Connect Core 1.0, 3.1.2.1). An issuer that has none is asked to sign the user
-   * in anew.
+   * The `nonce` of the request to the issuer (OpenID Connect Core 1.0, 3.1.2.1). With an issuer that supports none, have the user sign
+   * in there again.
    */
   readonly nonce: string;
-  /** Until when the challenge is good. */
+  /** When the challenge expires. */
   readonly expiresAt: Date;
 }
 
-/** An identity at another issuer that an account is linked to: its subject signs in to the account. */
+/** An identity at another issuer that an account is linked to: its subject can sign in to the account. */
 export interface IdentityView {
   /** Its id, for `identities.unlink`. */
   readonly id: string;
-  /** Who knows the subject: the `iss` of its tokens. */
+  /** The issuer, the `iss` of its tokens. */
   readonly issuer: string;
-  /** Whom the issuer knows: the `sub` of its tokens. */
+  /** The subject, the `sub` of its tokens. */
   readonly subject: string;
-  /** Since when. */
+  /** When it was linked. */
   readonly linkedAt: Date;
 }
 
@@ -31,10 +31,10 @@ export interface IdentityView {
  * Links the caller's account to the subject of a token of another issuer, which signs in to it from then on (`signIn.external`).
  *
  * The token has the `nonce` of `identities.linkStart`, or says that its subject signed in after that (`auth_time`, or `amr` of
- * Supabase): so somebody else's token links nothing. It is used up. The user is told, with a link that undoes it.
- * It needs a sign-in or `sessions.stepUp` within the last five minutes still.
- * Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more and for a caller
- * without a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
+ * Supabase): so somebody else's token cannot be linked. The token is used up. The user is notified, with a link that undoes it. It also
+ * needs a sign-in or `sessions.stepUp` within the last five minutes.
+ * Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for an expired or used challenge and for a caller without
+ * a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
  * `RATE_LIMIT_EXCEEDED` after too many tokens that were not accepted, `UNAVAILABLE` while the issuer's keys cannot be fetched.
  */
 export interface LinkIdentity {
@@ -45,11 +45,11 @@ export interface LinkIdentity {
 }
 
 /**
- * Ends that the caller's account stands for somebody at another issuer, which signs in to it no more.
+ * Unlinks the caller's account from an identity at another issuer, which then can no longer sign in to it.
  *
- * Sessions that were begun by a token of another issuer end, the caller's own as well if it is one. It needs a sign-in or
+ * Sessions that were begun with a token of another issuer end, including the caller's own if it is one. It needs a sign-in or
  * `sessions.stepUp` within the last five minutes.
- * Errors: `CONFLICT` where nothing else signs in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
+ * Errors: `CONFLICT` if there is no other way to sign in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
  */
 export interface UnlinkIdentity {
   /** The identity's id. */

@@ -5,9 +5,9 @@ import type { Code, FieldError } from "./errors.js";
 // What operations of `imports` take and answer.
 
 /**
- * Gives an import up. Accounts that it made stay.
+ * Cancels an import. Accounts that it created stay.
  *
- * Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that is over.
+ * Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that has ended.
  */
 export interface AbortImport {
   /** The import. */
@@ -15,81 +15,87 @@ export interface AbortImport {
 }
 
 /**
- * Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
+ * Begins an import of users, which `imports.feed` feeds and `imports.finish` ends. Each language has a helper that does all three.
  *
  * Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
- * passwords, roles, groups and addresses that count as proved need `admin:all`, groups also `role:assign` and `group:read`. An import that is not fed for seven days ends, and what is known of it goes.
+ * passwords, roles, groups and addresses that count as verified need `admin:all`, groups also `role:assign` and `group:read`. An import
+ * that is not fed for seven days ends, and is deleted.
  * Errors: `VALIDATION_ERROR` with all wrong fields.
  */
 export interface BeginImport {
   /**
-   * Where the users come from: 1 to 64 letters, digits, `-`, `_` and `.`, whatever the case. A user's id there, or its address where it
-   * has none, is remembered with it, so that the same record never makes two accounts.
+   * Where the users come from: 1 to 64 letters, digits, `-`, `_` and `.`, whatever the case. The user's id there, or else the address,
+   * is stored with it, so that the same record never creates two accounts.
    */
   readonly source: string;
-  /** How records follow one another. */
+  /** The format of the data. */
   readonly format: ImportFormat;
   /**
-   * Whose names the fields have. Default: `rolekeep`, those of `users.create`, of which an unknown one is an error; in the others it is
-   * counted.
+   * The system whose field names the records have. Default: `rolekeep`, the names of `users.create`, where an unknown field is an
+   * error; in other shapes unknown fields are only counted.
    */
   readonly shape?: ImportShape | null | undefined;
-  /** What becomes of records of accounts that are there. Default: `skip`. */
+  /** What happens to records of existing accounts. Default: `skip`. */
   readonly onExisting?: OnExisting | null | undefined;
-  /** What becomes of fields that are wrong. Default: `strict`. */
+  /** What happens to invalid fields. Default: `strict`. */
   readonly level?: ImportLevel | null | undefined;
   /**
-   * Whether a record stands for the account with its address which the source did not make, where the address is proved here and there.
-   * Default: false: it fails.
+   * Whether a record is matched with an account of the same address that did not come from this source, if the address is verified
+   * here and there. Default: false: the record fails.
    */
   readonly matchEmail?: boolean | null | undefined;
-  /** Whether all records make an account or none, at the end: up to 10,000 records and 8 MiB. Default: false. */
+  /** Whether all records are imported or none, at the end: up to 10,000 records and 8 MiB. Default: false. */
   readonly atomic?: boolean | null | undefined;
-  /** Whether addresses count as proved that the source says are. */
+  /** Whether addresses count as verified if the source says so. */
   readonly trustVerifiedEmails?: boolean | null | undefined;
-  /** Whether accounts are made without a password where its hash is of an unknown form. Default: false: they fail. */
+  /** Whether accounts whose password hash has an unknown format are created without a password. Default: false: they fail. */
   readonly withoutUnknownHashes?: boolean | null | undefined;
-  /** Our roles, by those of the source; they are held everywhere. Others are counted. Default roles come with every account. */
+  /**
+   * A map from roles of the source to roles of the policy, to be held everywhere. Other roles are only counted. Every account also
+   * gets the default roles.
+   */
   readonly roles?: { readonly [key: string]: string } | undefined;
   /**
-   * The names of our groups, by those of the source: the accounts that are made become members. Others are counted. In our own shape a
-   * record names its groups in the field `groups`; in those of other systems whatever may be a role may be a group as well.
+   * A map from groups of the source to names of groups here, of which created accounts become members. Others are only counted. In our
+   * own shape a record names its groups in the field `groups`; in those of other systems whatever may be a role may be a group as
+   * well.
    */
   readonly groups?: { readonly [key: string]: string } | undefined;
   /**
-   * Our attributes, by fields of the source. What the source keeps of its own accord becomes an attribute of the same name, but for those
-   * that the policy declares; other fields are counted.
+   * A map from fields of the source to attributes. Custom data of the source becomes attributes of the same names, except those that
+   * the policy declares; other fields are only counted.
    */
   readonly attributes?: { readonly [key: string]: string } | undefined;
-  /** What the hashes of a Firebase project are made with. */
+  /** The hash parameters of a Firebase project. */
   readonly firebase?: FirebaseHashing | null | undefined;
 }
 
 /**
- * Feeds an import with the bytes of its source from `position` on.
+ * Feeds an import with bytes of its source, from `position` on.
  *
- * Up to 500 records are imported in one commit, and the answer says by `import.position` which byte is fed next: a record of which the end is
- * missing is fed again. What fails is told, and kept for `imports.failures`; when 10,000 records have failed, the import stops.
- * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR` for what is no base64, for
- * UTF-16, and for the header of a CSV that names an unknown column; `CONFLICT` for other bytes than those that are due, for a source
- * that is not the one which was begun with, and for an import that is over.
+ * Up to 500 records are imported in one commit, and `import.position` of the result is the next byte to feed: an incomplete record is
+ * fed again. Failures are returned, and kept for `imports.failures`; when 10,000 records have failed, the import stops.
+ * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR` for invalid base64, for UTF-16,
+ * and for the header of a CSV that names an unknown column; `CONFLICT` for bytes of the wrong position, for a different source, and for
+ * an import that has ended.
  */
 export interface FeedImport {
   /** The import. */
   readonly id: string;
-  /** Which byte of the source `data` begins with. */
+  /** The position of `data` in the source, in bytes. */
   readonly at: number;
-  /** The bytes, in base64; at most 1 MiB of them. */
+  /** The bytes, in base64; at most 1 MiB before encoding. */
   readonly data: string;
-  /** Whether the source ends with them. */
+  /** Whether these are the last bytes of the source. */
   readonly isLast?: boolean | null | undefined;
 }
 
 /**
- * Ends an import all of whose pieces were fed, the last one with `isLast`. One that is to be whole makes its accounts now.
+ * Ends an import whose pieces have all been fed, the last one with `isLast`. An `atomic` import creates its accounts now.
  *
- * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT` where not all has been fed; of one that is to
- * be whole that of the first record that cannot be imported, and nothing is written: it can be given up, or finished when what is in its way is gone.
+ * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT` if not everything has been fed. An
+ * `atomic` import fails with the error of the first record that cannot be imported, and nothing is written: cancel it, or finish it once
+ * the cause is removed.
  */
 export interface FinishImport {
   /** The import. */
@@ -109,7 +115,7 @@ export interface FirebaseHashing {
 }
 
 /**
- * Gets how far an import has come.
+ * Gets the progress of an import.
  *
  * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began, unless the caller has `admin:all`.
  */
@@ -118,86 +124,86 @@ export interface GetImport {
   readonly id: string;
 }
 
-/** How far an import has come. */
+/** The progress of an import. */
 export interface Import {
-  /** The import's id, by which it goes on. */
+  /** The import's id, by which it is resumed. */
   readonly id: string;
   /** Where the users come from. */
   readonly source: string;
-  /** How records follow one another. */
+  /** The format of the data. */
   readonly format: ImportFormat;
-  /** Whose names the fields have. */
+  /** The system whose field names the records have. */
   readonly shape: ImportShape;
-  /** How it stands. */
+  /** Its status. */
   readonly status: ImportStatus;
-  /** The byte of the source that is fed next. Of one that was resumed, what was read before comes again first. */
+  /** The next byte of the source to feed. After a resume, what was read before is fed again first. */
   readonly position: number;
   /** Who feeds it; none: the application itself. */
   readonly startedBy: string | null;
-  /** What became of the records so far. */
+  /** The results of the records so far. */
   readonly counts: ImportCounts;
-  /** When it was begun. */
+  /** When it began. */
   readonly createdAt: Date;
   /** When it was last fed. */
   readonly updatedAt: Date;
-  /** When it ends by itself, and what is known of it goes. */
+  /** When it expires, and is deleted. */
   readonly expiresAt: Date;
 }
 
-/** What became of the records so far. */
+/** The results of the records so far. */
 export interface ImportCounts {
   /** Records read. */
   readonly read: number;
-  /** Accounts made. */
+  /** Accounts created. */
   readonly created: number;
   /** Accounts changed. */
   readonly updated: number;
-  /** Accounts that were there and stayed as they were. */
+  /** Existing accounts that stayed as they were. */
   readonly skipped: number;
-  /** Accounts that were there and have another address now. */
+  /** Existing accounts that now have another address. */
   readonly differs: number;
-  /** Accounts that were there and are deleted. */
+  /** Existing accounts that are deleted. */
   readonly gone: number;
-  /** Records that made no account, for what is wrong with them. */
+  /** Records that failed. */
   readonly failed: number;
-  /** How many records had a field that nothing was made of, by its name. */
+  /** How many records had a field that was ignored, by its name. */
   readonly ignored: { readonly [key: string]: number };
 }
 
-/** How records follow one another. */
+/** The format of the data. */
 export type ImportFormat =
   /** Comma-separated values with a header (RFC 4180). */
   | "csv"
   /** A JSON object on each line. */
   | "json_lines"
-  /** One JSON document: a list of objects, or an object whose member `users` is one. */
+  /** One JSON document: a list of objects, or an object whose member `users` is a list. */
   | "json";
 
-/** What became of a record. */
+/** The result of a record. */
 export interface ImportItem {
-  /** Which record it was, from 1; the header of a CSV is none. */
+  /** The record's number, from 1; the header of a CSV does not count. */
   readonly number: number;
-  /** Who it was at the source. */
+  /** The user's id at the source. */
   readonly foreignId: string | null;
-  /** What became of it. */
+  /** What happened to it. */
   readonly outcome: ImportOutcome;
   /** The account. */
   readonly userId: string | null;
-  /** The code of the error where it failed. */
+  /** The code of the error, if it failed. */
   readonly code: Code | null;
   /** What is wrong, in English. */
   readonly message: string | null;
-  /** The fields that are wrong; of an account that was made, those that were left out. */
+  /** The invalid fields; if the account was created, those that were left out. */
   readonly errors: readonly FieldError[];
 }
 
-/** What becomes of fields that are wrong. */
+/** What happens to invalid fields. */
 export type ImportLevel =
   /** Their record fails. */
   | "strict"
-  /** Those that no account needs are left out, and told. */
+  /** Invalid fields that an account does not need are left out, and reported. */
   | "lenient"
-  /** As `strict`, but no account is made or changed: what would become of the records is told. */
+  /** As `strict`, but no account is created or changed: only the results are reported. */
   | "check";
 
 /** What became of a record. */
@@ -215,17 +221,17 @@ export type ImportOutcome =
   /** Something is wrong with it. */
   | "failed";
 
-/** How far an import has come, and what became of the records that were fed. */
+/** The progress of an import, and the results of the records that were fed. */
 export interface ImportProgress {
   /** The import. */
   readonly import: Import;
-  /** What became of the records, in their order. */
+  /** The results of the records, in order. */
   readonly items: readonly ImportItem[];
 }
 
-/** Whose names the fields have. */
+/** The system whose field names the records have. */
 export type ImportShape =
-  /** Ours, as `users.create` has them. */
+  /** The names of `users.create`. */
   | "rolekeep"
   /** Those of an export of Auth0. */
   | "auth0"
@@ -238,27 +244,27 @@ export type ImportShape =
   /** Those of an exported realm of Keycloak. */
   | "keycloak";
 
-/** How an import stands. */
+/** The status of an import. */
 export type ImportStatus =
   /** More may be fed. */
   | "open"
-  /** It has come to its end. */
+  /** It has finished. */
   | "finished"
-  /** It was given up. */
+  /** It was cancelled. */
   | "aborted"
   /** Too many records failed. */
   | "stopped";
 
 /**
- * Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
- * has another address now, or is deleted.
+ * Lists the records of an import that neither created nor changed an account and were not skipped, in order: those that failed, and
+ * those whose account now has another address or is deleted.
  *
  * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`.
  */
 export interface ListImportFailures {
   /** The import. */
   readonly id: string;
-  /** The page's number, from 1. */
+  /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
   readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
   readonly limit?: number | null | undefined;
@@ -268,9 +274,9 @@ export interface ListImportFailures {
   readonly totalUpTo?: number | null | undefined;
 }
 
-/** What becomes of records of accounts that are there already. */
+/** What happens to records of existing accounts. */
 export type OnExisting =
-  /** Nothing. */
+  /** They are skipped. */
   | "skip"
   /** Names, the profile and attributes are changed; never address, password, status, roles or groups. */
   | "update"
@@ -278,10 +284,10 @@ export type OnExisting =
   | "fail";
 
 /**
- * Goes on with an import that was broken off.
+ * Continues an import that was interrupted.
  *
- * Its source is fed again from its beginning: what was read before is compared with what is fed, and not read again. Errors:
- * `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is not open any more.
+ * Feed its source again from the beginning: what was read before is compared, not imported again. Errors: `RESOURCE_NOT_FOUND` for an
+ * import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is no longer open.
  */
 export interface ResumeImport {
   /** The import. */

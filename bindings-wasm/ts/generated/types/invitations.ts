@@ -5,15 +5,17 @@ import type { User } from "./common.js";
 // What operations of `invitations` take and answer.
 
 /**
- * Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, the roles and the membership in groups.
+ * Accepts an invitation, with the token that was mailed: creates an account with the address, which counts as verified, the roles and
+ * the memberships in groups.
  *
- * Nobody is signed in: sign in with the new password. An account that has the address already and never proved it may be somebody
- * else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
- * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles and is in the groups.
- * Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
- * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username; `CONFLICT` if a group has 10,000
- * members or the user is in 200 groups;
- * `RATE_LIMIT_EXCEEDED` after too many taken names and passwords known from breaches. The token stays good after all but the first.
+ * Nobody is signed in: sign in with the new password. An account that already has the address but never verified it may have been
+ * registered by somebody else: it gets this password and these names, and what was set before becomes void, as after `passwords.reset`.
+ * If an account has verified the address, or signs in at another issuer, its owner has to be signed in to it and gives only the token:
+ * the account then gets the roles and joins the groups.
+ * Errors: `UNAUTHORIZED` for an invalid or expired token, also if the inviter may no longer invite (reason `invalid_token`), and if the
+ * owner has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username;
+ * `CONFLICT` if a group has 10,000 members or the user is in 200 groups; `RATE_LIMIT_EXCEEDED` after too many taken names and passwords
+ * known from breaches. The token stays valid after all but the first.
  */
 export interface AcceptInvitation {
   /** The token that was mailed. */
@@ -23,7 +25,7 @@ export interface AcceptInvitation {
    * dots and hyphens too, or letters of any language; unique, whatever the case.
    */
   readonly username?: string | null | undefined;
-  /** The password, at least 15 characters unless the configuration says otherwise; needed where one is not signed in. */
+  /** The password, at least 15 characters unless the configuration says otherwise; required unless the caller is signed in. */
   readonly password?: string | null | undefined;
   /** The whole name, at most 255 characters. */
   readonly fullName?: string | null | undefined;
@@ -35,52 +37,55 @@ export interface AcceptInvitation {
   readonly lastName?: string | null | undefined;
 }
 
-/** The answer to who accepts an invitation. */
+/** The result of accepting an invitation. */
 export interface AcceptedInvitation {
   /** The account. */
   readonly user: User;
-  /** What the next sign-in on this device gives, as the `deviceToken` of an earlier sign-in. */
+  /** The `deviceToken` for the next sign-in on this device. */
   readonly deviceToken: string;
 }
 
 /**
- * Invites somebody to have an account, the roles and the membership in groups that are named: mails a link to the address, a notice of the kind
- * `invitation`.
+ * Invites somebody to an account with the given roles and groups: mails a link to the address, a notice of the kind `invitation`.
  *
- * The link is good for 72 hours and once, by `invitations.accept`, as long as whoever invites is active, may invite and may give the
- * roles and add members to the groups. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
+ * The link is valid for 72 hours and once, for `invitations.accept`, as long as the inviter is active, may invite, and may give the
+ * roles and add members to the groups. It replaces an open invitation to the same address. The result is the same whether or not an
+ * account has the address.
  * Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now, and so does naming
  * groups, beside `role:assign` and `group:read`.
  * Errors: `VALIDATION_ERROR` with all wrong fields; `RATE_LIMIT_EXCEEDED` for an address that was invited within the last minute, or
- * five times within an hour, by whomever, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
- * `UNAVAILABLE` where the store has no notifier.
+ * five times within an hour, by anybody, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
+ * `UNAVAILABLE` if the store has no notifier.
  */
 export interface CreateInvitation {
   /** The address, at most 255 characters. */
   readonly email: string;
-  /** The roles that it brings beside the default roles, which every new account gets; at most 20. */
+  /** The roles to give in addition to the default roles, which every new account gets; at most 20. */
   readonly roles?: readonly NewInvitationRole[] | undefined;
-  /** Ids of the groups that it makes a member of, at most 200. Needs what `groups.addMembers` needs, then and when it is accepted. */
+  /**
+   * Ids of the groups that the user becomes a member of, at most 200. Needs what `groups.addMembers` needs, now and when it is
+   * accepted.
+   */
   readonly groups?: readonly string[] | undefined;
 }
 
-/** An invitation, without what was mailed. */
+/** An invitation, without its token. */
 export interface Invitation {
   /** The invitation's id. */
   readonly id: string;
   /** The address that is invited. */
   readonly email: string;
-  /** The roles that come with it, beside the default roles. */
+  /** The roles that come with it, in addition to the default roles. */
   readonly roles: readonly InvitationRole[];
-  /** The groups that it makes a member of. */
+  /** The groups that the user becomes a member of. */
   readonly groups: readonly string[];
-  /** Who invited; none: the application itself. */
+  /** The inviter; none: the application itself. */
   readonly invitedBy: string | null;
-  /** How it stands. */
+  /** Its status. */
   readonly state: InvitationState;
-  /** When it was made. */
+  /** When it was created. */
   readonly createdAt: Date;
-  /** When it ends by itself. */
+  /** When it expires. */
   readonly expiresAt: Date;
   /** When it was accepted, revoked or replaced. */
   readonly endedAt: Date | null;
@@ -100,13 +105,13 @@ export interface InvitationRole {
   readonly validUntil: Date | null;
 }
 
-/** How an invitation stands. */
+/** The status of an invitation. */
 export type InvitationState =
-  /** It can be accepted, as long as who made it may invite and give its roles. */
+  /** It can be accepted, as long as the inviter may invite and give its roles. */
   | "open"
-  /** An account was made by it, or has its roles. */
+  /** It was accepted: an account was created, or got its roles. */
   | "accepted"
-  /** Who made it, or another one who may invite, ended it. */
+  /** The inviter, or another caller who may invite, revoked it. */
   | "revoked"
   /** The same address was invited again. */
   | "replaced"
@@ -114,14 +119,14 @@ export type InvitationState =
   | "expired";
 
 /**
- * Lists invitations, newest first, for 90 days from their end.
+ * Lists invitations, newest first, until 90 days after their end.
  *
- * Permission `user:invite`: who may invite all users sees all invitations, others those that they made themselves.
+ * Permission `user:invite`: callers who hold it for all users see all invitations, others only their own.
  */
 export interface ListInvitations {
-  /** Only those that stand so. Default: all. */
+  /** Only those with this status. Default: all. */
   readonly state?: InvitationState | null | undefined;
-  /** The page's number, from 1. */
+  /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
   readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
   readonly limit?: number | null | undefined;
@@ -139,14 +144,17 @@ export interface NewInvitationRole {
   readonly scope?: string | null | undefined;
   /** From when, inclusive; at once if not given. */
   readonly validFrom?: Date | null | undefined;
-  /** Until when, exclusive, in the future; for ever if not given. What is over when the invitation is accepted is not given. */
+  /**
+   * Until when, exclusive, in the future; for ever if not given. A role whose time is over when the invitation is accepted is not
+   * given.
+   */
   readonly validUntil?: Date | null | undefined;
 }
 
 /**
- * Ends an invitation: one that the caller made, or with `user:invite` for all users anybody's.
+ * Ends an invitation: the caller's own, or with `user:invite` for all users anybody's.
  *
- * Its link is good no more. One that was accepted, revoked or replaced stays as it is. One that the caller may not see is
+ * Its link is no longer valid. One that was accepted, revoked or replaced stays as it is. One that the caller may not see is
  * `RESOURCE_NOT_FOUND`.
  */
 export interface RevokeInvitation {

@@ -3,10 +3,9 @@
 // What operations of `limits` take and answer.
 
 /**
- * Forgets the failed sign-ins and wrong codes of a user, so that it may try at once, also where its name lets nobody in any more.
+ * Clears a user's failed sign-ins and wrong codes, so that they can try again at once, even if their name is locked.
  *
- * What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
- * administrator `admin:all`.
+ * Failed attempts of addresses, devices and sessions are not cleared. Permission `user:set_status`; for an administrator `admin:all`.
  */
 export interface ClearLimits {
   /** The user's id. */

@@ -2,38 +2,38 @@
 
 // What an application sends by mail.
 
-/** What the application is to send to somebody. */
+/** A message that the application should send to somebody. */
 export interface Notice {
-  /** Its id. A notice that comes again has the same: what was sent already need not be sent again. */
+  /** Its id. A notice that is passed again has the same id: if it was already sent, it need not be sent again. */
   readonly id: string;
   /** What it is about. */
   readonly kind: NoticeKind;
   /** The e-mail address that it goes to. */
   readonly address: string;
-  /** Whose account it is about; none: nobody's, of an invitation or of an account that begins. */
+  /** The account that it is about; none for an invitation and for an account that has not begun. */
   readonly userId: string | null;
   /** A subject in English, the same for all of a kind. */
   readonly subject: string;
-  /** The text in English, plain: with the link where there is one, else with the token. */
+  /** The text, in English and plain: with the link if there is one, otherwise with the token. */
   readonly text: string;
-  /** What the operation of the link takes, good once. */
+  /** The token for the operation of the link, valid once. */
   readonly token: string | null;
-  /** Of a sign-in by mail: the eight digits of the token, to be typed where it was asked for. */
+  /** For a sign-in by mail: eight digits, to be typed where it was requested. */
   readonly code: string | null;
-  /** The application's page with the token behind `#`, where the configuration has a `linkUrl`. */
+  /** The application's page with the token after `#`, if the configuration has a `linkUrl`. */
   readonly link: string | null;
   /**
-   * The characters that the account's API keys begin with (`ApiKey::starts_with`), where it
-   * is told of those that go on.
+   * The characters that the account's API keys begin with (`ApiKey::starts_with`), if the
+   * notice lists those that stay valid.
    */
   readonly apiKeys: readonly string[];
-  /** Until when the token is good. */
+  /** When the token expires. */
   readonly expiresAt: Date | null;
-  /** When it happened, or was asked for. */
+  /** When it happened, or was requested. */
   readonly at: Date;
-  /** The address that the request came from; none where somebody of the application did it. */
+  /** The address that the request came from; none if the application or another user did it. */
   readonly ip: string | null;
-  /** The program that it came from, as that called itself: not to be shown as if it were true. None as for the address. */
+  /** The user agent of the request, which the client chose: do not present it as a fact. None as for the address. */
   readonly userAgent: string | null;
 }
 
@@ -41,57 +41,57 @@ export interface Notice {
 export type NoticeKind =
   /** Somebody asked for a link to choose a new password: `passwords.forgot`. Has a token, for `passwords.reset`. */
   | "password_reset"
-  /** The same, of an account that has no password and signs in at another issuer. */
+  /** The same, for an account without a password that signs in at another issuer. */
   | "sign_in_elsewhere"
   /** Somebody asked to sign in by mail: `signIn.mailStart`. Has a token and a code, for `signIn.mail`. */
   | "sign_in_code"
-  /** The same, of an account that signs in by other ways alone: it has a second factor, or has to have one, or it has roles beyond the default ones and nobody has proved its address. */
+  /** The same, for an account that can only sign in otherwise: it has, or must have, a second factor, or it has more than the default roles and an unverified address. */
   | "sign_in_by_other_ways"
-  /** The owner asked for a link to prove that it has the address: `verification.send`. Has a token, for `verification.confirm`. */
+  /** The owner asked for a link to verify the address: `verification.send`. Has a token, for `verification.confirm`. */
   | "verification"
-  /** Somebody was invited who has this address: `invitations.create`. Has a token, for `invitations.accept`. The address may have an account or none. */
+  /** The owner of this address was invited: `invitations.create`. Has a token, for `invitations.accept`. The address may or may not have an account. */
   | "invitation"
-  /** Somebody asked for an account with this address, which nobody has: `users.register`. Has a token, for `users.confirmRegistration`. */
+  /** Somebody registered this address, which has no account: `users.register`. Has a token, for `users.confirmRegistration`. */
   | "registration"
   /** The owner asked to change the account's address to the one that this goes to: `email.change`. Has a token, for `email.confirm`. */
   | "email_change"
-  /** Somebody asked for this address, for an account or a new one, which another account has: it is told to that one. */
+  /** Somebody tried to register this address, or to change their address to it, although it belongs to this account. */
   | "address_taken"
-  /** The account's address was changed. To the former address it has a token, for `email.revert`, if its user changed it. */
+  /** The account's address was changed. The notice to the old address has a token, for `email.revert`, if the user made the change. */
   | "email_changed"
-  /** The account's username was changed, given or taken away. */
+  /** The account's username was changed, set or removed. */
   | "username_changed"
-  /** A second factor was added. With the account's first one, and with each passkey, it has a token, for `email.revert`, if the address was proved. */
+  /** A second factor was added. With the account's first one, and with each passkey, it has a token, for `email.revert`, if the address is verified. */
   | "factor_added"
   /** A second factor was removed, or all were by somebody else. */
   | "factor_removed"
-  /** New recovery codes were made. */
+  /** New recovery codes were generated. */
   | "recovery_codes_made"
   /** A recovery code was used. */
   | "recovery_code_used"
-  /** The account was linked to somebody whom another issuer knows. Has a token, for `email.revert`, if the address was proved. */
+  /** The account was linked to an identity at another issuer. Has a token, for `email.revert`, if the address is verified. */
   | "identity_linked"
-  /** It was unlinked. */
+  /** An identity at another issuer was unlinked. */
   | "identity_unlinked"
-  /** There seems to be a copy of a passkey, which does not count any more; all sessions have ended. */
+  /** A passkey seems to have been copied, and was suspended; all sessions have ended. */
   | "passkey_suspended"
   /** Somebody gave the right password and then five wrong codes in a row. */
   | "factor_failed"
-  /** An API key of the account was made. */
+  /** An API key of the account was created. */
   | "api_key_created"
   /** Somebody else ended an API key of the account. */
   | "api_key_revoked"
-  /** All sessions of the account were ended by `sessions.revokeAll`, of its user or somebody else. Names the API keys that go on. */
+  /** All sessions of the account were ended by `sessions.revokeAll`, by the user or somebody else. Lists the API keys that stay valid. */
   | "sessions_ended"
   /** Somebody else ended a session of the account. */
   | "session_revoked"
-  /** Somebody of the application acts as the account's user for a time. */
+  /** Another user acts as this user for a limited time. */
   | "impersonated"
   /** The password was changed, reset or set. */
   | "password_changed"
-  /** Somebody signed in on a device that is not known. */
+  /** Somebody signed in on an unknown device. */
   | "new_device"
-  /** A session was ended, as one of its refresh tokens was used a second time: somebody copied it. */
+  /** A session was ended because one of its refresh tokens was used a second time: it may have been copied. */
   | "session_reused"
-  /** So many sign-ins by a name of the account failed in a row that it lets in known devices alone. */
+  /** So many sign-ins with a name of the account failed in a row that only known devices can sign in. */
   | "sign_in_locked";

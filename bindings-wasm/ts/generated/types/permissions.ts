@@ -17,13 +17,13 @@ export interface AssignmentTrace {
   readonly from: Date | null;
   /** Until when, exclusive. */
   readonly until: Date | null;
-  /** Whether it is held at the time of the question. */
+  /** Whether it is held at the time of the check. */
   readonly isValid: boolean;
   /** Whether its scope covers the resource. For a deny it is also true if it is not known what lies within the scope. */
   readonly covers: boolean;
 }
 
-/** What decided a question. */
+/** What decided a check. */
 export type Cause =
   /** The account is not active. */
   | "inactive"
@@ -153,7 +153,7 @@ export interface Explanation {
   readonly text: string;
   /** The grant that decided, if one did. */
   readonly decidedBy: GrantTrace | null;
-  /** On a denial, grants that almost allowed it; the nearest first, at most 20. */
+  /** On a denial, grants that almost allowed it; the closest first, at most 20. */
   readonly misses: readonly GrantTrace[];
   /** On a denial, a minimal set of changes that together would allow it. */
   readonly changes: readonly ProposedChange[];
@@ -197,7 +197,7 @@ export interface GrantTrace {
  * Permission `policy:read`.
  */
 export interface ListPermissions {
-  /** The page's number, from 1. */
+  /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
   readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
   readonly limit?: number | null | undefined;

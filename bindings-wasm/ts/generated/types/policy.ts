@@ -5,7 +5,7 @@ import type { NewGrant } from "./common.js";
 
 // What operations of `policy` take and answer.
 
-/** An answer without a particular resource. */
+/** A decision without a particular resource. */
 export type DecisionAnswer =
   /** Yes, whatever the resource. */
   | "allowed"
@@ -22,11 +22,11 @@ export interface DecisionChange {
   readonly permission: string;
   /** The scope: `global`, `region:ID`, … */
   readonly scope: string;
-  /** The answer now. */
+  /** The decision now. */
   readonly before: DecisionAnswer;
-  /** The answer after the edit. */
+  /** The decision after the edit. */
   readonly after: DecisionAnswer;
-  /** If the answer now depends on something: the conditions; `deny …` denies where it holds. */
+  /** If the decision now depends on something: the conditions; `deny …` denies if it holds. */
   readonly conditionsBefore: readonly string[];
   /** The same after the edit. */
   readonly conditionsAfter: readonly string[];

@@ -16,49 +16,52 @@ export type Theme =
 /**
  * Changes the given preferences of the caller; null clears one.
  *
- * To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does, which may do so without
- * moving the version of the preferences. Errors: `CONFLICT` if `expectedVersion` is stale.
+ * Making the profile public, or private again, needs permission `user:update_profile`, as with `profiles.update`, which does not
+ * increase the version of the preferences. Errors: `CONFLICT` if `expectedVersion` is stale.
  */
 export interface UpdatePreferences {
   /** The version that the change is based on, 0 before the first; if it is not the current one, the error is `CONFLICT`. */
   readonly expectedVersion?: number | null | undefined;
-  /** How applications are to look. */
+  /** The theme of applications. */
   readonly theme?: Theme | undefined;
   /** The tag of a language (BCP 47), at most 35 characters, such as `de-CH`. */
   readonly language?: string | null | undefined;
   /** The name of a time zone in the IANA database, such as `Europe/Berlin`. */
   readonly timeZone?: string | null | undefined;
-  /** Whether mail is welcome that nobody asked for. */
+  /** Whether the user accepts unsolicited mail. */
   readonly emailNotifications?: boolean | undefined;
-  /** Whether text messages are. */
+  /** Whether the user accepts unsolicited text messages. */
   readonly smsNotifications?: boolean | undefined;
-  /** Whether all who may see profiles see this user's: true sets its visibility to `public`; false sets one that is `public` to `private`. */
+  /**
+   * Whether the profile is visible to all who may see profiles: true sets the visibility to `public`; false sets `public` to
+   * `private`.
+   */
   readonly publicProfile?: boolean | undefined;
   /**
-   * Whatever else the application keeps: each key that is given is set, or removed by null; the others stay. Keys have 1 to 64
-   * characters, and all together take at most 16 KiB as JSON.
+   * Other data that the application keeps: each given key is set, or removed by null; the others stay. Keys have 1 to 64 characters,
+   * and all together take at most 16 KiB as JSON.
    */
   readonly data?: { readonly [key: string]: Json } | undefined;
 }
 
-/** What a user likes. */
+/** A user's preferences. */
 export interface UserPreferences {
-  /** How applications are to look. */
+  /** The theme of applications. */
   readonly theme: Theme;
   /** The language, as BCP 47 writes it. */
   readonly language: string | null;
   /** The time zone, by its name in the IANA database. */
   readonly timeZone: string | null;
-  /** Whether mail is welcome that nobody asked for. Notices of what happens to the account are sent all the same. */
+  /** Whether the user accepts unsolicited mail. Notices about the account are sent in any case. */
   readonly emailNotifications: boolean;
-  /** Whether text messages are. */
+  /** Whether the user accepts unsolicited text messages. */
   readonly smsNotifications: boolean;
-  /** Whether all who may see profiles see this user's: its visibility is `public`. */
+  /** Whether the user's profile is visible to all who may see profiles (`visibility` is `public`). */
   readonly publicProfile: boolean;
-  /** Whatever else the application keeps. */
+  /** Other data that the application keeps. */
   readonly data: { readonly [key: string]: Json };
-  /** When they were last changed; null where never. */
+  /** When they were last changed; null: never. */
   readonly updatedAt: Date | null;
-  /** Increases by one with every change; 0 where there was none. */
+  /** Increases by one with every change; 0 before the first. */
   readonly version: number;
 }

@@ -5,55 +5,55 @@ import type { Visibility } from "./common.js";
 // What operations of `profiles` take and answer.
 
 /**
- * Clears one's own profile: everything that `profiles.update` changes but the visibility. The account stays.
+ * Clears one's own profile: everything that `profiles.update` changes, except the visibility. The account stays.
  *
  * Permission and errors as with `update`.
  */
 export interface DeleteProfile {
-  /** The version that the change was made on; another one stored gives `CONFLICT`. */
+  /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
   readonly expectedVersion?: number | null | undefined;
 }
 
 /**
- * Gets a user's profile, or as much of it as its visibility allows; one's own is shown whole.
+ * Gets a user's profile, as far as its visibility allows; one's own is returned completely.
  *
- * That of another needs permission `user:read_profile`, and is shown while its user is active: whole but for the phone number and the
- * date of birth where it is `public`, as a card (names and picture) to all but followers where it is `followers`, not at all where it is
- * `private`. Permission `user:read_any_profile` shows everything, whatever the visibility and the status. A profile that the caller may
- * not see is `RESOURCE_NOT_FOUND`, as one of a user that does not exist.
+ * Another user's profile needs permission `user:read_profile`, and is returned while the user is active: without phone number and date
+ * of birth if it is `public`, as a card (names and picture) to all but followers if it is `followers`, and not at all if it is
+ * `private`. With permission `user:read_any_profile` everything is returned, whatever the visibility and the status. A profile that the
+ * caller may not see is `RESOURCE_NOT_FOUND`, like that of a user who does not exist.
  */
 export interface GetProfile {
   /** The user's id; the caller's own if not given. */
   readonly id?: string | null | undefined;
 }
 
-/** What a user shows of itself: null are what it does not say and what the caller does not see, by `detail`. */
+/** A user's profile. Fields are null if they are not set, or if the caller may not see them (`detail`). */
 export interface Profile {
-  /** Whose it is. */
+  /** The user's id. */
   readonly userId: string;
   /** How much of it is shown. */
   readonly detail: ProfileDetail;
-  /** The name the user signs in with, if it has one. */
+  /** The name that the user signs in with, if there is one. */
   readonly username: string | null;
   /** The name shown to others. */
   readonly displayName: string | null;
-  /** The address of its picture. */
+  /** The address of the user's picture. */
   readonly avatarUrl: string | null;
-  /** What it says about itself. */
+  /** A short biography. */
   readonly bio: string | null;
-  /** Where it is, in its own words. */
+  /** Where the user is, in their own words. */
   readonly location: string | null;
-  /** The address of its page. */
+  /** The address of the user's web page. */
   readonly website: string | null;
-  /** Since when it has been a user. */
+  /** When the account was created. */
   readonly createdAt: Date | null;
   /** The phone number in E.164. */
   readonly phone: string | null;
   /** The date of birth. */
   readonly birthDate: string | null;
-  /** Which other users see it. */
+  /** Which other users see the profile. */
   readonly visibility: Visibility | null;
-  /** The version of the user's account; give it back as `expectedVersion` to be told of a lost update. */
+  /** The version of the user's account; pass it as `expectedVersion` to detect lost updates. */
   readonly version: number | null;
 }
 
@@ -61,19 +61,20 @@ export interface Profile {
 export type ProfileDetail =
   /** Names and picture. */
   | "card"
-  /** What is for others: all but the phone number, the date of birth, the visibility and the version. */
+  /** What others see: all but the phone number, the date of birth, the visibility and the version. */
   | "public"
-  /** Everything, to oneself and to who may see any profile. */
+  /** Everything: for the user, and for callers who may see any profile. */
   | "whole";
 
 /**
  * Changes the given fields of one's own profile; null clears one.
  *
- * Permission `user:update_profile` before and after the change; what the policy's conditions read of users is changed by administrators.
+ * Permission `user:update_profile` before and after the change; only administrators may change what the policy's conditions read of
+ * users.
  * Errors: `CONFLICT` if `expectedVersion` is stale.
  */
 export interface UpdateProfile {
-  /** The version that the change was made on; another one stored gives `CONFLICT`. */
+  /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
   readonly expectedVersion?: number | null | undefined;
   /** The name shown to others, at most 100 characters. */
   readonly displayName?: string | null | undefined;
@@ -81,14 +82,14 @@ export interface UpdateProfile {
   readonly phone?: string | null | undefined;
   /** The date of birth, not in the future. */
   readonly birthDate?: string | null | undefined;
-  /** What the user says about itself, in at most 500 characters and several lines. */
+  /** A short biography, in at most 500 characters and several lines. */
   readonly bio?: string | null | undefined;
-  /** Where the user is, in its own words, at most 255 characters. */
+  /** Where the user is, in their own words, at most 255 characters. */
   readonly location?: string | null | undefined;
   /** The address of a picture, by `http` or `https`, at most 500 characters; null removes it. It is never fetched. */
   readonly avatarUrl?: string | null | undefined;
-  /** The address of the user's page, likewise. */
+  /** The address of the user's web page, likewise. */
   readonly website?: string | null | undefined;
-  /** Which other users see it. */
+  /** Which other users see the profile. */
   readonly visibility?: Visibility | undefined;
 }

@@ -16,13 +16,14 @@ export interface CreateRegion {
   readonly name: string;
   /** What it covers, at most 255 characters. */
   readonly area?: string | null | undefined;
-  /** Who commands it, at most 255 characters. */
+  /** The name of its commander, at most 255 characters. */
   readonly commanderName?: string | null | undefined;
   /** Whether it is in use; `ACTIVE` if not given. */
   readonly status?: RegionStatus | null | undefined;
   /**
-   * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `region` has the type that it
-   * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+   * Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type `region`
+   * must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits and
+   * underscores.
    */
   readonly attributes?: { readonly [key: string]: Json } | undefined;
 }
@@ -32,7 +33,8 @@ export interface CreateRegion {
  *
  * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
  * of its drones, and that of its kind for each other asset, before and after, so that only administrators can delete their own region; and `admin:all` if
- * one of those roles denies something or one of the users is an administrator.
+ * one of those roles denies something or one of the users is an administrator. Errors: `CONFLICT` if more than 10,000 users, drones and other
+ * assets would be left without it at once.
  */
 export interface DeleteRegion {
   /** Its id or code. */
@@ -59,7 +61,7 @@ export interface ListRegions {
   readonly status?: RegionStatus | null | undefined;
   /** Words to find in code, name, area and commander. */
   readonly search?: string | null | undefined;
-  /** The page's number, from 1. */
+  /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
   readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
   readonly limit?: number | null | undefined;
@@ -79,11 +81,11 @@ export interface Region {
   readonly name: string;
   /** What it covers. */
   readonly area: string | null;
-  /** Who commands it. */
+  /** The name of its commander. */
   readonly commanderName: string | null;
   /** Whether it is in use. */
   readonly status: RegionStatus;
-  /** Whatever else the application keeps of it. Times are RFC 3339, durations microseconds. */
+  /** Other data that the application keeps with it. Times are RFC 3339, durations microseconds. */
   readonly attributes: { readonly [key: string]: Json };
   /** How many of its users the caller may list. */
   readonly userCount: number;
@@ -121,10 +123,10 @@ export interface UpdateRegion {
   readonly name?: string | undefined;
   /** What it covers. */
   readonly area?: string | null | undefined;
-  /** Who commands it. */
+  /** The name of its commander. */
   readonly commanderName?: string | null | undefined;
   /** Whether it is in use. */
   readonly status?: RegionStatus | undefined;
-  /** Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`. */
+  /** Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with `create`. */
   readonly attributes?: { readonly [key: string]: Json } | undefined;
 }

@@ -31,7 +31,7 @@ export interface AssignRole {
  * that does not exist or holds the role in this scope already among them.
  */
 export interface AssignRoles {
-  /** Who is to hold which role; at most 1,000. */
+  /** The roles to assign; at most 1,000. */
   readonly assignments?: readonly NewRoleAssignment[] | undefined;
 }
 
@@ -48,7 +48,7 @@ export interface CreateRole {
   readonly description?: string | null | undefined;
   /** Whether every new account gets it; no if not given. */
   readonly isDefault?: boolean | null | undefined;
-  /** Whether it allows something to those alone who have proved a second factor; no if not given. */
+  /** Whether it allows something only to users who have proved a second factor; no if not given. */
   readonly needsSecondFactor?: boolean | null | undefined;
   /** The roles that it inherits. */
   readonly inherits?: readonly string[] | undefined;
@@ -73,7 +73,7 @@ export interface DeleteRole {
 
 /** What was removed with a role. */
 export interface DeletedRole {
-  /** How many users held it, themselves or by their groups. */
+  /** How many users held it, directly or through groups. */
   readonly users: number;
   /** How many groups held it. */
   readonly groups: number;
@@ -92,17 +92,17 @@ export interface GetRole {
 }
 
 /**
- * Lists the roles that were given to users themselves: to one user, of one role, or all.
+ * Lists the roles that were assigned to users directly: those of one user, of one role, or all.
  *
- * Permission `role:read`. What users hold by their groups `users.overview` shows, `groups.roles` what was given to a group;
- * `users.list` with a `role` finds who holds it either way.
+ * Permission `role:read`. For roles that users hold through groups use `users.overview`, for those of a group `groups.roles`;
+ * `users.list` with a `role` finds the users who hold it either way.
  */
 export interface ListAssignments {
   /** Only assignments of this user. */
   readonly userId?: string | null | undefined;
   /** Only assignments of this role. */
   readonly role?: string | null | undefined;
-  /** The page's number, from 1. */
+  /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
   readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
   readonly limit?: number | null | undefined;
@@ -118,7 +118,7 @@ export interface ListAssignments {
  * Permission `policy:read`.
  */
 export interface ListRoles {
-  /** The page's number, from 1. */
+  /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
   readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
   readonly limit?: number | null | undefined;
@@ -128,7 +128,7 @@ export interface ListRoles {
   readonly totalUpTo?: number | null | undefined;
 }
 
-/** A role that a user is to hold. */
+/** A role to assign to a user. */
 export interface NewRoleAssignment {
   /** The user's id. */
   readonly userId: string;
@@ -152,9 +152,9 @@ export interface Role {
   readonly description: string | null;
   /** Whether every new account gets it. */
   readonly isDefault: boolean;
-  /** Whether it allows something to those alone who have proved a second factor, as it says itself or by a role that it inherits. */
+  /** Whether it allows something only to users who have proved a second factor, by its own setting or through a role that it inherits. */
   readonly needsSecondFactor: boolean;
-  /** Whether it grants `admin:all`, itself or by a role that it inherits. */
+  /** Whether it grants `admin:all`, itself or through a role that it inherits. */
   readonly isAdministrator: boolean;
   /** The roles that it inherits directly. */
   readonly inherits: readonly string[];
@@ -190,7 +190,7 @@ export interface RoleAssignment {
   readonly version: number;
 }
 
-/** A role, and the permissions that it results in. */
+/** A role, and the permissions that result from it. */
 export interface RoleDetails {
   /** Its name. */
   readonly name: string;
@@ -198,15 +198,15 @@ export interface RoleDetails {
   readonly description: string | null;
   /** Whether every new account gets it. */
   readonly isDefault: boolean;
-  /** Whether it allows something to those alone who have proved a second factor, as it says itself or by a role that it inherits. */
+  /** Whether it allows something only to users who have proved a second factor, by its own setting or through a role that it inherits. */
   readonly needsSecondFactor: boolean;
-  /** Whether it grants `admin:all`, itself or by a role that it inherits. */
+  /** Whether it grants `admin:all`, itself or through a role that it inherits. */
   readonly isAdministrator: boolean;
   /** The roles that it inherits directly. */
   readonly inherits: readonly string[];
   /** Its own grants. */
   readonly grants: readonly RoleGrant[];
-  /** Every permission that it allows unconditionally, itself or by a role that it inherits. */
+  /** Every permission that it allows unconditionally, itself or through a role that it inherits. */
   readonly permissions: readonly string[];
   /** Those that it allows under conditions, or for some fields only. */
   readonly conditionalPermissions: readonly string[];
@@ -248,8 +248,8 @@ export interface UpdateRole {
   /** Whether every new account gets it. */
   readonly isDefault?: boolean | undefined;
   /**
-   * Whether it allows something to those alone who have proved a second factor. A role that inherits one that needs it needs it,
-   * too, whatever is said here.
+   * Whether it allows something only to users who have proved a second factor. A role that inherits one with this requirement has it,
+   * too, whatever this says.
    */
   readonly needsSecondFactor?: boolean | undefined;
   /** The roles that it inherits. */

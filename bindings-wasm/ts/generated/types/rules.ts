@@ -24,7 +24,7 @@ export interface PrincipalData {
   readonly status?: string | null | undefined;
   /** Read as `principal.verified`; true if not given. */
   readonly verified?: boolean | null | undefined;
-  /** Whether the user has proved a second factor; no if not given. Roles that need one allow nothing without. */
+  /** Whether the user has proved a second factor; false if not given. Otherwise roles that require one allow nothing. */
   readonly secondFactor?: boolean | null | undefined;
   /** Read as `principal.NAME`; the policy declares them for the type `user`. */
   readonly attributes?: { readonly [key: string]: Json } | undefined;

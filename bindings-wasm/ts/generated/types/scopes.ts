@@ -3,8 +3,7 @@
 // What operations of `scopes` take and answer.
 
 /**
- * Creates the row of a scope whose kind lies within another, or another within it: what a role allows or denies in a country reaches what
- * lies in its regions.
+ * Creates the row of a scope of a nested kind, which says what it lies within: roles held in a country then apply in its regions.
  *
  * Permission `scope:create`; with a parent also `role:assign`, and for now `admin:all`, as it changes who may do what. Errors:
  * `DUPLICATE_RESOURCE` if the scope has a row, `CONFLICT` if 20,000 scopes lie within others.
@@ -21,13 +20,13 @@ export interface CreateScope {
 /**
  * Deletes the row of a scope: roles held in it end, unless it is a region, which is still there.
  *
- * Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for the
- * former `role:assign`. Errors: `CONFLICT` if `expectedVersion` is stale, and if other scopes lie within it, with their count.
+ * Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for
+ * the former `role:assign`. Errors: `CONFLICT` if `expectedVersion` is stale, and if other scopes lie within it.
  */
 export interface DeleteScope {
   /** The scope. */
   readonly scope: string;
-  /** The version that the decision was made on; if it is not the current one, the error is `CONFLICT`. */
+  /** The version that the decision is based on; if it is not the current one, the error is `CONFLICT`. */
   readonly expectedVersion?: number | null | undefined;
 }
 
@@ -51,7 +50,7 @@ export interface ListScopes {
   readonly kind?: string | null | undefined;
   /** Only scopes that lie directly within this one. */
   readonly parent?: string | null | undefined;
-  /** The page's number, from 1. */
+  /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
   readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
   readonly limit?: number | null | undefined;
@@ -62,8 +61,8 @@ export interface ListScopes {
 }
 
 /**
- * Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope say
- * nothing of it, and those held in the new one do.
+ * Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope no
+ * longer apply to it, and those held in the new one do.
  *
  * Permission `scope:update`, before and after, and `role:assign`, for now also `admin:all`, as it changes who may do what. Errors: `CONFLICT` if
  * `expectedVersion` is stale, or if 20,000 scopes lie within others.

@@ -5,21 +5,21 @@ import type { User } from "./common.js";
 // What operations of `sessions` take and answer.
 
 /**
- * Lets the caller act as another user for at most an hour, to see what that sees.
+ * Lets the caller act as another user for at most an hour, to see what that user sees.
  *
- * The answer has an access token of the user and no refresh token. With it one may do what both the caller and the user may. It is
- * refused for whatever the user does with its own account: passwords, factors, sessions, addresses, keys, identities. It ends with the
- * caller's session, when either account is not active any more or the caller may not do this any more, and with all sessions of the
- * user, who sees it among its own and is told by mail. The audit log names both, and the reason.
+ * The result has an access token of the user and no refresh token. With it, the caller may do what both the caller and the user may,
+ * except operations on the user's own account: passwords, factors, sessions, addresses, keys, identities. It ends with the caller's
+ * session, when either account is no longer active, when the caller loses the permission, and when all sessions of the user are ended.
+ * The user sees it among their sessions and is notified by mail. The audit log names both users, and the reason.
  * Permission `user:impersonate`; for a user with more than the default roles `admin:all`. It needs a sign-in or `sessions.stepUp`
  * within the last five minutes.
  * Errors: `CONFLICT` for a user who is not active, `VALIDATION_ERROR` for oneself, `UNAUTHORIZED` for a caller without a session,
- * `FORBIDDEN` for an API key and for whoever acts as another user already.
+ * `FORBIDDEN` for an API key and for a caller who already acts as another user.
  */
 export interface Impersonate {
   /** The user's id. */
   readonly userId: string;
-  /** Why, for the audit log: 1 to 500 characters. The user is not told. */
+  /** Why, for the audit log: 1 to 500 characters. The user does not see it. */
   readonly reason: string;
 }
 
@@ -27,19 +27,19 @@ export interface Impersonate {
 export interface Impersonation {
   /** The bearer token (JWT) for requests as the user. Its claim `act` names who acts (RFC 8693, 4.1). */
   readonly accessToken: string;
-  /** When it ends at the latest. There is none in its place: ask again. */
+  /** When it expires. It cannot be refreshed: call `impersonate` again. */
   readonly expiresAt: Date;
-  /** The session, which `sessions.logout` and `sessions.revoke` end before. */
+  /** The session, which `sessions.logout` and `sessions.revoke` can end before. */
   readonly sessionId: string;
   /** The user. */
   readonly user: User;
 }
 
 /**
- * Says whether an access token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+ * Says whether an access token would be accepted now, and whose it is; if not, why (RFC 7662).
  *
- * For gateways, and for services that have no store. Whoever has a token may ask about it. A refresh token is none, so that
- * nobody learns whether one was used without using it.
+ * For gateways, and for services that have no store. Anybody who has a token may inspect it. Refresh tokens are not accepted, so that
+ * nobody can find out whether one was used without using it.
  */
 export interface InspectToken {
   /** The access token. */
@@ -48,7 +48,7 @@ export interface InspectToken {
 
 /** Lists the caller's own sessions, newest first. */
 export interface ListSessions {
-  /** The page's number, from 1. */
+  /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
   readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
   readonly limit?: number | null | undefined;
@@ -66,7 +66,7 @@ export interface ListSessions {
 export interface ListSessionsOf {
   /** The user's id. */
   readonly userId: string;
-  /** The page's number, from 1. */
+  /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
   readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
   readonly limit?: number | null | undefined;
@@ -79,10 +79,10 @@ export interface ListSessionsOf {
 /**
  * Signs in with an e-mail address or username and the password.
  *
- * The answer has the tokens, or names the step that the sign-in owes.
- * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
- * an account that may not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many that failed
- * from the address or by the name, whether or not there is such an account, and when too many wait.
+ * The result has the tokens, or names the step that the sign-in still needs.
+ * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and an account that may
+ * not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many failed sign-ins from the address or with the
+ * name, whether or not there is such an account, and when too many sign-ins are waiting.
  */
 export interface Login {
   /** The e-mail address or username, whatever the case. */
@@ -94,8 +94,8 @@ export interface Login {
   /** `web`, `ios`, … */
   readonly platform?: string | null | undefined;
   /**
-   * The `deviceToken` of an earlier sign-in on this device, if there was one. It lets nobody in; it says that strangers who
-   * guess at the account do not use up this device's tries. One that is not good (any more) is as good as none.
+   * The `deviceToken` of an earlier sign-in on this device, if there was one. It does not sign in by itself; it keeps strangers who
+   * guess at the account from using up this device's attempts. An invalid one is ignored.
    */
   readonly deviceToken?: string | null | undefined;
 }
@@ -103,8 +103,8 @@ export interface Login {
 /**
  * Exchanges a refresh token for the next pair of tokens.
  *
- * A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, for a
- * lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
+ * A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, in case a response was lost
+ * or a second tab used it. Used later, it ends the session, as it may have been stolen.
  * Errors: `UNAUTHORIZED`.
  */
 export interface Refresh {
@@ -116,31 +116,31 @@ export interface Refresh {
  * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
  * administrator's with `admin:all`.
  *
- * The user is told by mail, with the API keys that go on working.
+ * The user is notified by mail, with the API keys that stay valid.
  */
 export interface RevokeAllSessions {
   /** The user's id; the caller if not given. */
   readonly userId?: string | null | undefined;
-  /** Whether its API keys end, too; those of another user with `api_key:revoke`. Default: false. */
+  /** Whether the user's API keys end, too; for another user that needs `api_key:revoke`. Default: false. */
   readonly revokeKeys?: boolean | null | undefined;
 }
 
 /**
- * Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
+ * Ends all sessions of all users at once, and all sign-ins in progress: for use after a break-in.
  *
- * Everybody has to sign in anew. Passwords stay, as do links that were mailed, and API keys unless `revokeKeys` ends them: have
- * passwords changed that may be known. Other instances refuse what has ended within a second.
- * Only the application itself may, with `system`.
+ * Everybody has to sign in again. Passwords and links that were mailed stay valid, as do API keys unless `revokeKeys` ends them: have
+ * passwords changed that may have become known. Other instances refuse what has ended within a second.
+ * Only the application itself may call it, with `system`.
  */
 export interface RevokeEveryone {
-  /** Whether all API keys that were made before end, too. Default: false. */
+  /** Whether all existing API keys end, too. Default: false. */
   readonly revokeKeys?: boolean | null | undefined;
 }
 
 /**
  * Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
  *
- * The user of a session that somebody else ends is told by mail.
+ * If somebody else ends a session, its user is notified by mail.
  */
 export interface RevokeSession {
   /** The session's id. */
@@ -157,70 +157,70 @@ export interface Session {
   readonly deviceName: string | null;
   /** `web`, `ios`, … */
   readonly platform: string | null;
-  /** The IP address of the login. */
+  /** The IP address of the login; of one in which somebody else acts as the user not told to that one. */
   readonly ip: string | null;
-  /** The user agent of the login. */
+  /** The user agent of the login, likewise. */
   readonly userAgent: string | null;
-  /** When the login was made. */
+  /** When the session began. */
   readonly createdAt: Date;
-  /** When the user last proved who it is; 1970 where it is not known, and where somebody else acts as the user. */
+  /** When the user last authenticated; 1970 if that is not known, or if somebody else acts as the user. */
   readonly authenticatedAt: Date;
   /** When it was last used, to the minute. */
   readonly lastSeenAt: Date;
-  /** When it ends at the latest. */
+  /** When it expires. */
   readonly expiresAt: Date;
-  /** Who acts as the user by it, where that is somebody else (`sessions.impersonate`). */
+  /** The user who acts as this user with it (`sessions.impersonate`). */
   readonly impersonatedBy: string | null;
   /** Whether it is the caller's current session. */
   readonly isCurrent: boolean;
 }
 
 /**
- * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
+ * Authenticates the caller again, for operations that need an authentication within the last five minutes.
  *
- * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once. An account that has
- * a second factor is asked for it, too.
- * Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
- * after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
+ * The caller continues in a new session with the returned tokens; the present session ends at once. If the account has a second factor,
+ * it is needed, too.
+ * Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, used or missing, `UNAUTHORIZED` for a caller without a
+ * session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
  */
 export interface StepUp {
   /** The password. */
   readonly password: string;
-  /** Where the account has a second factor: the six digits of the authenticator app, or a recovery code. */
+  /** If the account has a second factor: the six digits of the authenticator app, or a recovery code. */
   readonly code?: string | null | undefined;
 }
 
 /**
- * Proves again by a passkey who the caller is, for operations that ask for a proof of the last five minutes.
+ * Authenticates the caller again by a passkey, for operations that need an authentication within the last five minutes.
  *
- * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
- * Errors: `VALIDATION_ERROR` for an answer that is not accepted, for a wrong password, and without a password where the passkey does
- * not verify who is there; `UNAUTHORIZED` for a challenge that is not good any more and for a caller without a session;
- * `RATE_LIMIT_EXCEEDED` after too many wrong answers or passwords.
+ * The caller continues in a new session with the returned tokens; the present session ends at once.
+ * Errors: `VALIDATION_ERROR` for a response that is not accepted, for a wrong password, and for a missing one if the passkey does not
+ * verify its user; `UNAUTHORIZED` for an expired or used challenge and for a caller without a session; `RATE_LIMIT_EXCEEDED` after too
+ * many wrong responses or passwords.
  */
 export interface StepUpByPasskey {
   /** The challenge of `sessions.stepUpPasskeyStart`. */
   readonly challenge: string;
-  /** What the browser answered: an `AuthenticationResponseJSON`, as text. */
+  /** The browser's response: an `AuthenticationResponseJSON`, as text. */
   readonly response: string;
-  /** The password, for a passkey that does not verify who is there: a security key without a PIN. */
+  /** The password, for a passkey that does not verify its user: a security key without a PIN. */
   readonly password?: string | null | undefined;
 }
 
 /**
- * Proves again who the caller is by a token of another issuer, for operations that ask for a proof of the last five minutes.
+ * Authenticates the caller again by a token of another issuer, for operations that need an authentication within the last five minutes.
  *
- * The token says that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr` of
- * Supabase): ask the issuer for that (`max_age=0`). It is used up. An account that has a second factor is asked for it, too. The
- * caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
- * Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a
- * caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
+ * The token must say that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr`
+ * of Supabase): request that from the issuer (`max_age=0`). The token is used up. If the account has a second factor, it is needed, too.
+ * The caller continues in a new session with the returned tokens; the present session ends at once.
+ * Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, used or missing, `UNAUTHORIZED` for a caller
+ * without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
  * fetched.
  */
 export interface StepUpExternal {
   /** The issuer's token, at most 8 KiB. */
   readonly token: string;
-  /** Where the account has a second factor: the six digits of the authenticator app, or a recovery code. */
+  /** If the account has a second factor: the six digits of the authenticator app, or a recovery code. */
   readonly code?: string | null | undefined;
 }
 
@@ -228,11 +228,11 @@ export interface StepUpExternal {
 export interface SupabaseToken {
   /** The bearer token (JWT) for requests to the project, beside its `apikey`. */
   readonly accessToken: string;
-  /** When it expires. There is none in its place: ask again. */
+  /** When it expires. It cannot be refreshed: call this again. */
   readonly expiresAt: Date;
 }
 
-/** What an access token is good for. */
+/** The state of an access token. */
 export interface TokenInspection {
   /** Whether it would be accepted now. */
   readonly active: boolean;
@@ -240,7 +240,7 @@ export interface TokenInspection {
   readonly userId: string | null;
   /** The session that it belongs to. */
   readonly sessionId: string | null;
-  /** Who acts as the user by it, where that is somebody else (`sessions.impersonate`). */
+  /** The user who acts as this user with it (`sessions.impersonate`). */
   readonly impersonatedBy: string | null;
   /** When it expires. */
   readonly expiresAt: Date | null;
@@ -252,7 +252,7 @@ export interface TokenInspection {
 export type TokenProblem =
   /** It was not issued here, not for this audience, or is not an access token. */
   | "invalid"
-  /** Its time is over. */
+  /** It has expired. */
   | "expired"
   /** Its session has ended, or its user may not sign in. */
   | "session_ended";

@@ -7,8 +7,8 @@ import type { DroneModel, DroneStatus, ExternalIdentity } from "./common.js";
 /**
  * Creates the given regions, users and drones that do not exist yet, in one commit.
  *
- * The seed fixes their ids, so that it may be applied at every start. Only the application itself may, with `system`.
- * Passwords are given by e-mail address, apart from the users, so that a seed file contains none.
+ * The seed fixes their ids, so that it may be applied at every start. Only the application itself may call it, with `system`. Passwords
+ * are given by e-mail address, apart from the users, so that a seed file contains none.
  */
 export interface Seed {
   /** Regions. */
@@ -75,6 +75,6 @@ export interface SeedUser {
   readonly region?: string | null | undefined;
   /** Names of its roles, in addition to the default roles, which every account gets. */
   readonly roles?: readonly string[] | undefined;
-  /** Whom it stands for at another issuer. */
+  /** The identity at another issuer that the user stands for. */
   readonly identity?: ExternalIdentity | null | undefined;
 }

@@ -8,19 +8,19 @@ import type { TokenAlgorithm } from "./common.js";
 export interface Jwks {
   /** The set as JSON, to be sent as it is (`application/jwk-set+json`). */
   readonly json: string;
-  /** For how many seconds others may keep it (`Cache-Control: max-age`): 300. A new key is in it for ten minutes before it signs. */
+  /** For how many seconds others may cache it (`Cache-Control: max-age`): 300. A new key is in it for ten minutes before it signs. */
   readonly maxAgeSeconds: number;
 }
 
 /**
- * Ends a key at once, and all that was signed with it: for when somebody else has it.
+ * Ends a key at once, and everything that was signed with it: for a key that has leaked.
  *
- * Access tokens of the key are refused from then on, and of a root key all refresh tokens, links, challenges and device tokens, too:
- * everybody signs in again. If it is the key that signs, the next one does at once. The key is deleted. Other services accept its
- * tokens until they ask for the key set again.
+ * Access tokens of the key are refused from then on, and for a root key also all refresh tokens, links, challenges and device tokens:
+ * everybody has to sign in again. If it is the current key, the next one signs at once. The key is deleted. Other services accept its
+ * tokens until they fetch the key set again.
  *
- * Only the application itself may, with `system`. Errors: `RESOURCE_NOT_FOUND` for a key that the store did not make for itself; one of
- * the settings ends by changing them.
+ * Only the application itself may call it, with `system`. Errors: `RESOURCE_NOT_FOUND` for a key that the store did not make for itself;
+ * to end a key of the settings, change the settings.
  */
 export interface RevokeSigningKey {
   /** The key's id: the `kid` of its tokens. */
@@ -29,25 +29,25 @@ export interface RevokeSigningKey {
 
 /** What a key is used for. */
 export type SigningKeyState =
-  /** It signs soon, and is known to others already. */
+  /** It will sign soon, and is already published. */
   | "next"
   /** It signs. */
   | "current"
-  /** It signs no more; what it signed is accepted. */
+  /** It no longer signs; what it signed is still accepted. */
   | "retiring";
 
 /** A key that a store made for itself. */
 export interface SigningKeyView {
   /** Its id, the `kid` of the tokens that it signs. */
   readonly id: string;
-  /** What it signs by. */
+  /** Its algorithm. */
   readonly algorithm: TokenAlgorithm;
   /** What it is used for now. */
   readonly state: SigningKeyState;
   /** When it was made. */
   readonly createdAt: Date;
-  /** From when on it signs, until a newer one does. */
+  /** When it begins to sign, until a newer one does. */
   readonly signsFrom: Date;
-  /** Until when what it signed is accepted; none while there is no newer one. */
+  /** Until when what it signed is accepted; none as long as there is no newer one. */
   readonly endsAt: Date | null;
 }

@@ -2,17 +2,17 @@
 
 // What a store does for itself now and then.
 
-/** What tidying has done, and whether there is more to do. Made by `UserManagement::tidy`. */
+/** What tidying has done, and whether there is more to do. Returned by `UserManagement::tidy`. */
 export interface Tidied {
-  /** How many lines of the change feed went. */
+  /** How many lines of the change feed were removed. */
   readonly lines: number;
-  /** How many rows went whose time was over, without those that went with them. */
+  /** How many expired rows were removed, not counting those that were removed with them. */
   readonly rows: number;
-  /** How many deleted users were purged, as the time to restore them was over. */
+  /** How many deleted users were purged because the time to restore them was over. */
   readonly users: number;
   /**
-   * Whether there may be more to do: call it again. Once false, no value is plain or under another key than the setting
-   * `encryptionKey`, where there is one.
+   * Whether there may be more to do: call it again. Once it is false, no value is unencrypted or under another key than
+   * `encryptionKey`, if that is set.
    */
   readonly hasMore: boolean;
 }

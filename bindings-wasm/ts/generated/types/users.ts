@@ -7,15 +7,14 @@ import type { Code, Reason } from "./errors.js";
 // What operations of `users` take and answer.
 
 /**
- * Lets an inactive user sign in again.
+ * Lets an inactive user sign in again; one who may sign in already stays as it is.
  *
- * Permission `user:set_status`, for an administrator `admin:all`. Suspended and banned users are lifted,
- * not activated.
+ * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead.
  */
 export interface ActivateUser {
   /** The user's id. */
   readonly id: string;
-  /** The version that the change was made on. */
+  /** The version that the change is based on. */
   readonly expectedVersion?: number | null | undefined;
 }
 
@@ -34,7 +33,8 @@ export interface AssetBrief {
 }
 
 /**
- * Shuts a user out; its sessions end at once.
+ * Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, unless it was a suspension
+ * that has ended. For banned users the reason is replaced.
  *
  * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
  */
@@ -43,51 +43,51 @@ export interface BanUser {
   readonly id: string;
   /** Why, at most 500 characters. */
   readonly reason?: string | null | undefined;
-  /** The version that the change was made on. */
+  /** The version that the change is based on. */
   readonly expectedVersion?: number | null | undefined;
 }
 
-/** What became of one of many users. */
+/** The result for one of many users. */
 export interface BulkItem {
   /** The user's id. */
   readonly id: string;
-  /** Whether it is as it was to be. */
+  /** Whether the user is now as requested. */
   readonly isDone: boolean;
-  /** The code of the error where it is not. */
+  /** The code of the error, if not. */
   readonly code: Code | null;
   /** Its reason. */
   readonly reason: Reason | null;
   /** What is wrong, in English. */
   readonly message: string | null;
-  /** What the user may not use any more, as it moved to another region. */
+  /** Assets that the user may no longer use after moving to another region. */
   readonly dropped: DroppedAssets;
 }
 
-/** What became of many users. */
+/** The result of a change of many users. */
 export interface BulkResult {
-  /** How many were changed, or were already as they were to be. */
+  /** How many were changed, or already were as requested. */
   readonly done: number;
   /** How many were not. */
   readonly failed: number;
-  /** What became of each, in the order in which they were named. */
+  /** The result for each user, in the order of the input. */
   readonly items: readonly BulkItem[];
 }
 
-/** An account as it is now, and what the change has taken from its user. */
+/** An account as it is now, and the assets that the change removed from its user. */
 export interface ChangedUser {
   /** The account. */
   readonly user: User;
-  /** What the user may not use any more, as it moved to another region. */
+  /** Assets that the user may no longer use after moving to another region. */
   readonly dropped: DroppedAssets;
 }
 
 /**
- * Begins the account that `users.register` asked for, by the token of a `registration` and the password that was chosen.
+ * Creates the account that `users.register` asked for, with the token of a `registration` and the password that was chosen.
  *
- * Its address counts as proved. Nobody is signed in: sign in with the password. A username that somebody else has taken meanwhile is
- * left out, and so are names that decide about rights by now.
- * Errors: `UNAUTHORIZED` for a token that is not good (any more), because somebody has the address by now, too, and for a wrong
- * password; `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is good no more.
+ * Its address counts as verified. Nobody is signed in: sign in with the password. A username that somebody else has taken in the
+ * meantime is left out, as are names that conditions of the policy read by now.
+ * Errors: `UNAUTHORIZED` for an invalid or expired token, also if another account has the address by now, and for a wrong password;
+ * `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is no longer valid.
  */
 export interface ConfirmRegistration {
   /** The token that was mailed. */
@@ -96,23 +96,22 @@ export interface ConfirmRegistration {
   readonly password: string;
 }
 
-/** The answer to who proves an address. */
+/** The result of confirming a registration. */
 export interface ConfirmedRegistration {
   /** The account. */
   readonly user: User;
-  /** What the next sign-in on this device gives, as the `deviceToken` of an earlier sign-in. */
+  /** The `deviceToken` for the next sign-in on this device. */
   readonly deviceToken: string;
 }
 
 /**
- * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
- * somebody at another issuer, or both.
+ * Creates a user, with the default roles of the policy and those that are named. A user has an e-mail address, an identity at another
+ * issuer, or both.
  *
  * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now, and so does naming a group, beside
  * `role:assign`, `group:read` and, of the user, `user:read`.
  * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity; `CONFLICT` if a group
- * has 10,000 members;
- * `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
+ * has 10,000 members; `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII until the existing names have been indexed.
  */
 export interface CreateUser {
   /** The address to sign in with, at most 255 characters; unique, whatever the case. Needed without an `identity`. */
@@ -128,9 +127,9 @@ export interface CreateUser {
    */
   readonly password?: string | null | undefined;
   /**
-   * The hash of its password in another system, instead of `password`: Argon2, bcrypt, scrypt, PBKDF2 or phpass in the
-   * forms of passlib, Django, Werkzeug, WordPress and Firebase. It is kept as it is, and the first sign-in replaces it by
-   * one of our own. Only the application itself may give one, with `system`.
+   * The hash of the user's password in another system, instead of `password`: Argon2, bcrypt, scrypt, PBKDF2 or phpass in the forms of
+   * passlib, Django, Werkzeug, WordPress and Firebase. It is stored as it is, and the first sign-in replaces it with one of Argon2id.
+   * Only the application itself may give one, with `system`.
    */
   readonly passwordHash?: string | null | undefined;
   /** The whole name, at most 255 characters. */
@@ -145,37 +144,42 @@ export interface CreateUser {
   readonly phone?: string | null | undefined;
   /** The date of birth, not in the future. */
   readonly birthDate?: string | null | undefined;
-  /** What it says about itself, in at most 500 characters and several lines. */
+  /** A short biography, in at most 500 characters and several lines. */
   readonly bio?: string | null | undefined;
-  /** Where it is, in its own words, at most 255 characters. */
+  /** Where the user is, in their own words, at most 255 characters. */
   readonly location?: string | null | undefined;
-  /** The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched. */
+  /** The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched. */
   readonly avatarUrl?: string | null | undefined;
-  /** The address of its page, likewise. */
+  /** The address of the user's web page, likewise. */
   readonly website?: string | null | undefined;
-  /** Which other users see its profile; `public` if not given. */
+  /** Which other users see the user's profile; `public` if not given. */
   readonly visibility?: Visibility | null | undefined;
   /**
-   * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `user` has the type that it
-   * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+   * Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type `user`
+   * must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits and
+   * underscores.
    */
   readonly attributes?: { readonly [key: string]: Json } | undefined;
-  /** The region it belongs to, by id or code. */
+  /** The region that the user belongs to, by id or code. */
   readonly region?: string | null | undefined;
-  /** Names of roles to hold everywhere, beside the default roles, which every new account gets. */
+  /** Names of roles to hold everywhere, in addition to the default roles, which every new account gets. */
   readonly roles?: readonly string[] | undefined;
-  /** Ids of groups that it becomes a member of, at most 200. Needs what `groups.addMembers` needs; the store of a web page has none. */
+  /**
+   * Ids of groups that the user becomes a member of, at most 200. Needs what `groups.addMembers` needs; the store of a web page has
+   * none.
+   */
   readonly groups?: readonly string[] | undefined;
   /** `active` (the default) or `inactive`. */
   readonly status?: UserStatus | null | undefined;
   /**
-   * Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: administrators and
-   * the application vouch for it. If anybody else makes the account, what was set before its subject first signs in is void from then on.
+   * The identity at another issuer that the account stands for; no other account may have it. The library does not ask the issuer:
+   * administrators and the application vouch for it. If anybody else creates the account, everything that was set in it becomes void
+   * when its subject first signs in.
    */
   readonly identity?: ExternalIdentity | null | undefined;
 }
 
-/** How many there are of one day. */
+/** The number for one day. */
 export interface DailyCount {
   /** The day, in UTC. */
   readonly day: string;
@@ -184,37 +188,39 @@ export interface DailyCount {
 }
 
 /**
- * Switches a user off; its sessions end at once.
+ * Deactivates a user; their sessions end at once. Suspended and banned users stay so, and are inactive when that ends; inactive users stay as
+ * they are.
  *
  * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
  */
 export interface DeactivateUser {
   /** The user's id. */
   readonly id: string;
-  /** The version that the change was made on. */
+  /** The version that the change is based on. */
   readonly expectedVersion?: number | null | undefined;
 }
 
 /**
- * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones, other assets and roles are taken away, and the
- * roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
- * library by itself after `keepDeletedUsersSeconds`. Whether others may take its
- * names meanwhile says `namesAfterDelete`.
+ * Deletes a user: the account is no longer found, its sessions and API keys end, its drones, other assets and roles are removed, and the
+ * roles that others hold on it end. `users.restore` restores it until it is purged, by `users.purge` or automatically after
+ * `keepDeletedUsersSeconds`. Whether others may take its names in the meantime is up to
+ * `namesAfterDelete`.
  *
- * Permission `user:delete`; `drone:set_authority` for each drone it flies, and that of its kind for each other asset it uses, where the
- * policy's conditions read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
+ * Permission `user:delete`; `drone:set_authority` for each drone that the user flies, and `KIND:set_authority` for each other asset that
+ * the user uses, if the policy's conditions read that; and `admin:all` if one of those roles on the account denies something. Errors:
+ * `CONFLICT` for the last active administrator.
  */
 export interface DeleteUser {
   /** The user's id. */
   readonly id: string;
-  /** The version that the change was made on. */
+  /** The version that the change is based on. */
   readonly expectedVersion?: number | null | undefined;
 }
 
 /**
  * Deletes many users, in one commit, each as `users.delete` does.
  *
- * Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
+ * Permission `user:delete`. Users who cannot be deleted stay, and the result says why; with `atomic` no user is deleted then. Errors:
  * `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
  */
 export interface DeleteUsers {
@@ -233,19 +239,19 @@ export interface DroppedAssets {
 }
 
 /**
- * Changes the given fields of a user and its status, in one commit; null clears a field, as `update` does.
+ * Changes the given fields and the status of a user, in one commit; null clears a field, as `update` does.
  *
- * Each part asks its own permission, beside `user:read`, before and after the change: the fields `user:update` and whatever `update` asks, the status
- * `user:set_status`, as `activate`, `deactivate`, `suspend`, `ban` and `lift` do. A status that the user has already is no change of it, unless another reason or
- * end is given with it.
+ * Each part needs its own permission, in addition to `user:read`, before and after the change: the fields `user:update` and whatever
+ * else `update` needs; the status `user:set_status`, as for `activate`, `deactivate`, `suspend`, `ban` and `lift`. The user's
+ * present status is no change, unless another reason or end is given with it.
  * Errors: those of either part; `CONFLICT` if `expectedVersion` is stale.
  */
 export interface EditUser {
   /** The user's id. */
   readonly id: string;
-  /** The version that the change was made on; another one stored gives `CONFLICT`. */
+  /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
   readonly expectedVersion?: number | null | undefined;
-  /** The address to sign in with. A new one counts as not proved. */
+  /** The address to sign in with. A new one counts as not verified. */
   readonly email?: string | null | undefined;
   /** The name to sign in with. */
   readonly username?: string | null | undefined;
@@ -261,54 +267,59 @@ export interface EditUser {
   readonly phone?: string | null | undefined;
   /** The date of birth. */
   readonly birthDate?: string | null | undefined;
-  /** What it says about itself, in at most 500 characters and several lines. */
+  /** A short biography, in at most 500 characters and several lines. */
   readonly bio?: string | null | undefined;
-  /** Where it is, in its own words, at most 255 characters. */
+  /** Where the user is, in their own words, at most 255 characters. */
   readonly location?: string | null | undefined;
-  /** The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched. */
+  /** The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched. */
   readonly avatarUrl?: string | null | undefined;
-  /** The address of its page, likewise. */
+  /** The address of the user's web page, likewise. */
   readonly website?: string | null | undefined;
-  /** Which other users see its profile. */
+  /** Which other users see the user's profile. */
   readonly visibility?: Visibility | undefined;
-  /** Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`. */
+  /**
+   * Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with
+   * `create`.
+   */
   readonly attributes?: { readonly [key: string]: Json } | undefined;
-  /** The region, by id or code. Drones of another region are taken from the user, and the answer says which. */
+  /** The region, by id or code. Drones of another region are removed from the user, and the result says which. */
   readonly region?: string | null | undefined;
-  /** What its status becomes: any but `deleted`. Who is banned is not made inactive. */
+  /** The new status: any but `deleted`. A banned user cannot be made inactive. */
   readonly status?: UserStatus | null | undefined;
-  /** Why it is suspended or banned, at most 500 characters; goes with `status`. */
+  /** Why the user is suspended or banned, at most 500 characters; given together with `status`. */
   readonly statusReason?: string | null | undefined;
-  /** When a suspension ends by itself, in the future; not given: when it is lifted. Goes with `status`. */
+  /** When a suspension ends, in the future; not given: when it is lifted. Given together with `status`. */
   readonly suspendedUntil?: Date | null | undefined;
 }
 
 /**
- * Removes a user for good, as `users.purge` does after a deletion, and what the audit log says of the person: changed fields but ids,
- * times, numbers and states, reasons, and the IP addresses and user agents of its own requests. What stays of it is its id, and what
- * happened to it when. The log still shows that nothing else was removed from it. It cannot be undone.
+ * Removes a user for good, as `users.purge` does after a deletion, together with the personal data in the audit log: changed fields
+ * other than ids, times, numbers and states; reasons; and the IP addresses and user agents of the user's own requests. The user's id,
+ * and what happened to the account and when, stay. The log still proves that nothing else was removed from it. It cannot be undone.
  *
- * The account is gone at once, and nobody is shown any more what the log says of it (`audit.export`, which shows the log as it is stored,
- * does until that is done). The log itself is gone through in pieces, in the background; the last one tells the log of `users.erased`.
- * Copies of the storage are not changed. Whether others may take the names says
+ * The account is gone at once, and its data in the log is no longer shown (except by `audit.export`, which returns the log as it is
+ * stored, until the erasure is done). The log itself is processed in pieces, in the background; the last one writes the entry
+ * `users.erased`. Copies of the storage are not changed. Whether others may take the names is up to
  * `namesAfterPurge`.
  *
- * Permission `user:erase`, also for oneself; beside it what `users.delete` needs. Who was purged already is erased by the application
- * itself alone. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes; `CONFLICT` for the last active
- * administrator.
+ * Permission `user:erase`, also for one's own account, in addition to those of `users.delete`. Only the application itself can erase a
+ * user who was already purged. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last
+ * five minutes; `CONFLICT` for the last active administrator.
  */
 export interface EraseUser {
   /** The user's id; also that of a deleted one. */
   readonly id: string;
-  /** The version that the decision was made on. */
+  /** The version that the decision is based on. */
   readonly expectedVersion?: number | null | undefined;
 }
 
 /**
- * Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
+ * Exports everything that is stored about a user: the account and what belongs to it, without secrets, and what the audit log says about
+ * it.
  *
- * Anybody may export what is its own; that of others needs permission `user:export`, also where they are deleted and not purged yet. The
- * audit log tells of it. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes.
+ * Users may export their own data; exporting that of others needs permission `user:export`, also if they are deleted but not yet purged.
+ * The audit log records it. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five
+ * minutes.
  */
 export interface ExportUser {
   /** The user's id; the caller's own if not given. */
@@ -316,7 +327,7 @@ export interface ExportUser {
 }
 
 /**
- * Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
+ * Finds a user by username or e-mail address, whatever the case, or by an identity at another issuer.
  *
  * Permission `user:read`, as with `get`. Errors: `VALIDATION_ERROR` unless one of the three is given.
  */
@@ -325,14 +336,14 @@ export interface FindUser {
   readonly username?: string | null | undefined;
   /** The e-mail address. */
   readonly email?: string | null | undefined;
-  /** Somebody as another issuer knows them, byte by byte. */
+  /** The identity at another issuer, compared byte by byte. */
   readonly identity?: ExternalIdentity | null | undefined;
 }
 
 /**
  * Gets a user by id.
  *
- * Permission `user:read`; a user one may not read is `RESOURCE_NOT_FOUND`, as one that does not exist.
+ * Permission `user:read`; a user whom the caller may not read is `RESOURCE_NOT_FOUND`, like one that does not exist.
  */
 export interface GetUser {
   /** The user's id. */
@@ -350,20 +361,20 @@ export interface GetUserOverview {
 }
 
 /**
- * Counts the users that the caller may list: by status, by whether their address was proved, and new ones by day.
+ * Counts the users that the caller may list: by status, by whether their address is verified, and new ones by day.
  *
- * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows are counted; deleted users
- * never are. The answer is not kept: it is of now.
+ * Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`; otherwise just the rows that it allows are counted; deleted
+ * users never are. The result is not cached.
  */
 export interface GetUserStatistics {
-  /** Of how many days new accounts are counted, today (in UTC) the last of them: 1 to 366, 30 if not given. */
+  /** For how many days new accounts are counted, up to today (in UTC): 1 to 366, 30 if not given. */
   readonly days?: number | null | undefined;
 }
 
 /**
- * Makes a user an administrator: gives it, everywhere, the policy's role that holds `admin:all`.
+ * Makes a user an administrator: assigns, everywhere, the policy's role that grants `admin:all`.
  *
- * Permission `user:set_admin`, and `admin:all` itself. Does nothing for who is one already.
+ * Permission `user:set_admin`, and `admin:all` itself. Does nothing for a user who already is one.
  */
 export interface GrantAdmin {
   /** The user's id. */
@@ -371,36 +382,36 @@ export interface GrantAdmin {
 }
 
 /**
- * Lifts a suspension or ban.
+ * Lifts a ban, else a suspension: what the user was before is so again. Who may sign in stays as it is.
  *
- * Permission `user:set_status`, for an administrator `admin:all`.
+ * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted.
  */
 export interface LiftUser {
   /** The user's id. */
   readonly id: string;
-  /** The version that the change was made on. */
+  /** The version that the change is based on. */
   readonly expectedVersion?: number | null | undefined;
 }
 
 /**
  * Lists the users that the caller may see as `list` does, each as `overview` shows it.
  *
- * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows. Filters, orders and pages
- * are those of `list`.
+ * Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`, others just the rows that it allows. Filters, orders and
+ * pages are those of `list`.
  */
 export interface ListUserOverviews {
   /**
-   * Only users who hold this role (in any scope, now or later), themselves or by a group, as far as the caller may see that
+   * Only users who hold this role (in any scope, now or later), directly or through a group, as far as the caller may see that
    * (`role:read`).
    */
   readonly role?: string | null | undefined;
   /** Only members of this group, which the caller must be allowed to read. Pages have no groups. */
   readonly groupId?: string | null | undefined;
-  /** Only users of this status. */
+  /** Only users of this status; those whose suspension has run out have the status of before. */
   readonly status?: UserStatus | null | undefined;
   /** Only users of this region, by id or code. */
   readonly region?: string | null | undefined;
-  /** Only users whose address was proved, or not. */
+  /** Only users whose address is verified, or not. */
   readonly verified?: boolean | null | undefined;
   /** Only users created then or later. */
   readonly createdFrom?: Date | null | undefined;
@@ -412,7 +423,7 @@ export interface ListUserOverviews {
   readonly sort?: UserSort | null | undefined;
   /** Largest first; true if neither this nor `sort` is given. */
   readonly descending?: boolean | null | undefined;
-  /** The page's number, from 1. */
+  /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
   readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
   readonly limit?: number | null | undefined;
@@ -425,21 +436,21 @@ export interface ListUserOverviews {
 /**
  * Lists the users that the caller may see, newest first unless said otherwise.
  *
- * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows.
+ * Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`, others just the rows that it allows.
  */
 export interface ListUsers {
   /**
-   * Only users who hold this role (in any scope, now or later), themselves or by a group, as far as the caller may see that
+   * Only users who hold this role (in any scope, now or later), directly or through a group, as far as the caller may see that
    * (`role:read`).
    */
   readonly role?: string | null | undefined;
   /** Only members of this group, which the caller must be allowed to read. Pages have no groups. */
   readonly groupId?: string | null | undefined;
-  /** Only users of this status. */
+  /** Only users of this status; those whose suspension has run out have the status of before. */
   readonly status?: UserStatus | null | undefined;
   /** Only users of this region, by id or code. */
   readonly region?: string | null | undefined;
-  /** Only users whose address was proved, or not. */
+  /** Only users whose address is verified, or not. */
   readonly verified?: boolean | null | undefined;
   /** Only users created then or later. */
   readonly createdFrom?: Date | null | undefined;
@@ -451,7 +462,7 @@ export interface ListUsers {
   readonly sort?: UserSort | null | undefined;
   /** Largest first; true if neither this nor `sort` is given. */
   readonly descending?: boolean | null | undefined;
-  /** The page's number, from 1. */
+  /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
   readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
   readonly limit?: number | null | undefined;
@@ -464,8 +475,9 @@ export interface ListUsers {
 /**
  * Moves many users to a region, or out of theirs, in one commit, each as `users.update` does.
  *
- * Permission `user:update`, and what that says of the region. Who cannot be moved stays, and the answer says why; with `atomic` nobody is
- * moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user who cannot be moved.
+ * Permission `user:update`, and what that says of the region. Users who cannot be moved stay, and the result says why; with `atomic` no
+ * user is moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user
+ * who cannot be moved.
  */
 export interface MoveUsers {
   /** The users' ids, at most 1,000. */
@@ -477,15 +489,15 @@ export interface MoveUsers {
 }
 
 /**
- * Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
+ * Removes a deleted user for good, with everything that is stored about them except in the audit log. It cannot be undone.
  *
- * Whether others may take its names then says `namesAfterPurge`. Permission `user:purge`. Errors:
- * `CONFLICT` for a user who is not deleted.
+ * Whether others may take the names then is up to `namesAfterPurge`. Permission `user:purge`.
+ * Errors: `CONFLICT` for a user who is not deleted.
  */
 export interface PurgeUser {
   /** The user's id. */
   readonly id: string;
-  /** The version that the decision was made on. */
+  /** The version that the decision is based on. */
   readonly expectedVersion?: number | null | undefined;
 }
 
@@ -502,15 +514,16 @@ export interface RegionBrief {
 }
 
 /**
- * Makes an account for oneself, where the setting `registration` says so.
+ * Creates an account for oneself, if the setting `registration` allows it.
  *
  * It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
- * `registration`, and by `users.confirmRegistration` it begins. The answer is the same whether or not somebody has the address, whose
- * owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
- * Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
- * somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
- * for an e-mail address that was mailed for somebody of the same network within the last minute, or five times within an hour (of all
- * networks together four and twenty times); `UNAVAILABLE` where nobody may register.
+ * `registration`, and `users.confirmRegistration` creates the account. The result is the same whether or not another account has the
+ * address; its owner is notified (`address_taken`). With `open` the account begins at once, with an unverified address. Nobody is signed
+ * in.
+ * Errors: `VALIDATION_ERROR` with all wrong fields, including names that conditions of the policy read; `DUPLICATE_RESOURCE` for a taken
+ * username, and with `open` for a taken address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and for an
+ * e-mail address that was mailed on behalf of the same network within the last minute, or five times within an hour (for all networks
+ * together four and twenty times); `UNAVAILABLE` if registration is off.
  */
 export interface RegisterUser {
   /** The e-mail address, at most 255 characters. */
@@ -518,9 +531,9 @@ export interface RegisterUser {
   /** The password, at least 15 characters unless the configuration says otherwise. */
   readonly password: string;
   /**
-   * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting
-   * `usernameProfile` dots and hyphens too, or letters of any language. One that somebody else takes before
-   * the address is proved, or one that looks like it, is left out.
+   * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting `usernameProfile` dots
+   * and hyphens too, or letters of any language. It is left out if somebody else takes it, or one that looks like it, before the
+   * address is verified.
    */
   readonly username?: string | null | undefined;
   /** The whole name, at most 255 characters. */
@@ -533,26 +546,26 @@ export interface RegisterUser {
   readonly lastName?: string | null | undefined;
 }
 
-/** The answer to who registers. */
+/** The result of a registration. */
 export interface RegisteredUser {
-  /** The account; none: it begins when the address is proved. */
+  /** The account; none: it begins when the address is verified. */
   readonly user: User | null;
-  /** Until when the address can be proved; none: the account is there. */
+  /** Until when the address can be verified; none: the account has begun. */
   readonly confirmUntil: Date | null;
 }
 
 /**
- * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
- * stands for somebody at another issuer. Who sees the profile stays, unless it is given.
+ * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only if the account stands for an identity
+ * at another issuer. The visibility of the profile stays unless it is given.
  *
  * Permission and errors as with `update`.
  */
 export interface ReplaceUser {
   /** The user's id. */
   readonly id: string;
-  /** The address to sign in with. A new one counts as not proved. */
+  /** The address to sign in with. A new one counts as not verified. */
   readonly email?: string | null | undefined;
-  /** The version that the change was made on; another one stored gives `CONFLICT`. */
+  /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
   readonly expectedVersion?: number | null | undefined;
   /** The name to sign in with. */
   readonly username?: string | null | undefined;
@@ -568,48 +581,48 @@ export interface ReplaceUser {
   readonly phone?: string | null | undefined;
   /** The date of birth. */
   readonly birthDate?: string | null | undefined;
-  /** What it says about itself, in at most 500 characters and several lines. */
+  /** A short biography, in at most 500 characters and several lines. */
   readonly bio?: string | null | undefined;
-  /** Where it is, in its own words, at most 255 characters. */
+  /** Where the user is, in their own words, at most 255 characters. */
   readonly location?: string | null | undefined;
-  /** The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched. */
+  /** The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched. */
   readonly avatarUrl?: string | null | undefined;
-  /** The address of its page, likewise. */
+  /** The address of the user's web page, likewise. */
   readonly website?: string | null | undefined;
-  /** Which other users see its profile; it stays if not given. */
+  /** Which other users see the user's profile; it stays if not given. */
   readonly visibility?: Visibility | null | undefined;
-  /** Whatever else the application keeps of it; what is not given goes. As with `create`. */
+  /** Other data that the application keeps with it; what is not given is removed. As with `create`. */
   readonly attributes?: { readonly [key: string]: Json } | undefined;
   /** The region, by id or code. */
   readonly region?: string | null | undefined;
 }
 
 /**
- * Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
- * Sessions, API keys, drones, other assets and roles do not come back: it has the default roles of the policy and those that are named.
+ * Restores a deleted user: the account is as it was, with its password, factors, preferences and linked identities. Sessions, API keys,
+ * drones, other assets and roles are not restored: the user gets the default roles of the policy and those that are given.
  *
- * Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
- * another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
- * `DUPLICATE_RESOURCE` where others have its names by now (`namesAfterDelete`): give it another one.
+ * Permission `user:restore`, for the restored user; naming a role that is not a default role needs `admin:all` for now, another e-mail
+ * address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` if
+ * others have taken the names (`namesAfterDelete`): give another one.
  */
 export interface RestoreUser {
   /** The user's id. */
   readonly id: string;
-  /** The version that the change was made on. */
+  /** The version that the change is based on. */
   readonly expectedVersion?: number | null | undefined;
-  /** Another e-mail address instead of its own, unproved. */
+  /** Another e-mail address instead of the former one, unverified. */
   readonly email?: string | null | undefined;
-  /** Another username instead of its own. */
+  /** Another username instead of the former one. */
   readonly username?: string | null | undefined;
-  /** Names of roles to hold everywhere, beside the default roles; at most 100. */
+  /** Names of roles to hold everywhere, in addition to the default roles; at most 100. */
   readonly roles?: readonly string[] | undefined;
 }
 
 /**
- * Takes from a user every role that makes it an administrator.
+ * Removes from a user every role that makes them an administrator.
  *
- * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for who
- * is one by a group.
+ * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for a user who is one
+ * through a group.
  */
 export interface RevokeAdmin {
   /** The user's id. */
@@ -619,18 +632,18 @@ export interface RevokeAdmin {
 /**
  * Changes the status of many users, in one commit.
  *
- * Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
- * stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
- * with `atomic` that of the first user who cannot be changed.
+ * Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Users who cannot be
+ * changed stay as they are, and the result says why; with `atomic` no user is changed then. Errors: `VALIDATION_ERROR` with all wrong
+ * fields; with `atomic` that of the first user who cannot be changed.
  */
 export interface SetStatuses {
   /** The users' ids, at most 1,000. */
   readonly ids?: readonly string[] | undefined;
-  /** What is done to them. */
+  /** The change of the status. */
   readonly action: StatusAction;
   /** Why they are suspended or banned, at most 500 characters. */
   readonly reason?: string | null | undefined;
-  /** When a suspension ends by itself, in the future; not given: when it is lifted. */
+  /** When a suspension ends, in the future; not given: when it is lifted. */
   readonly until?: Date | null | undefined;
   /** Whether all are changed or none. Default: false. */
   readonly atomic?: boolean | null | undefined;
@@ -640,49 +653,51 @@ export interface SetStatuses {
 export type StatusAction =
   /** Inactive users sign in again. */
   | "activate"
-  /** They are switched off. */
+  /** Users are deactivated. */
   | "deactivate"
-  /** They are switched off for a time, or until that is lifted. */
+  /** Users are suspended, for a limited time or until that is lifted. */
   | "suspend"
-  /** They are shut out. */
+  /** Users are banned. */
   | "ban"
   /** A suspension or ban is lifted. */
   | "lift";
 
 /**
- * Switches a user off for a time, or until it is lifted; its sessions end at once.
+ * Suspends a user, for a limited time or until it is lifted; their sessions end at once. Inactive users are inactive again afterwards. For
+ * suspended users the reason and the end are replaced.
  *
- * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+ * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users.
  */
 export interface SuspendUser {
   /** The user's id. */
   readonly id: string;
   /** Why, at most 500 characters. */
   readonly reason?: string | null | undefined;
-  /** When it ends by itself, in the future; not given: when it is lifted. */
+  /** When it expires, in the future; not given: when it is lifted. */
   readonly until?: Date | null | undefined;
-  /** The version that the change was made on. */
+  /** The version that the change is based on. */
   readonly expectedVersion?: number | null | undefined;
 }
 
 /**
- * Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
- * another issuer.
+ * Changes the given fields of a user; null clears one, the e-mail address only if the account stands for an identity at another
+ * issuer.
  *
- * Permission `user:update` before and after the change; the region and whatever else the policy's
- * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
- * `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
- * somebody else's needs a sign-in or `sessions.stepUp` within the last five minutes, and `admin:all` for a user with
- * more than the default roles; it ends all sessions of the user. So does one of compatible letters, which is the same name and another
- * mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
- * notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expectedVersion` is stale.
+ * Permission `user:update` before and after the change; the region, and everything else that the policy's conditions read, also
+ * needs `user:set_authority`; the account of an administrator needs `admin:all`; removing drones needs `drone:set_authority` if
+ * conditions read who flies them. Because the owner of an address can choose the password, changing somebody else's address needs a
+ * sign-in or `sessions.stepUp` within the last five minutes, and `admin:all` for a user with more than the default roles; it ends
+ * all sessions of the user. The same applies to an address that differs only by compatible letters, which is another mailbox, but
+ * not if only the case of letters changes. Users change their own address with `email.change` if the store has a notifier; otherwise
+ * they need such a sign-in, too. Errors: `CONFLICT` if `expectedVersion` is stale, `DUPLICATE_RESOURCE`
+ * for a taken name, and `RATE_LIMIT_EXCEEDED` for another name of one's own account after ten within an hour that were taken.
  */
 export interface UpdateUser {
   /** The user's id. */
   readonly id: string;
-  /** The version that the change was made on; another one stored gives `CONFLICT`. */
+  /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
   readonly expectedVersion?: number | null | undefined;
-  /** The address to sign in with. A new one counts as not proved. */
+  /** The address to sign in with. A new one counts as not verified. */
   readonly email?: string | null | undefined;
   /** The name to sign in with. */
   readonly username?: string | null | undefined;
@@ -698,36 +713,39 @@ export interface UpdateUser {
   readonly phone?: string | null | undefined;
   /** The date of birth. */
   readonly birthDate?: string | null | undefined;
-  /** What it says about itself, in at most 500 characters and several lines. */
+  /** A short biography, in at most 500 characters and several lines. */
   readonly bio?: string | null | undefined;
-  /** Where it is, in its own words, at most 255 characters. */
+  /** Where the user is, in their own words, at most 255 characters. */
   readonly location?: string | null | undefined;
-  /** The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched. */
+  /** The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched. */
   readonly avatarUrl?: string | null | undefined;
-  /** The address of its page, likewise. */
+  /** The address of the user's web page, likewise. */
   readonly website?: string | null | undefined;
-  /** Which other users see its profile. */
+  /** Which other users see the user's profile. */
   readonly visibility?: Visibility | undefined;
-  /** Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`. */
+  /**
+   * Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with
+   * `create`.
+   */
   readonly attributes?: { readonly [key: string]: Json } | undefined;
-  /** The region, by id or code. Drones of another region are taken from the user, and the answer says which. */
+  /** The region, by id or code. Drones of another region are removed from the user, and the result says which. */
   readonly region?: string | null | undefined;
 }
 
-/** All that is held about a user. */
+/** Everything that is stored about a user. */
 export interface UserExport {
   /** The user's id. */
   readonly id: string;
   /** When it was exported. */
   readonly at: Date;
   /**
-   * The rows that are kept of the user, by table (`users`, `sessions`, `role_assignments`, …): lists of objects whose fields are the
-   * columns. What is secret, such as the hash of a password, is left out; a table without such rows, too.
+   * The rows that are stored about the user, by table (`users`, `sessions`, `role_assignments`, …): lists of objects whose fields are
+   * the columns. Secrets, such as password hashes, are left out, and so are tables without rows.
    */
   readonly records: Json;
   /**
-   * What the audit log says of the user, and of what the user did, newest first: up to 1,000 entries. What the user changed of others is
-   * left out of them, as are the IP address and user agent of others who changed something of the user.
+   * The audit log's entries about the user, and about what the user did, newest first: up to 1,000. What the user changed of others is
+   * left out, as are the IP addresses, user agents and sessions of others who changed the account.
    */
   readonly audit: readonly AuditEntry[];
   /** Whether there are older entries. */
@@ -735,17 +753,17 @@ export interface UserExport {
 }
 
 /**
- * An account with what belongs to it, as far as the caller may see that. When its user last signed in, and whom it stands for at other
- * issuers, `users.get` says.
+ * An account with what belongs to it, as far as the caller may see that. `users.get` also has the time of the last sign-in, and the
+ * identities at other issuers.
  */
 export interface UserOverview {
   /** The account's id. */
   readonly id: string;
-  /** The name it signs in with, if it has one; unique, whatever the case. */
+  /** The name that the user signs in with, if there is one; unique, whatever the case. */
   readonly username: string | null;
-  /** The address it signs in with, if it has one; unique, whatever the case. */
+  /** The address that the user signs in with, if there is one; unique, whatever the case. */
   readonly email: string | null;
-  /** Whether the address was proved. */
+  /** Whether the address is verified. */
   readonly emailVerified: boolean;
   /** The whole name. */
   readonly fullName: string | null;
@@ -759,30 +777,33 @@ export interface UserOverview {
   readonly phone: string | null;
   /** The date of birth. */
   readonly birthDate: string | null;
-  /** The id of the region it belongs to. */
+  /** The id of the region that the user belongs to. */
   readonly regionId: string | null;
   /** That region; also null if the caller may not see it (`region:read`). */
   readonly region: RegionBrief | null;
-  /** The roles it holds, now or later, itself or by its groups, that the caller may see (`role:read`); a user sees all of its own. */
+  /**
+   * The roles that the user holds, now or later, directly or through groups, as far as the caller may see them (`role:read`); users
+   * see all of their own.
+   */
   readonly roles: readonly HeldRole[];
-  /** The assets assigned to it that the caller may see (`drone:read`, `KIND:read`), by code. */
+  /** The assets assigned to the user that the caller may see (`drone:read`, `KIND:read`), by code. */
   readonly assignedAssets: readonly AssetBrief[];
   /**
-   * Other users of its region who are operators of assets there, by username: up to 100, as far as the caller may see both the asset and
-   * the user (`user:read`). Where the regions of all users shown have more than 1,000 operators, not all are looked at.
+   * Other users of the same region who are operators of assets there, by username: up to 100, as far as the caller may see both the
+   * asset and the user (`user:read`). If the regions of all users shown have more than 1,000 operators, not all are considered.
    */
   readonly operators: readonly UserBrief[];
-  /** Whether it may sign in. */
+  /** The status, which says whether the user may sign in. */
   readonly status: UserStatus;
-  /** Why it is suspended or banned. */
+  /** Why the user is suspended or banned. */
   readonly statusReason: string | null;
-  /** When a suspension ends by itself; null: when it is lifted. */
+  /** When a suspension ends; null: when it is lifted. */
   readonly suspendedUntil: Date | null;
   /** When it was created. */
   readonly createdAt: Date;
   /** When it was last changed. */
   readonly updatedAt: Date;
-  /** Moves by one with every change; give it back as `expectedVersion` to be told of a lost update. */
+  /** Increases by one with every change; pass it as `expectedVersion` to detect lost updates. */
   readonly version: number;
 }
 
@@ -801,18 +822,18 @@ export type UserSort =
 
 /** How many users there are, as far as the caller may list them. */
 export interface UserStatistics {
-  /** All of them but those who were deleted. */
+  /** All of them except deleted ones. */
   readonly total: number;
-  /** Who may sign in; those whose suspension has run out are among them. */
+  /** Users who may sign in, including those whose suspension has ended, unless they are inactive. */
   readonly active: number;
-  /** Who is switched off. */
+  /** Inactive users. */
   readonly inactive: number;
-  /** Who is suspended now. */
+  /** Users who are suspended now. */
   readonly suspended: number;
-  /** Who is shut out. */
+  /** Banned users. */
   readonly banned: number;
-  /** Whose address was proved, whatever the status. */
+  /** Users whose address is verified, whatever their status. */
   readonly verified: number;
-  /** How many of them were created on each day, in UTC, the oldest first; days on which nobody was, too. */
+  /** How many of them were created on each day, in UTC, oldest first, including days without any. */
   readonly newUsers: readonly DailyCount[];
 }

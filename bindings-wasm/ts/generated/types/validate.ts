@@ -4,30 +4,30 @@ import type { FieldError } from "./errors.js";
 
 // What operations of `validate` take and answer.
 
-/** What is wrong with the fields of a form, and the others as they would be stored. */
+/** What is wrong with the fields of a form, and the valid ones as they would be stored. */
 export interface FormValidation {
-  /** Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is. */
+  /** Everything that is wrong, in the form of the fields of a `VALIDATION_ERROR`; empty: nothing is. */
   readonly errors: readonly FieldError[];
   /**
-   * The fields that are given and right, by name, but the password: an address with its domain in Unicode and lower case, a phone number
-   * in E.164, a URL with its host in A-labels, prose with lines that end with `\n`, a date as `1990-12-31`.
+   * The given fields that are valid, by name, without the password: an address with its domain in Unicode and lower case, a phone
+   * number in E.164, a URL with its host in A-labels, prose with lines that end with `\n`, a date as `1990-12-31`.
    */
   readonly values: { readonly [key: string]: string };
 }
 
 /**
- * Checks the fields of a form for an account or a profile, those that are given; the answer has everything that is wrong with them, and
- * what would be stored of the others. Fields that may not be missing are not asked for.
+ * Checks the given fields of a form for an account or a profile, and returns everything that is wrong with them, and the valid ones as
+ * they would be stored. Missing fields are not errors.
  *
- * Anybody may ask. It is not said whether a name is taken or a password known from a breach, which whatever creates or changes the account
- * tells.
+ * Anybody may call it. It does not check whether a name is taken or a password is known from a breach; the operation that creates or
+ * changes the account does.
  */
 export interface ValidateAccount {
   /** The address to sign in with, at most 255 characters. */
   readonly email?: string | null | undefined;
   /**
    * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `usernameProfile` dots and hyphens too, or
-   * letters of any language. Whether somebody has it, or one that looks like it, is not told.
+   * letters of any language. It is not checked whether somebody has it, or one that looks like it.
    */
   readonly username?: string | null | undefined;
   /** The password. It must not be built from the address, the username and the whole name that are given with it. */
@@ -40,21 +40,21 @@ export interface ValidateAccount {
   readonly firstName?: string | null | undefined;
   /** The family name, at most 100 characters. */
   readonly lastName?: string | null | undefined;
-  /** The phone number, of 2 to 15 digits with the country's code. */
+  /** The phone number, of 2 to 15 digits, including the country code. */
   readonly phone?: string | null | undefined;
   /** The date of birth, not in the future. */
   readonly birthDate?: string | null | undefined;
   /** The address of a picture, by `http` or `https`, at most 500 characters. */
   readonly avatarUrl?: string | null | undefined;
-  /** The address of a page, likewise. */
+  /** The address of a web page, likewise. */
   readonly website?: string | null | undefined;
-  /** What somebody says about itself, in at most 500 characters and several lines. */
+  /** A short biography, in at most 500 characters and several lines. */
   readonly bio?: string | null | undefined;
   /** A place, at most 255 characters. */
   readonly location?: string | null | undefined;
 }
 
-/** Checks the fields of a form for preferences, those that are given, as `validate.account` does. */
+/** Checks the given fields of a form for preferences, as `validate.account` does. */
 export interface ValidatePreferences {
   /** The tag of a language (BCP 47), at most 35 characters, such as `de-CH`. */
   readonly language?: string | null | undefined;

@@ -3,25 +3,24 @@
 // What operations of `verification` take and answer.
 
 /**
- * Proves an account's e-mail address by the token of a `verification`.
+ * Verifies an account's e-mail address, with the token of a `verification`.
  *
- * The token alone proves that somebody reads the address, who need not be the one that made the account. So the caller is signed in
- * as the user, or gives the account's password. Otherwise nothing changes and the answer has a token for
- * `passwords.reset`, unless the password was changed since, or the account has none and signs in at another issuer.
- * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a wrong password, `RATE_LIMIT_EXCEEDED` after too
- * many wrong passwords.
+ * The token alone only proves that somebody reads the address, who may not be the one who created the account. So the caller has to be
+ * signed in as the user, or give the account's password. Otherwise nothing changes, and the result has a token for `passwords.reset`,
+ * unless the password was changed since, or the account has none and signs in at another issuer.
+ * Errors: `UNAUTHORIZED` for an invalid or expired token and for a wrong password, `RATE_LIMIT_EXCEEDED` after too many wrong passwords.
  */
 export interface ConfirmVerification {
   /** The token that was mailed. */
   readonly token: string;
-  /** The account's password, of a caller who is not signed in. */
+  /** The account's password, for a caller who is not signed in. */
   readonly password?: string | null | undefined;
 }
 
-/** The answer to a confirmation. */
+/** The result of a confirmation. */
 export interface Confirmation {
-  /** Whether the address counts as proved. */
+  /** Whether the address is now verified. */
   readonly isVerified: boolean;
-  /** What `passwords.reset` takes instead, which proves the address, too. */
+  /** Otherwise: a token for `passwords.reset`, which verifies the address, too. */
   readonly resetToken: string | null;
 }

@@ -85,17 +85,17 @@ class AsyncAreas:
 
     @property
     def validate(self: AsyncFfi) -> AsyncValidate:
-        """Whether forms are filled in well, before anything is done with them."""
+        """Checks of forms before they are submitted."""
         return AsyncValidate(self)
 
     @property
     def profiles(self: AsyncFfi) -> AsyncProfiles:
-        """What users show of themselves, and to whom."""
+        """Profiles of users, and who sees them."""
         return AsyncProfiles(self)
 
     @property
     def preferences(self: AsyncFfi) -> AsyncPreferences:
-        """What the caller likes."""
+        """The caller's preferences."""
         return AsyncPreferences(self)
 
     @property
@@ -117,7 +117,7 @@ class AsyncAreas:
 
     @property
     def api_keys(self: AsyncFfi) -> AsyncApiKeys:
-        """API keys: what programs of a user call by."""
+        """API keys, which a user's programs call with."""
         return AsyncApiKeys(self)
 
     @property
@@ -127,7 +127,7 @@ class AsyncAreas:
 
     @property
     def verification(self: AsyncFfi) -> AsyncVerification:
-        """Proving that an account's e-mail address is its user's."""
+        """Verifying that an account's e-mail address belongs to its user."""
         return AsyncVerification(self)
 
     @property
@@ -142,7 +142,7 @@ class AsyncAreas:
 
     @property
     def invitations(self: AsyncFfi) -> AsyncInvitations:
-        """Invitations: accounts and roles for who has an e-mail address."""
+        """Invitations: accounts and roles for the owner of an e-mail address."""
         return AsyncInvitations(self)
 
     @property
@@ -194,7 +194,9 @@ class AsyncAreas:
 
     @property
     def asset_kinds(self: AsyncFfi) -> AsyncAssetKinds:
-        """Kinds of assets that the policy declares beside drones, with the words of each."""
+        """Kinds of assets that the policy declares in addition to drones, with the models and statuses
+        of each.
+        """
         return AsyncAssetKinds(self)
 
     @property
@@ -209,13 +211,13 @@ class AsyncAreas:
 
     @property
     def events(self: AsyncFfi) -> AsyncEvents:
-        """What happened, as it happens or behind a position."""
+        """Events: what happened after a position."""
         return AsyncEvents(self)
 
     @property
     def consumers(self: AsyncFfi) -> AsyncConsumers:
-        """Readers of events that are kept by name, so that one process at a time reads on where the
-        last one stopped.
+        """Named readers of events: one process at a time reads, and continues where the last one
+        stopped.
         """
         return AsyncConsumers(self)
 

@@ -48,10 +48,10 @@ class AsyncAssets:
             status: Its status, one of its kind's; the first of these if not given.
             region: The region, by id or code.
             operator_id: The operator's user id.
-            attributes: Whatever else the application keeps of it, at most 16 KiB as JSON. What the
-                policy declares of the type that is its kind has the type that it says, and
-                conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to
-                z, digits and underscores.
+            attributes: Other data that the application keeps with it, at most 16 KiB as JSON. An
+                attribute that the policy declares for the type that is its kind must have the
+                declared type, and conditions can read it; rules read no others. Names have 1 to 64
+                letters a to z, digits and underscores.
         """
         return decode(Asset, await self._caller.call("assets.create", {
             "kind": kind,
@@ -103,7 +103,7 @@ class AsyncAssets:
             region: Only assets of this region, by id or code.
             operator_id: Only assets whose operator is this user, whom the caller must be allowed to
                 read.
-            page: The page's number, from 1.
+            page: The page's number, from 1; no more than 200,000 rows are skipped to get there.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
             total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
@@ -171,7 +171,7 @@ class AsyncAssets:
 
         Permission `KIND:update` before and after the change; the region, what the policy declares
         of `attributes`, and whatever else its conditions read, needs `KIND:set_authority` as well.
-        Moving it to another region removes it from users of other regions, whom the answer names.
+        Moving it to another region removes it from users of other regions, whom the result names.
         Errors: `CONFLICT` if `expected_version` is stale.
 
         Args:
@@ -183,7 +183,7 @@ class AsyncAssets:
             model: Its model, one of its kind's.
             status: Its status, one of its kind's.
             region: The region, by id or code.
-            attributes: Whatever else the application keeps of it: each that is given is set, or
+            attributes: Other data that the application keeps with it: each given value is set, or
                 removed by `None`; the others stay. As with `create`.
         """
         return decode(ChangedAsset, await self._caller.call("assets.update", {

@@ -44,7 +44,7 @@ class AsyncAudit:
             action: Only entries of this action.
             from_: Only entries from this time on.
             until: Only entries before this time.
-            page: The page's number, from 1.
+            page: The page's number, from 1; no more than 200,000 rows are skipped to get there.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
             total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
@@ -95,11 +95,11 @@ class AsyncAudit:
         ))
 
     async def head(self) -> AuditHeads:
-        """Gets where the audit log ends now.
+        """Gets the end of the audit log.
 
-        A log that was set back to what it was some time ago is whole by itself, and so is one
-        without any entry: only a later head shows that. Keep heads where whoever may have the
-        storage has no access. Permission `audit:read` on the whole log.
+        A log that was rolled back to an earlier state is consistent in itself, and so is one
+        without any entry: only a later head reveals that. Keep heads where those who control the
+        storage have no access. Permission `audit:read` on the whole log.
         """
         return decode(AuditHeads, await self._caller.call("audit.head"))
 
@@ -116,9 +116,10 @@ class AsyncAudit:
         `VALIDATION_ERROR` for a head that no key of this log sealed.
 
         Args:
-            expected: What `audit.head` answered at some time: the log must have been so then.
-            sealed_from: Where `audit_key` was given to a store that already had entries: the place
-                of the first one that it sealed. Without it, it must have sealed each.
+            expected: A head that `audit.head` returned earlier: the log must have that state in its
+                history.
+            sealed_from: If `audit_key` was given to a store that already had entries: the number of
+                the first entry that it sealed. Without this, the key must have sealed every entry.
         """
         return decode(AuditReport, await self._caller.call("audit.verify", {"expected": expected, "sealed_from": sealed_from}))
 
@@ -130,13 +131,13 @@ class AsyncAudit:
         cursor: str | None = None,
         total_up_to: int | None = None,
     ) -> Page[AuditLine]:
-        """Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that a program of
-        its own verifies (`examples/audit-verifier`).
+        """Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that an
+        independent program can verify (`examples/audit-verifier`).
 
         Permission `audit:read` on the whole log.
 
         Args:
-            page: The page's number, from 1.
+            page: The page's number, from 1; no more than 200,000 rows are skipped to get there.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
             total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
@@ -170,11 +171,11 @@ class AsyncAudit:
         self,
         change_id: UUID,
     ) -> ChangeOutcome:
-        """Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the
-        error's `change_id`.
+        """Gets the outcome of a change that failed with `UNAVAILABLE`, reason `outcome_unknown`, by
+        the error's `change_id`.
 
-        Anybody who knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason
-        `outcome_unknown`, for a change so old that the change feed no longer has it.
+        Anybody who knows the id may call it: the id cannot be guessed. Errors: `UNAVAILABLE`,
+        reason `outcome_unknown`, for a change so old that the change feed no longer has it.
 
         Args:
             change_id: The change's id, as the error names it.

@@ -20,13 +20,14 @@ class AsyncEmail:
         self,
         email: str,
     ) -> None:
-        """Mails a link to an address that is to become the caller's: a notice of the kind
-        `email_change`.
+        """Begins to change the caller's e-mail address: mails a link to the new one, a notice of the
+        kind `email_change`.
 
-        Nothing changes before `email.confirm`. An address that another account has is told to that
-        one, and not to the caller. The link is good for an hour; who asks again soon is mailed the
-        same link. It needs a sign-in or `sessions.step_up` within the last five minutes.
-        Errors: `VALIDATION_ERROR` for what is no address or is the present one,
+        Nothing changes before `email.confirm`. If another account has the address, its owner is
+        notified, and the caller does not learn it. The link is valid for an hour; a repeated
+        request soon after is mailed the same link. It needs a sign-in or `sessions.step_up` within
+        the last five minutes.
+        Errors: `VALIDATION_ERROR` for an invalid address and for the present one,
         `RATE_LIMIT_EXCEEDED` for asking twice within a minute or six times within an hour,
         `UNAVAILABLE` where the store has no notifier.
 
@@ -39,14 +40,15 @@ class AsyncEmail:
         self,
         token: str,
     ) -> Tokens:
-        """Changes the caller's address by the token of an `email_change`.
+        """Changes the caller's address, with the token of an `email_change`.
 
-        The caller is signed in as the user who asked, so that somebody whose address was mistyped
-        gets no account. The address counts as proved. All sessions end; the caller goes on in a new
-        one, by the tokens of the answer. The former address is told and can undo the change for
-        seven days by `email.revert`, if it was proved; nobody else may have it in that time.
-        Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a caller without a
-        session, `DUPLICATE_RESOURCE` if another account has taken the address meanwhile.
+        The caller must be signed in as the user who asked for it, so that the owner of a mistyped
+        address does not get the account. The address then counts as verified. All sessions end; the
+        caller continues in a new one with the returned tokens. The old address is notified and, if
+        it was verified, can undo the change for seven days by `email.revert`; nobody else can take
+        it in that time.
+        Errors: `UNAUTHORIZED` for an invalid or expired token and for a caller without a session,
+        `DUPLICATE_RESOURCE` if another account has taken the address meanwhile.
 
         Args:
             token: The token that was mailed.
@@ -62,13 +64,13 @@ class AsyncEmail:
         that of `factor_added`, or the identity that somebody else linked, by that of
         `identity_linked`.
 
-        For who did not do that: the account has the former address again, all its sessions end, its
-        password is void, second factors and recovery codes that came since are removed (of a user
-        with more than the default roles by an administrator alone, where the address is the same),
-        identities that were linked since are unlinked, and a link to choose a new password is
-        mailed.
-        Errors: `UNAUTHORIZED` for a token that is not good (any more): seven days have passed, or
-        an earlier change was undone.
+        For a user who did not do that: the account gets its old address back, all its sessions end,
+        its password is void, second factors and recovery codes that came since are removed (of a
+        user with more than the default roles by an administrator alone, where the address is the
+        same), identities that were linked since are unlinked, and a link to choose a new password
+        is mailed.
+        Errors: `UNAUTHORIZED` for an invalid or expired token: seven days have passed, or an
+        earlier change was undone.
 
         Args:
             token: The token that was mailed.

@@ -19,13 +19,13 @@ class AsyncFactors:
         self._caller = caller
 
     async def list(self) -> FactorList:
-        """Lists the caller's own second factors, and those that it had."""
+        """Lists the caller's own second factors, present and former ones."""
         return decode(FactorList, await self._caller.call("factors.list"))
 
     async def add_start(self) -> FactorSetup:
         """Begins to add an authenticator app to the caller's account.
 
-        Show the QR code, or the key, then give a code of the app to `factors.add` within ten
+        Show the QR code, or the key, then pass a code of the app to `factors.add` within ten
         minutes. It needs a sign-in or `sessions.step_up` within the last five minutes.
         Errors: `CONFLICT` for an account that has three, `UNAUTHORIZED` for a caller without a
         session, `UNAVAILABLE` where the configuration has no second factors.
@@ -39,13 +39,13 @@ class AsyncFactors:
         *,
         name: str | None = None,
     ) -> AddedFactor:
-        """Adds an authenticator app to the caller's account, by a code that it shows.
+        """Adds an authenticator app to the caller's account, with a code that it shows.
 
-        From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on
-        in a new one, by the tokens of the answer. With an account's first second factor come ten
+        From then on every sign-in needs a code of it, too. All sessions end; the caller continues
+        in a new one with the returned tokens. An account's first second factor comes with ten
         recovery codes.
-        Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good
-        (any more), `CONFLICT` for an account that has three by now.
+        Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for an invalid or expired
+        challenge, `CONFLICT` for an account that has three by now.
 
         Args:
             challenge: The challenge of `factors.add_start`.
@@ -57,8 +57,9 @@ class AsyncFactors:
     async def add_passkey_start(self) -> PasskeyOptions:
         """Begins to add a passkey to the caller's account.
 
-        Have a browser make one by the `options`, then give its answer to `factors.add_passkey`
-        within ten minutes. It needs a sign-in or `sessions.step_up` within the last five minutes.
+        Have a browser create one with the `options`, then pass its response to
+        `factors.add_passkey` within ten minutes. It needs a sign-in or `sessions.step_up` within
+        the last five minutes.
         Errors: `CONFLICT` for an account that has twenty, `UNAUTHORIZED` for a caller without a
         session, `UNAVAILABLE` where the configuration has no `passkey_domain`.
         """
@@ -71,18 +72,18 @@ class AsyncFactors:
         *,
         name: str | None = None,
     ) -> AddedFactor:
-        """Adds a passkey to the caller's account, by what its authenticator answered.
+        """Adds a passkey to the caller's account, with the authenticator's response.
 
-        From then on it signs in by itself (`sign_in.passkey`), and a sign-in by the password asks
-        for it, or another second factor, too. All sessions end; the caller goes on in a new one, by
-        the tokens of the answer. With an account's first second factor come ten recovery codes.
-        Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a
-        challenge that is not good (any more), `DUPLICATE_RESOURCE` for a passkey that is known,
-        `CONFLICT` for an account that has twenty by now.
+        From then on it can be used to sign in (`sign_in.passkey`), and a sign-in by password needs
+        it, or another second factor, too. All sessions end; the caller continues in a new one with
+        the returned tokens. An account's first second factor comes with ten recovery codes.
+        Errors: `VALIDATION_ERROR` for a response that is not accepted, `UNAUTHORIZED` for an
+        invalid or expired challenge, `DUPLICATE_RESOURCE` for a passkey that is known, `CONFLICT`
+        for an account that has twenty by now.
 
         Args:
             challenge: The challenge of `factors.add_passkey_start`.
-            response: What the browser answered: a `RegistrationResponseJSON`, as text.
+            response: The browser's response: a `RegistrationResponseJSON`, as text.
             name: The user's name for it, at most 100 characters: "Laptop".
         """
         return decode(AddedFactor, await self._caller.call("factors.add_passkey", {"challenge": challenge, "response": response, "name": name}))
@@ -93,11 +94,11 @@ class AsyncFactors:
     ) -> Tokens:
         """Removes a second factor of the caller's account; with the last one, its recovery codes.
 
-        All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a
+        All sessions end; the caller continues in a new one with the returned tokens. It needs a
         sign-in or `sessions.step_up` within the last five minutes.
-        Errors: `CONFLICT` for the last one of an account that has to have one, and for a passkey
-        without which nothing signs in to the account any more; `RESOURCE_NOT_FOUND` if the account
-        has no such factor.
+        Errors: `CONFLICT` for the last one of an account that is required to have one, and for a
+        passkey without which nobody could sign in to the account any more; `RESOURCE_NOT_FOUND` if
+        the account has no such factor.
 
         Args:
             id: The factor's id.
@@ -105,7 +106,7 @@ class AsyncFactors:
         return decode(Tokens, await self._caller.call("factors.remove", {"id": id}))
 
     async def recovery_codes(self) -> RecoveryCodes:
-        """Makes new recovery codes for the caller's account; those before are void.
+        """Generates new recovery codes for the caller's account; earlier ones become void.
 
         It needs a sign-in or `sessions.step_up` within the last five minutes.
         Errors: `CONFLICT` for an account without a second factor.
@@ -116,13 +117,13 @@ class AsyncFactors:
         self,
         user_id: UUID,
     ) -> None:
-        """Removes all second factors and recovery codes of a user who has lost them, after who asks
-        has made sure who that is.
+        """Removes all second factors and recovery codes of a user who has lost them. Verify the user's
+        identity first.
 
-        All sessions of the user end. The next sign-in asks for the password alone, and for a new
-        second factor where one is required. Permission `user:reset_factors`; for a user who holds
-        more than the default roles `admin:all`: whoever knows the password may do what the user
-        may. It needs a sign-in or `sessions.step_up` within the last five minutes.
+        All sessions of the user end. The next sign-in needs only the password, and a new second
+        factor if one is required. Permission `user:reset_factors`; for a user who holds more than
+        the default roles `admin:all`: whoever knows the password may do what the user may. It needs
+        a sign-in or `sessions.step_up` within the last five minutes.
 
         Args:
             user_id: The user's id.

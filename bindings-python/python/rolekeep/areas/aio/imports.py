@@ -47,41 +47,43 @@ class AsyncImports:
         attributes: Mapping[str, str] = EMPTY,
         firebase: FirebaseHashing | None = None,
     ) -> Import:
-        """Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The
-        helpers of each language do all three.
+        """Begins an import of users, which `imports.feed` feeds and `imports.finish` ends. Each
+        language has a helper that does all three.
 
         Permission `user:import`, held everywhere; each account needs `user:create` as well, and one
         that is changed `user:update`. Hashes of passwords, roles, groups and addresses that count
-        as proved need `admin:all`, groups also `role:assign` and `group:read`. An import that is
-        not fed for seven days ends, and what is known of it goes.
+        as verified need `admin:all`, groups also `role:assign` and `group:read`. An import that is
+        not fed for seven days ends, and is deleted.
         Errors: `VALIDATION_ERROR` with all wrong fields.
 
         Args:
             source: Where the users come from: 1 to 64 letters, digits, `-`, `_` and `.`, whatever
-                the case. A user's id there, or its address where it has none, is remembered with
-                it, so that the same record never makes two accounts.
-            format: How records follow one another.
-            shape: Whose names the fields have. Default: `rolekeep`, those of `users.create`, of
-                which an unknown one is an error; in the others it is counted.
-            on_existing: What becomes of records of accounts that are there. Default: `skip`.
-            level: What becomes of fields that are wrong. Default: `strict`.
-            match_email: Whether a record stands for the account with its address which the source
-                did not make, where the address is proved here and there. Default: false: it fails.
-            atomic: Whether all records make an account or none, at the end: up to 10,000 records
-                and 8 MiB. Default: false.
-            trust_verified_emails: Whether addresses count as proved that the source says are.
-            without_unknown_hashes: Whether accounts are made without a password where its hash is
-                of an unknown form. Default: false: they fail.
-            roles: Our roles, by those of the source; they are held everywhere. Others are counted.
-                Default roles come with every account.
-            groups: The names of our groups, by those of the source: the accounts that are made
-                become members. Others are counted. In our own shape a record names its groups in
-                the field `groups`; in those of other systems whatever may be a role may be a group
-                as well.
-            attributes: Our attributes, by fields of the source. What the source keeps of its own
-                accord becomes an attribute of the same name, but for those that the policy
-                declares; other fields are counted.
-            firebase: What the hashes of a Firebase project are made with.
+                the case. The user's id there, or else the address, is stored with it, so that the
+                same record never creates two accounts.
+            format: The format of the data.
+            shape: The system whose field names the records have. Default: `rolekeep`, the names of
+                `users.create`, where an unknown field is an error; in other shapes unknown fields
+                are only counted.
+            on_existing: What happens to records of existing accounts. Default: `skip`.
+            level: What happens to invalid fields. Default: `strict`.
+            match_email: Whether a record is matched with an account of the same address that did
+                not come from this source, if the address is verified here and there. Default:
+                false: the record fails.
+            atomic: Whether all records are imported or none, at the end: up to 10,000 records and 8
+                MiB. Default: false.
+            trust_verified_emails: Whether addresses count as verified if the source says so.
+            without_unknown_hashes: Whether accounts whose password hash has an unknown format are
+                created without a password. Default: false: they fail.
+            roles: A map from roles of the source to roles of the policy, to be held everywhere.
+                Other roles are only counted. Every account also gets the default roles.
+            groups: A map from groups of the source to names of groups here, of which created
+                accounts become members. Others are only counted. In our own shape a record names
+                its groups in the field `groups`; in those of other systems whatever may be a role
+                may be a group as well.
+            attributes: A map from fields of the source to attributes. Custom data of the source
+                becomes attributes of the same names, except those that the policy declares; other
+                fields are only counted.
+            firebase: The hash parameters of a Firebase project.
         """
         return decode(Import, await self._caller.call("imports.begin", {
             "source": source,
@@ -103,11 +105,11 @@ class AsyncImports:
         self,
         id: UUID,
     ) -> Import:
-        """Goes on with an import that was broken off.
+        """Continues an import that was interrupted.
 
-        Its source is fed again from its beginning: what was read before is compared with what is
-        fed, and not read again. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else
-        began, unless the caller has `admin:all`; `CONFLICT` for one that is not open any more.
+        Feed its source again from the beginning: what was read before is compared, not imported
+        again. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the
+        caller has `admin:all`; `CONFLICT` for one that is no longer open.
 
         Args:
             id: The import.
@@ -122,21 +124,21 @@ class AsyncImports:
         *,
         is_last: bool | None = None,
     ) -> ImportProgress:
-        """Feeds an import with the bytes of its source from `position` on.
+        """Feeds an import with bytes of its source, from `position` on.
 
-        Up to 500 records are imported in one commit, and the answer says by `import.position` which
-        byte is fed next: a record of which the end is missing is fed again. What fails is told, and
-        kept for `imports.failures`; when 10,000 records have failed, the import stops. Permission
+        Up to 500 records are imported in one commit, and `import.position` of the result is the
+        next byte to feed: an incomplete record is fed again. Failures are returned, and kept for
+        `imports.failures`; when 10,000 records have failed, the import stops. Permission
         `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR`
-        for what is no base64, for UTF-16, and for the header of a CSV that names an unknown column;
-        `CONFLICT` for other bytes than those that are due, for a source that is not the one which
-        was begun with, and for an import that is over.
+        for invalid base64, for UTF-16, and for the header of a CSV that names an unknown column;
+        `CONFLICT` for bytes of the wrong position, for a different source, and for an import that
+        has ended.
 
         Args:
             id: The import.
-            at: Which byte of the source `data` begins with.
-            data: The bytes, in base64; at most 1 MiB of them.
-            is_last: Whether the source ends with them.
+            at: The position of `data` in the source, in bytes.
+            data: The bytes, in base64; at most 1 MiB before encoding.
+            is_last: Whether these are the last bytes of the source.
         """
         return decode(ImportProgress, await self._caller.call("imports.feed", {"id": id, "at": at, "data": data, "is_last": is_last}))
 
@@ -144,13 +146,13 @@ class AsyncImports:
         self,
         id: UUID,
     ) -> Import:
-        """Ends an import all of whose pieces were fed, the last one with `is_last`. One that is to be
-        whole makes its accounts now.
+        """Ends an import whose pieces have all been fed, the last one with `is_last`. An `atomic`
+        import creates its accounts now.
 
         Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT`
-        where not all has been fed; of one that is to be whole that of the first record that cannot
-        be imported, and nothing is written: it can be given up, or finished when what is in its way
-        is gone.
+        if not everything has been fed. An `atomic` import fails with the error of the first record
+        that cannot be imported, and nothing is written: cancel it, or finish it once the cause is
+        removed.
 
         Args:
             id: The import.
@@ -161,9 +163,9 @@ class AsyncImports:
         self,
         id: UUID,
     ) -> Import:
-        """Gives an import up. Accounts that it made stay.
+        """Cancels an import. Accounts that it created stay.
 
-        Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that is over.
+        Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that has ended.
 
         Args:
             id: The import.
@@ -174,7 +176,7 @@ class AsyncImports:
         self,
         id: UUID,
     ) -> Import:
-        """Gets how far an import has come.
+        """Gets the progress of an import.
 
         Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that
         somebody else began, unless the caller has `admin:all`.
@@ -193,15 +195,16 @@ class AsyncImports:
         cursor: str | None = None,
         total_up_to: int | None = None,
     ) -> Page[ImportItem]:
-        """Lists the records of an import that made and changed no account and were not skipped, in
-        their order: those that failed, whose account has another address now, or is deleted.
+        """Lists the records of an import that neither created nor changed an account and were not
+        skipped, in order: those that failed, and those whose account now has another address or is
+        deleted.
 
         Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that
         somebody else began, unless the caller has `admin:all`.
 
         Args:
             id: The import.
-            page: The page's number, from 1.
+            page: The page's number, from 1; no more than 200,000 rows are skipped to get there.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
             total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.

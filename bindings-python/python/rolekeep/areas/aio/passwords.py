@@ -29,8 +29,8 @@ class AsyncPasswords:
     ) -> Tokens:
         """Changes the caller's own password.
 
-        All its sessions end; it goes on in a new one, by the tokens of the answer. Its API keys
-        stay, unless `revoke_keys` ends them.
+        All of the caller's sessions end; the caller continues in a new one with the returned
+        tokens. API keys stay valid, unless `revoke_keys` ends them.
         Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the
         rule or is the present one, `UNAUTHORIZED` for a caller without a session,
         `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends after ten in a row.
@@ -53,13 +53,12 @@ class AsyncPasswords:
         *,
         device_token: str | None = None,
     ) -> None:
-        """Mails a link by which a forgotten password is replaced: a notice of the kind
-        `password_reset`.
+        """Mails a link to replace a forgotten password: a notice of the kind `password_reset`.
 
-        The answer is the same whether or not there is such an account. The link goes to the
-        account's address, not to what was typed, and is good for an hour and once. Who asks again
-        soon is mailed the same link. An account without a password that signs in at another issuer
-        is told so instead.
+        The result is the same whether or not there is such an account. The link goes to the
+        account's address, not to what was typed, and is valid for an hour and once. A repeated
+        request soon after is mailed the same link. The owner of an account without a password that
+        signs in at another issuer is notified of that instead.
         Errors: `RATE_LIMIT_EXCEEDED` for the same name twice within a minute or six times within an
         hour, and for an address that asks more than ten times within an hour; `UNAVAILABLE` where
         the store has no notifier.
@@ -67,7 +66,7 @@ class AsyncPasswords:
         Args:
             identifier: The e-mail address or username, whatever the case.
             device_token: The `device_token` of an earlier sign-in on this device, if there was one:
-                it may ask even if others have asked for the account too often.
+                then it may ask even if others have asked too often for the account.
         """
         await self._caller.call("passwords.forgot", {"identifier": identifier, "device_token": device_token})
 
@@ -76,13 +75,13 @@ class AsyncPasswords:
         token: str,
         new_password: str,
     ) -> PasswordReset:
-        """Sets a new password by the token of a `password_reset`.
+        """Sets a new password, with the token of a `password_reset`.
 
         All sessions of the user end, and nobody is signed in: sign in with the new password. The
-        account's address counts as proved. If it never was before, identities that the account
-        stands for at other issuers are unlinked: somebody else may have registered the address.
-        Errors: `UNAUTHORIZED` for a token that is not good (any more), `VALIDATION_ERROR` for a
-        password that breaks the rule or is the present one; the token stays good then.
+        account's address counts as verified. If it was not before, identities at other issuers that
+        the account stands for are unlinked: somebody else may have registered the address.
+        Errors: `UNAUTHORIZED` for an invalid or expired token, `VALIDATION_ERROR` for a password
+        that breaks the rule or is the present one; the token stays valid then.
 
         Args:
             token: The token that was mailed.
@@ -99,7 +98,7 @@ class AsyncPasswords:
     ) -> None:
         """Sets a user's password.
 
-        Only the application itself may, with `system`. All sessions of the user end.
+        Only the application itself may call it, with `system`. All sessions of the user end.
 
         Args:
             user_id: The user's id.
@@ -119,10 +118,10 @@ class AsyncPasswords:
     ) -> TemporaryPassword:
         """Gives a user a generated password that must be changed at the next sign-in.
 
-        It is told once and lets the user in for 72 hours, unless the configuration says otherwise.
-        All sessions of the user end. Permission `user:set_password`; for a user with more than the
-        default roles `admin:all`, since whoever knows the password may do what the user may. It
-        needs a sign-in or `sessions.step_up` within the last five minutes.
+        It is returned once and can be used to sign in for 72 hours, unless the configuration says
+        otherwise. All sessions of the user end. Permission `user:set_password`; for a user with
+        more than the default roles `admin:all`, since whoever knows the password may do what the
+        user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
 
         Args:
             user_id: The user's id.
@@ -136,8 +135,8 @@ class AsyncPasswords:
     ) -> None:
         """Makes passwords expire: the next sign-in with one must choose another.
 
-        Sessions go on. Only the application itself may, with `system`: when passwords may have
-        become known, not by the calendar (NIST SP 800-63B-4, 3.1.1.2).
+        Sessions stay valid. Only the application itself may call it, with `system`: when passwords
+        may have become known, not by the calendar (NIST SP 800-63B-4, 3.1.1.2).
 
         Args:
             user_ids: The users, at most 1,000. Those without a password are left as they are; one
@@ -146,10 +145,10 @@ class AsyncPasswords:
         await self._caller.call("passwords.expire", {"user_ids": user_ids})
 
     async def costs(self) -> builtins.list[PasswordCost]:
-        """Tells what the stored passwords' hashes cost, and how many there are of each: how far the
-        move from another system, or to another cost, has come.
+        """Lists the costs of the stored password hashes, and how many there are of each: the progress
+        of a migration from another system, or to another cost.
 
-        Only the application itself may, with `system`.
+        Only the application itself may call it, with `system`.
         """
         return decode(builtins.list[PasswordCost], await self._caller.call("passwords.costs"))
 
@@ -157,17 +156,17 @@ class AsyncPasswords:
         self,
         cost: str,
     ) -> RetiredPasswords:
-        """Ends the passwords whose hashes have a cost: their users choose new ones by
+        """Ends the passwords whose hashes have a cost: their users choose new ones with
         `passwords.forgot`.
 
-        For hashes of another system whose users have not signed in for long: a thief of the storage
-        would guess them more easily than others, and every sign-in does the work of each cost that
-        is stored. At most 500 at a time; ask again while the answer has some left. Sessions go on.
-        A user without an e-mail address needs another one to set a password. Only the application
-        itself may, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made
-        now, and for one that no stored hash has.
+        For hashes of another system whose users have not signed in for a long time: if the storage
+        is stolen they are easier to guess than others, and every sign-in does the work of each
+        stored cost. At most 500 at a time; call it again while some are left. Sessions stay valid.
+        For a user without an e-mail address, somebody else has to set a password. Only the
+        application itself may call it, with `system`. Errors: `VALIDATION_ERROR` for the cost of
+        hashes that are made now, and for one that no stored hash has.
 
         Args:
-            cost: The cost, as `passwords.costs` tells it.
+            cost: The cost, as `passwords.costs` lists it.
         """
         return decode(RetiredPasswords, await self._caller.call("passwords.retire", {"cost": cost}))

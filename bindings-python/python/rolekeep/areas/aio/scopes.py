@@ -28,8 +28,8 @@ class AsyncScopes:
         *,
         parent: str | None = None,
     ) -> ScopeRow:
-        """Creates the row of a scope whose kind lies within another, or another within it: what a role
-        allows or denies in a country reaches what lies in its regions.
+        """Creates the row of a scope of a nested kind, which says what it lies within: roles held in a
+        country then apply in its regions.
 
         Permission `scope:create`; with a parent also `role:assign`, and for now `admin:all`, as it
         changes who may do what. Errors: `DUPLICATE_RESOURCE` if the scope has a row, `CONFLICT` if
@@ -74,7 +74,7 @@ class AsyncScopes:
         Args:
             kind: Only scopes of this kind.
             parent: Only scopes that lie directly within this one.
-            page: The page's number, from 1.
+            page: The page's number, from 1; no more than 200,000 rows are skipped to get there.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
             total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
@@ -143,7 +143,8 @@ class AsyncScopes:
         expected_version: int | None = None,
     ) -> ScopeRow:
         """Moves a scope into another one, or out of any, with all that lies within it. From then on
-        roles held in the former outer scope say nothing of it, and those held in the new one do.
+        roles held in the former outer scope no longer apply to it, and those held in the new one
+        do.
 
         Permission `scope:update`, before and after, and `role:assign`, for now also `admin:all`, as
         it changes who may do what. Errors: `CONFLICT` if `expected_version` is stale, or if 20,000
@@ -173,11 +174,11 @@ class AsyncScopes:
 
         Permission `scope:delete`; if it lies within another one, or if a role that denies something
         is held in it, also `admin:all`, and for the former `role:assign`. Errors: `CONFLICT` if
-        `expected_version` is stale, and if other scopes lie within it, with their count.
+        `expected_version` is stale, and if other scopes lie within it.
 
         Args:
             scope: The scope.
-            expected_version: The version that the decision was made on; if it is not the current
+            expected_version: The version that the decision is based on; if it is not the current
                 one, the error is `CONFLICT`.
         """
         await self._caller.call("scopes.delete", {"scope": scope, "expected_version": expected_version})

@@ -29,8 +29,8 @@ class AsyncSetup:
         """Creates the given regions, users and drones that do not exist yet, in one commit.
 
         The seed fixes their ids, so that it may be applied at every start. Only the application
-        itself may, with `system`. Passwords are given by e-mail address, apart from the users, so
-        that a seed file contains none.
+        itself may call it, with `system`. Passwords are given by e-mail address, apart from the
+        users, so that a seed file contains none.
 
         Args:
             regions: Regions.

@@ -23,18 +23,18 @@ class AsyncSignIn:
         *,
         challenge: str | None = None,
     ) -> PasskeyOptions:
-        """Begins to sign in with a passkey, or to prove the second factor by one.
+        """Begins to sign in with a passkey, or to prove the second factor with one.
 
-        Have a browser use one by the `options`, then give its answer to `sign_in.passkey` within
-        ten minutes. Without a challenge any passkey of the application will do: it says whose it
-        is, and verifies who is there. Nothing is stored by that, so that a page may ask for it
+        Have a browser use one with the `options`, then pass its response to `sign_in.passkey`
+        within ten minutes. Without a challenge any passkey of the application is accepted: it
+        identifies its user, and verifies them. Nothing is stored by that, so a page may call it
         whenever it is opened, also for the browser's suggestions in a field (`mediation:
         "conditional"`).
-        Errors: `UNAUTHORIZED` for a challenge that is not good any more, `CONFLICT` for an account
-        that has no passkey, `UNAVAILABLE` where the configuration has no `passkey_domain`.
+        Errors: `UNAUTHORIZED` for an expired or used challenge, `CONFLICT` for an account that has
+        no passkey, `UNAVAILABLE` if the configuration has no `passkey_domain`.
 
         Args:
-            challenge: The challenge of a sign-in that owes the step `factor`, to prove that by a
+            challenge: The challenge of a sign-in that needs the step `factor`, to prove it with a
                 passkey of the account.
         """
         return decode(PasskeyOptions, await self._caller.call("sign_in.passkey_start", {"challenge": challenge}))
@@ -48,25 +48,26 @@ class AsyncSignIn:
         platform: str | None = None,
         device_token: str | None = None,
     ) -> SignInResult:
-        """Signs in with a passkey, or proves the second factor by one and goes on with the sign-in
-        that owes it.
+        """Signs in with a passkey, or proves the second factor with one and continues the sign-in that
+        needs it.
 
-        A passkey that signs in by itself is two factors: it is had, and it verifies who is there;
-        no other is asked for. The same challenge and answer are answered the same again for as long
-        as a used refresh token is, in case the answer was lost.
-        Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the answer, the passkey or
-        the account (reason `invalid_credentials`), and for a challenge that is not good any more
-        (`invalid_token`); the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` in the place
-        of `UNAUTHORIZED` after too many wrong answers from the address; a right one is let in.
+        A passkey that signs in by itself counts as two factors, because the authenticator verifies
+        its user; no other factor is needed. The same challenge and response return the same result
+        again for as long as a used refresh token does, in case the response was lost.
+        Errors: `UNAUTHORIZED`, with the same text whatever is wrong with the response, the passkey
+        or the account (reason `invalid_credentials`), and for an expired or used challenge
+        (`invalid_token`); the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` instead of
+        `UNAUTHORIZED` after too many wrong responses from the address; a valid one is still
+        accepted.
 
         Args:
             challenge: The challenge of `sign_in.passkey_start`.
-            response: What the browser answered: an `AuthenticationResponseJSON`, as text.
-            device_name: The user's name for the device; not for a second factor, whose first step
-                has said it.
+            response: The browser's response: an `AuthenticationResponseJSON`, as text.
+            device_name: The user's name for the device; not for a second factor, for which the
+                first step has given it.
             platform: `web`, `ios`, …; as the name of the device.
             device_token: The `device_token` of an earlier sign-in on this device, if there was one:
-                the user is told of devices that are not known.
+                the user is notified of sign-ins on unknown devices.
         """
         return decode(SignInResult, await self._caller.call("sign_in.passkey", {
             "challenge": challenge,
@@ -82,21 +83,21 @@ class AsyncSignIn:
         *,
         device_token: str | None = None,
     ) -> MailChallenge:
-        """Begins to sign in by mail: mails a code to the account's address, if there is such an
+        """Begins a sign-in by mail: mails a code to the account's address, if there is such an
         account.
 
-        Give the code to `sign_in.mail` within ten minutes, together with the challenge. The answer
-        is the same, and takes as long, whether or not there is an account; one that has a second
-        factor, or has to have one, is mailed how it signs in instead.
-        Errors: `RATE_LIMIT_EXCEEDED` for a name for which somebody asked from the same network
-        within the last minute, or five times within an hour (of all networks together four and
-        twenty times), and for an address of ten requests within an hour; `UNAVAILABLE` where
-        `mail_sign_in` is not set or nothing is mailed.
+        Pass the code to `sign_in.mail` within ten minutes, together with the challenge. The result
+        and its timing are the same whether or not there is an account. The owner of an account that
+        has or is required to have a second factor is mailed how to sign in instead.
+        Errors: `RATE_LIMIT_EXCEEDED` for a name that was requested from the same network within the
+        last minute, or five times within an hour (from all networks together four and twenty
+        times), and for an address with ten requests within an hour; `UNAVAILABLE` if `mail_sign_in`
+        is not set or there is no notifier.
 
         Args:
             identifier: The e-mail address or username, whatever the case.
             device_token: The `device_token` of an earlier sign-in on this device, if there was one:
-                what others ask for does not count for it.
+                then requests of others do not count for it.
         """
         return decode(MailChallenge, await self._caller.call("sign_in.mail_start", {"identifier": identifier, "device_token": device_token}))
 
@@ -109,20 +110,21 @@ class AsyncSignIn:
         platform: str | None = None,
         device_token: str | None = None,
     ) -> SignInResult:
-        """Signs in by a code that was mailed.
+        """Signs in with a code that was mailed.
 
-        It proves the address. Where nobody had proved that before, the account may be one that
-        somebody else registered: its password, its second factors and its links to other issuers
-        are void, which its user is told, and other sessions end. The same challenge and code answer
-        the same again for as long as a used refresh token does, in case the answer was lost.
-        Errors: `UNAUTHORIZED` for a wrong code, with one text for whatever is wrong with it or with
-        the account (reason `invalid_credentials`), and for a challenge that is not good any more
+        It verifies the address. If the address was not verified before, the account may have been
+        registered by somebody else: then its password, its second factors and its links to other
+        issuers become void, of which the user is notified, and other sessions end. The same
+        challenge and code return the same result again for as long as a used refresh token does, in
+        case the response was lost.
+        Errors: `UNAUTHORIZED` for a wrong code, with the same text whatever is wrong with it or
+        with the account (reason `invalid_credentials`), and for an expired or used challenge
         (`invalid_token`): after ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED`
-        after too many wrong codes by the name, or failed sign-ins from the address.
+        after too many wrong codes for the name, or failed sign-ins from the address.
 
         Args:
             challenge: The challenge of `sign_in.mail_start`.
-            code: The eight digits, or the token behind the `#` of the link.
+            code: The eight digits, or the token after the `#` of the link.
             device_name: The user's name for the device.
             platform: `web`, `ios`, …
             device_token: The `device_token` of an earlier sign-in on this device, as for
@@ -144,29 +146,29 @@ class AsyncSignIn:
         platform: str | None = None,
         device_token: str | None = None,
     ) -> SignInResult:
-        """Signs in by a token of another issuer, for whose subject an account stands or is made: an ID
+        """Signs in with a token of another issuer, to the account that stands for its subject: an ID
         token of OpenID Connect, or an access token of Supabase.
 
-        The issuer is one of the setting `trusted_issuers`. Each token signs in once; one that began
-        a session is answered the same again for as long as a used refresh token is, in case the
-        answer was lost. It counts as a password does: an account that has a second factor owes it
-        still. An account is linked to the issuer's subject when it is created (`identity`) or by
-        `identities.link`, never by an address. Where there is none, one is made if the issuer's
-        setting `register` says so. What the user does that asks for a proof of the last five
-        minutes it may do at once only if the token says that the issuer had one (`auth_time`, or
-        `amr` of Supabase).
-        Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account
+        The issuer is one of the setting `trusted_issuers`. Each token can be used once; one that
+        began a session returns the same result again for as long as a used refresh token does, in
+        case the response was lost. It counts like a password: an account with a second factor still
+        needs that. An account is linked to the issuer's subject when it is created (`identity`) or
+        by `identities.link`, never by an address. If there is no account, one is created if the
+        issuer's setting `register` says so. Operations that need an authentication within the last
+        five minutes accept the sign-in at the issuer only if the token has its time (`auth_time`,
+        or `amr` of Supabase).
+        Errors: `UNAUTHORIZED`, with the same text whatever is wrong with the token or the account
         (reason `invalid_credentials`); the audit log has the actual reason. `RATE_LIMIT_EXCEEDED`
-        in its place after too many from the address; a right one is let in. Also where an account
-        would be made, after ten of them from the address within an hour. `UNAVAILABLE` while the
-        issuer's keys cannot be fetched (reason `issuer_unavailable`).
+        instead after too many failures from the address; a valid token is still accepted. Also if
+        an account would be created, after ten of them from the address within an hour.
+        `UNAVAILABLE` while the issuer's keys cannot be fetched (reason `issuer_unavailable`).
 
         Args:
             token: The issuer's token, at most 8 KiB.
             device_name: The user's name for the device, at most 100 characters.
             platform: `web`, `ios`, …, at most 50 characters.
             device_token: The `device_token` of an earlier sign-in on this device, if there was one:
-                the user is told of devices that are not known.
+                the user is notified of sign-ins on unknown devices.
         """
         return decode(SignInResult, await self._caller.call("sign_in.external", {
             "token": token,
@@ -180,12 +182,12 @@ class AsyncSignIn:
         challenge: str,
         code: str,
     ) -> SignInResult:
-        """Proves the second factor, and goes on with the sign-in that owes it.
+        """Proves the second factor, and continues the sign-in that needs it.
 
-        A code counts once. The same challenge and code answer the same again for as long as a used
-        refresh token does, in case the answer was lost.
-        Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for a challenge
-        that is not good any more (`invalid_token`): after ten minutes, and after five wrong codes.
+        A code can be used once. The same challenge and code return the same result again for as
+        long as a used refresh token does, in case the response was lost.
+        Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for an expired or
+        used challenge (`invalid_token`): after ten minutes, and after five wrong codes.
         `RATE_LIMIT_EXCEEDED` after too many wrong codes.
 
         Args:
@@ -199,13 +201,13 @@ class AsyncSignIn:
         challenge: str,
         new_password: str,
     ) -> SignInResult:
-        """Chooses a new password and goes on with the sign-in that owes one.
+        """Chooses a new password and continues the sign-in that needs one.
 
-        A sign-in owes one where the present password was set by somebody else, or has expired. All
-        other sessions of the user end. The same challenge and password answer the same again for as
-        long as a used refresh token does, in case the answer was lost. Errors: `UNAUTHORIZED` for a
-        challenge that is not good any more, `VALIDATION_ERROR` for a password that breaks the rule
-        or is the present one.
+        That is so if the present password was set by somebody else, or has expired. All other
+        sessions of the user end. The same challenge and password return the same result again for
+        as long as a used refresh token does, in case the response was lost. Errors: `UNAUTHORIZED`
+        for an expired or used challenge, `VALIDATION_ERROR` for a password that breaks the rule or
+        is the present one.
 
         Args:
             challenge: The challenge of the sign-in.
@@ -217,11 +219,11 @@ class AsyncSignIn:
         self,
         challenge: str,
     ) -> FactorSetup:
-        """Begins to add the authenticator app that a sign-in owes.
+        """Begins to add the authenticator app that a sign-in needs.
 
-        Show the QR code, or the key, then give a code of the app to `sign_in.enrol`. Asked again
-        with the same challenge it answers the same.
-        Errors: `UNAUTHORIZED` for a challenge that is not good any more.
+        Show the QR code, or the key, then pass a code of the app to `sign_in.enrol`. Called again
+        with the same challenge it returns the same.
+        Errors: `UNAUTHORIZED` for an expired or used challenge.
 
         Args:
             challenge: The challenge of the sign-in.
@@ -235,14 +237,14 @@ class AsyncSignIn:
         *,
         name: str | None = None,
     ) -> SignInResult:
-        """Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with
+        """Adds the authenticator app that a sign-in needs, with a code that it shows, and continues
         the sign-in.
 
-        With an account's first second factor come ten recovery codes. All other sessions of the
-        user end. The same challenge and code answer the same again for as long as a used refresh
-        token does, but for the recovery codes: make new ones.
-        Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good
-        any more, `UNAVAILABLE` where the configuration has no second factors any more.
+        An account's first second factor comes with ten recovery codes. All other sessions of the
+        user end. The same challenge and code return the same result again for as long as a used
+        refresh token does, except the recovery codes: generate new ones.
+        Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for an expired or used
+        challenge, `UNAVAILABLE` if the configuration no longer has second factors.
 
         Args:
             challenge: The challenge of the sign-in.
@@ -255,11 +257,11 @@ class AsyncSignIn:
         self,
         challenge: str,
     ) -> PasskeyOptions:
-        """Begins to add a passkey as the second factor that a sign-in owes.
+        """Begins to add a passkey as the second factor that a sign-in needs.
 
-        Have a browser make one by the `options`, then give its answer to `sign_in.enrol_passkey`.
-        Asked again with the same challenge it answers the same.
-        Errors: `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where the
+        Have a browser create one with the `options`, then pass its response to
+        `sign_in.enrol_passkey`. Called again with the same challenge it returns the same.
+        Errors: `UNAUTHORIZED` for an expired or used challenge, `UNAVAILABLE` where the
         configuration has no `passkey_domain`.
 
         Args:
@@ -274,18 +276,18 @@ class AsyncSignIn:
         *,
         name: str | None = None,
     ) -> SignInResult:
-        """Adds a passkey as the second factor that a sign-in owes, by what its authenticator answered,
-        and goes on with the sign-in.
+        """Adds a passkey as the second factor that a sign-in needs, with the authenticator's response,
+        and continues the sign-in.
 
-        With an account's first second factor come ten recovery codes. All other sessions of the
-        user end. The same challenge and answer are answered the same again for as long as a used
-        refresh token is, but for the recovery codes: make new ones.
-        Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a
-        challenge that is not good any more, `DUPLICATE_RESOURCE` for a passkey that is known.
+        An account's first second factor comes with ten recovery codes. All other sessions of the
+        user end. The same challenge and response return the same result again for as long as a used
+        refresh token does, except the recovery codes: generate new ones.
+        Errors: `VALIDATION_ERROR` for a response that is not accepted, `UNAUTHORIZED` for an
+        expired or used challenge, `DUPLICATE_RESOURCE` for a passkey that is known.
 
         Args:
             challenge: The challenge of the sign-in.
-            response: What the browser answered: a `RegistrationResponseJSON`, as text.
+            response: The browser's response: a `RegistrationResponseJSON`, as text.
             name: The user's name for it, at most 100 characters: "Laptop".
         """
         return decode(SignInResult, await self._caller.call("sign_in.enrol_passkey", {"challenge": challenge, "response": response, "name": name}))

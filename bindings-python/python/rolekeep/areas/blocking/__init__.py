@@ -85,17 +85,17 @@ class Areas:
 
     @property
     def validate(self: Ffi) -> Validate:
-        """Whether forms are filled in well, before anything is done with them."""
+        """Checks of forms before they are submitted."""
         return Validate(self)
 
     @property
     def profiles(self: Ffi) -> Profiles:
-        """What users show of themselves, and to whom."""
+        """Profiles of users, and who sees them."""
         return Profiles(self)
 
     @property
     def preferences(self: Ffi) -> Preferences:
-        """What the caller likes."""
+        """The caller's preferences."""
         return Preferences(self)
 
     @property
@@ -117,7 +117,7 @@ class Areas:
 
     @property
     def api_keys(self: Ffi) -> ApiKeys:
-        """API keys: what programs of a user call by."""
+        """API keys, which a user's programs call with."""
         return ApiKeys(self)
 
     @property
@@ -127,7 +127,7 @@ class Areas:
 
     @property
     def verification(self: Ffi) -> Verification:
-        """Proving that an account's e-mail address is its user's."""
+        """Verifying that an account's e-mail address belongs to its user."""
         return Verification(self)
 
     @property
@@ -142,7 +142,7 @@ class Areas:
 
     @property
     def invitations(self: Ffi) -> Invitations:
-        """Invitations: accounts and roles for who has an e-mail address."""
+        """Invitations: accounts and roles for the owner of an e-mail address."""
         return Invitations(self)
 
     @property
@@ -194,7 +194,9 @@ class Areas:
 
     @property
     def asset_kinds(self: Ffi) -> AssetKinds:
-        """Kinds of assets that the policy declares beside drones, with the words of each."""
+        """Kinds of assets that the policy declares in addition to drones, with the models and statuses
+        of each.
+        """
         return AssetKinds(self)
 
     @property
@@ -209,13 +211,13 @@ class Areas:
 
     @property
     def events(self: Ffi) -> Events:
-        """What happened, as it happens or behind a position."""
+        """Events: what happened after a position."""
         return Events(self)
 
     @property
     def consumers(self: Ffi) -> Consumers:
-        """Readers of events that are kept by name, so that one process at a time reads on where the
-        last one stopped.
+        """Named readers of events: one process at a time reads, and continues where the last one
+        stopped.
         """
         return Consumers(self)
 

@@ -44,10 +44,10 @@ class Drones:
             status: Its status; `STANDBY` if not given.
             region: The region, by id or code.
             operator_id: The operator's user id.
-            attributes: Whatever else the application keeps of it, at most 16 KiB as JSON. What the
-                policy declares of the type `drone` has the type that it says, and conditions read
-                it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and
-                underscores.
+            attributes: Other data that the application keeps with it, at most 16 KiB as JSON. An
+                attribute that the policy declares for the type `drone` must have the declared type,
+                and conditions can read it; rules read no others. Names have 1 to 64 letters a to z,
+                digits and underscores.
         """
         return decode(Drone, self._caller.call("drones.create", {
             "code": code,
@@ -93,7 +93,7 @@ class Drones:
             region: Only drones of this region, by id or code.
             operator_id: Only drones whose operator is this user, whom the caller must be allowed to
                 read.
-            page: The page's number, from 1.
+            page: The page's number, from 1; no more than 200,000 rows are skipped to get there.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
             total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
@@ -156,7 +156,7 @@ class Drones:
 
         Permission `drone:update` before and after the change; the region, what the policy declares
         of `attributes`, and whatever else its conditions read, needs `drone:set_authority` as well.
-        Moving it to another region removes it from users of other regions, whom the answer names.
+        Moving it to another region removes it from users of other regions, whom the result names.
         Errors: `CONFLICT` if `expected_version` is stale.
 
         Args:
@@ -167,7 +167,7 @@ class Drones:
             model: Its model.
             status: Its status.
             region: The region, by id or code.
-            attributes: Whatever else the application keeps of it: each that is given is set, or
+            attributes: Other data that the application keeps with it: each given value is set, or
                 removed by `None`; the others stay. As with `create`.
         """
         return decode(ChangedDrone, self._caller.call("drones.update", {

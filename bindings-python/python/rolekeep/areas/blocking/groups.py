@@ -66,7 +66,7 @@ class Groups:
         Args:
             user_id: Only groups that this user is a member of, whom the caller must be allowed to
                 read.
-            page: The page's number, from 1.
+            page: The page's number, from 1; no more than 200,000 rows are skipped to get there.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
             total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
@@ -134,7 +134,7 @@ class Groups:
         *,
         expected_version: int | None = None,
     ) -> None:
-        """Deletes a group: its members hold its roles no more, and roles held on it end.
+        """Deletes a group: its members no longer hold its roles, and roles held on it end.
 
         Permission `group:delete`; of a group that has roles also `role:assign`, and for now
         `admin:all`, as it takes them from its members.
@@ -143,7 +143,7 @@ class Groups:
 
         Args:
             id: The group's id.
-            expected_version: The version that the decision was made on; if it is not the current
+            expected_version: The version that the decision is based on; if it is not the current
                 one, the error is `CONFLICT`.
         """
         self._caller.call("groups.delete", {"id": id, "expected_version": expected_version})
@@ -163,7 +163,7 @@ class Groups:
 
         Args:
             group_id: The group's id.
-            page: The page's number, from 1.
+            page: The page's number, from 1; no more than 200,000 rows are skipped to get there.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
             total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
@@ -203,7 +203,7 @@ class Groups:
         *,
         user_ids: Sequence[UUID] = (),
     ) -> Group:
-        """Adds users to a group, in one commit: all, or none. Who is a member already stays one.
+        """Adds users to a group, in one commit: all, or none. Existing members stay members.
 
         Permissions `role:assign`, and for now `admin:all`, as it gives them the group's roles;
         `group:read` and, of each user, `user:read`.
@@ -213,7 +213,7 @@ class Groups:
 
         Args:
             group_id: The group's id.
-            user_ids: Who is to be a member; at most 1,000.
+            user_ids: The users to add; at most 1,000.
         """
         return decode(Group, self._caller.call("groups.add_members", {"group_id": group_id, "user_ids": user_ids}))
 
@@ -223,14 +223,14 @@ class Groups:
         *,
         user_ids: Sequence[UUID] = (),
     ) -> Group:
-        """Takes users out of a group, in one commit. Who is no member stays none.
+        """Removes users from a group, in one commit. Users who are not members are ignored.
 
         Permissions as for `add_members`. Errors: `VALIDATION_ERROR` naming each user that does not
         exist, `CONFLICT` if no active administrator would be left.
 
         Args:
             group_id: The group's id.
-            user_ids: Who is to be a member no more; at most 1,000.
+            user_ids: The users to remove; at most 1,000.
         """
         return decode(Group, self._caller.call("groups.remove_members", {"group_id": group_id, "user_ids": user_ids}))
 
@@ -249,7 +249,7 @@ class Groups:
 
         Args:
             group_id: The group's id.
-            page: The page's number, from 1.
+            page: The page's number, from 1; no more than 200,000 rows are skipped to get there.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
             total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
@@ -325,7 +325,7 @@ class Groups:
         *,
         scope: str | None = None,
     ) -> None:
-        """Takes a role from a group, and so from its members.
+        """Removes a role from a group, and so from its members.
 
         Permissions as for `assign_role`. Errors: `RESOURCE_NOT_FOUND` if the group does not hold it
         there, `CONFLICT` if no active administrator would be left.

@@ -66,7 +66,7 @@ class Permissions:
         Permission `policy:read`.
 
         Args:
-            page: The page's number, from 1.
+            page: The page's number, from 1; no more than 200,000 rows are skipped to get there.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
             total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.

@@ -39,12 +39,12 @@ class Regions:
                 whatever the case.
             name: The name shown, at most 100 characters.
             area: What it covers, at most 255 characters.
-            commander_name: Who commands it, at most 255 characters.
+            commander_name: The name of its commander, at most 255 characters.
             status: Whether it is in use; `ACTIVE` if not given.
-            attributes: Whatever else the application keeps of it, at most 16 KiB as JSON. What the
-                policy declares of the type `region` has the type that it says, and conditions read
-                it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and
-                underscores.
+            attributes: Other data that the application keeps with it, at most 16 KiB as JSON. An
+                attribute that the policy declares for the type `region` must have the declared
+                type, and conditions can read it; rules read no others. Names have 1 to 64 letters a
+                to z, digits and underscores.
         """
         return decode(Region, self._caller.call("regions.create", {
             "code": code,
@@ -85,7 +85,7 @@ class Regions:
         Args:
             status: Only regions of this status.
             search: Words to find in code, name, area and commander.
-            page: The page's number, from 1.
+            page: The page's number, from 1; no more than 200,000 rows are skipped to get there.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
             total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
@@ -148,9 +148,9 @@ class Regions:
             code: The short name.
             name: The name shown.
             area: What it covers.
-            commander_name: Who commands it.
+            commander_name: The name of its commander.
             status: Whether it is in use.
-            attributes: Whatever else the application keeps of it: each that is given is set, or
+            attributes: Other data that the application keeps with it: each given value is set, or
                 removed by `None`; the others stay. As with `create`.
         """
         return decode(Region, self._caller.call("regions.update", {
@@ -174,7 +174,9 @@ class Regions:
         Permission `region:delete`; `user:set_authority` for each of its users and
         `drone:set_authority` for each of its drones, and that of its kind for each other asset,
         before and after, so that only administrators can delete their own region; and `admin:all`
-        if one of those roles denies something or one of the users is an administrator.
+        if one of those roles denies something or one of the users is an administrator. Errors:
+        `CONFLICT` if more than 10,000 users, drones and other assets would be left without it at
+        once.
 
         Args:
             region: Its id or code.

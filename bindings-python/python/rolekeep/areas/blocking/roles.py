@@ -51,7 +51,7 @@ class Roles:
                 cannot be changed.
             description: What it is for, at most 500 characters.
             is_default: Whether every new account gets it; no if not given.
-            needs_second_factor: Whether it allows something to those alone who have proved a second
+            needs_second_factor: Whether it allows something only to users who have proved a second
                 factor; no if not given.
             inherits: The roles that it inherits.
             grants: Its own grants.
@@ -78,7 +78,7 @@ class Roles:
         Permission `policy:read`.
 
         Args:
-            page: The page's number, from 1.
+            page: The page's number, from 1; no more than 200,000 rows are skipped to get there.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
             total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
@@ -144,8 +144,9 @@ class Roles:
                 the error is `CONFLICT`.
             description: What it is for, at most 500 characters.
             is_default: Whether every new account gets it.
-            needs_second_factor: Whether it allows something to those alone who have proved a second
-                factor. A role that inherits one that needs it needs it, too, whatever is said here.
+            needs_second_factor: Whether it allows something only to users who have proved a second
+                factor. A role that inherits one with this requirement has it, too, whatever this
+                says.
             inherits: The roles that it inherits.
             grants: Its own grants.
         """
@@ -229,7 +230,7 @@ class Roles:
         already among them.
 
         Args:
-            assignments: Who is to hold which role; at most 1,000.
+            assignments: The roles to assign; at most 1,000.
         """
         return decode(builtins.list[RoleAssignment], self._caller.call("roles.assign_many", {"assignments": assignments}))
 
@@ -262,16 +263,17 @@ class Roles:
         cursor: str | None = None,
         total_up_to: int | None = None,
     ) -> Page[RoleAssignment]:
-        """Lists the roles that were given to users themselves: to one user, of one role, or all.
+        """Lists the roles that were assigned to users directly: those of one user, of one role, or
+        all.
 
-        Permission `role:read`. What users hold by their groups `users.overview` shows,
-        `groups.roles` what was given to a group; `users.list` with a `role` finds who holds it
+        Permission `role:read`. For roles that users hold through groups use `users.overview`, for
+        those of a group `groups.roles`; `users.list` with a `role` finds the users who hold it
         either way.
 
         Args:
             user_id: Only assignments of this user.
             role: Only assignments of this role.
-            page: The page's number, from 1.
+            page: The page's number, from 1; no more than 200,000 rows are skipped to get there.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
             total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
@@ -311,5 +313,5 @@ class Roles:
         ))
 
     def mine(self) -> builtins.list[HeldRole]:
-        """Lists the roles that the caller holds, those of its groups among them."""
+        """Lists the roles that the caller holds, directly and through groups."""
         return decode(builtins.list[HeldRole], self._caller.call("roles.mine"))

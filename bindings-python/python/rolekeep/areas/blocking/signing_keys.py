@@ -19,12 +19,12 @@ class SigningKeys:
         self._caller = caller
 
     def list(self) -> builtins.list[SigningKeyView]:
-        """Lists the keys that a store made for itself and whose tokens it accepts, by algorithm and
-        the newest first.
+        """Lists the keys that a store made for itself and whose tokens it accepts, by algorithm,
+        newest first.
 
-        A key of `hs256` is a root key, from which refresh tokens, links and challenges follow as
-        well. Those that the application gives by the settings `signing_key` and
-        `retired_signing_keys` are not among them. Only the application itself may, with `system`.
+        A key of `hs256` is a root key, which also signs refresh tokens, links and challenges. Keys
+        that the application gives with the settings `signing_key` and `retired_signing_keys` are
+        not among them. Only the application itself may call it, with `system`.
         """
         return decode(builtins.list[SigningKeyView], self._caller.call("signing_keys.list"))
 
@@ -32,18 +32,18 @@ class SigningKeys:
         """Makes the next key of each kind that the store made for itself: the root key, and with
         `token_algorithm` `es256` or `eddsa` the key of access tokens.
 
-        They sign in ten minutes; until then everybody comes to know of them. What the keys of
-        before signed is accepted for as long as it would have been: access tokens until they
-        expire; of a root key the rest for 30 days, or for `session_seconds` if that is longer (a
-        device is not known any more after that). Keys of an algorithm that is not the setting any
-        more end likewise. Nobody is signed out. Failed sign-ins are counted anew under a new root
-        key. Rotate as often as your rules ask for, at once after somebody left who could read the
-        storage; where somebody else has a key, use `signing_keys.revoke`.
+        They begin to sign after ten minutes; until then they are published. What the former keys
+        signed stays accepted: access tokens until they expire; everything else that a root key
+        signed for 30 days, or for `session_seconds` if that is longer (after that, devices are no
+        longer known). Keys of a former `token_algorithm` end in the same way. Nobody is signed out.
+        Counts of failed sign-ins begin anew with a new root key. Rotate as often as your rules
+        require, and at once when somebody leaves who could read the storage; for a key that has
+        leaked use `signing_keys.revoke`.
 
-        Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` where the
-        application gives the root key by `signing_key` and there is no other key (give a new one,
+        Only the application itself may call it, with `system`. Errors: `VALIDATION_ERROR` if the
+        application gives the root key with `signing_key` and there is no other key (give a new one,
         and the old one in `retired_signing_keys`), `CONFLICT` while the next keys do not sign yet,
-        and where 32 of a kind are accepted.
+        and if 32 keys of a kind are still accepted.
         """
         return decode(builtins.list[SigningKeyView], self._caller.call("signing_keys.rotate"))
 
@@ -51,15 +51,16 @@ class SigningKeys:
         self,
         id: str,
     ) -> None:
-        """Ends a key at once, and all that was signed with it: for when somebody else has it.
+        """Ends a key at once, and everything that was signed with it: for a key that has leaked.
 
-        Access tokens of the key are refused from then on, and of a root key all refresh tokens,
-        links, challenges and device tokens, too: everybody signs in again. If it is the key that
-        signs, the next one does at once. The key is deleted. Other services accept its tokens until
-        they ask for the key set again.
+        Access tokens of the key are refused from then on, and for a root key also all refresh
+        tokens, links, challenges and device tokens: everybody has to sign in again. If it is the
+        current key, the next one signs at once. The key is deleted. Other services accept its
+        tokens until they fetch the key set again.
 
-        Only the application itself may, with `system`. Errors: `RESOURCE_NOT_FOUND` for a key that
-        the store did not make for itself; one of the settings ends by changing them.
+        Only the application itself may call it, with `system`. Errors: `RESOURCE_NOT_FOUND` for a
+        key that the store did not make for itself; to end a key of the settings, change the
+        settings.
 
         Args:
             id: The key's id: the `kid` of its tokens.
@@ -67,9 +68,10 @@ class SigningKeys:
         self._caller.call("signing_keys.revoke", {"id": id})
 
     def jwks(self) -> Jwks:
-        """Gives the public keys by which other services verify access tokens, as a JWK Set (RFC 7517).
+        """Returns the public keys with which other services verify access tokens, as a JWK Set (RFC
+        7517).
 
-        To be served as `/.well-known/jwks.json`. Keys of `hs256` are no public keys and never in
-        it: with that algorithm the set is empty. Nothing is read from the storage.
+        Serve it as `/.well-known/jwks.json`. Keys of `hs256` are secret and never in it: with that
+        algorithm the set is empty. Nothing is read from the storage.
         """
         return decode(Jwks, self._caller.call("signing_keys.jwks"))

@@ -9,13 +9,13 @@ val Caller.users: Users get() = getUsers()
 /** Importing users from other systems. */
 val Caller.imports: Imports get() = getImports()
 
-/** Whether forms are filled in well, before anything is done with them. */
+/** Checks of forms before they are submitted. */
 val Caller.validate: Validate get() = getValidate()
 
-/** What users show of themselves, and to whom. */
+/** Profiles of users, and who sees them. */
 val Caller.profiles: Profiles get() = getProfiles()
 
-/** What the caller likes. */
+/** The caller's preferences. */
 val Caller.preferences: Preferences get() = getPreferences()
 
 /** Logins: tokens and the sessions they belong to. */
@@ -27,13 +27,13 @@ val Caller.signIn: SignIn get() = getSignIn()
 /** Second factors: one's own, and resetting those of others. */
 val Caller.factors: Factors get() = getFactors()
 
-/** API keys: what programs of a user call by. */
+/** API keys, which a user's programs call with. */
 val Caller.apiKeys: ApiKeys get() = getApiKeys()
 
 /** Passwords: changing one's own, and setting those of others. */
 val Caller.passwords: Passwords get() = getPasswords()
 
-/** Proving that an account's e-mail address is its user's. */
+/** Verifying that an account's e-mail address belongs to its user. */
 val Caller.verification: Verification get() = getVerification()
 
 /** Changing one's own e-mail address. */
@@ -42,7 +42,7 @@ val Caller.email: Email get() = getEmail()
 /** The identities at other issuers that the caller's account is linked to. */
 val Caller.identities: Identities get() = getIdentities()
 
-/** Invitations: accounts and roles for who has an e-mail address. */
+/** Invitations: accounts and roles for the owner of an e-mail address. */
 val Caller.invitations: Invitations get() = getInvitations()
 
 /** The keys that tokens are signed with. */
@@ -72,7 +72,7 @@ val Caller.regions: Regions get() = getRegions()
 /** Drones, and who flies them. */
 val Caller.drones: Drones get() = getDrones()
 
-/** Kinds of assets that the policy declares beside drones, with the words of each. */
+/** Kinds of assets that the policy declares in addition to drones, with the models and statuses of each. */
 val Caller.assetKinds: AssetKinds get() = getAssetKinds()
 
 /** Assets of those kinds, and who uses them. */
@@ -81,10 +81,10 @@ val Caller.assets: Assets get() = getAssets()
 /** The audit log. */
 val Caller.audit: Audit get() = getAudit()
 
-/** What happened, as it happens or behind a position. */
+/** Events: what happened after a position. */
 val Caller.events: Events get() = getEvents()
 
-/** Readers of events that are kept by name, so that one process at a time reads on where the last one stopped. */
+/** Named readers of events: one process at a time reads, and continues where the last one stopped. */
 val Caller.consumers: Consumers get() = getConsumers()
 
 /** First steps of a store. */

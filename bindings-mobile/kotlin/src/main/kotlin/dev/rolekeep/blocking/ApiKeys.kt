@@ -4,25 +4,25 @@ package dev.rolekeep.blocking
 import dev.rolekeep.*
 import java.util.UUID
 
-/** API keys: what programs of a user call by. */
+/** API keys, which a user's programs call with. */
 class BlockingApiKeys internal constructor(private val area: ApiKeys) {
     /**
-     * Makes an API key of the caller: what a program of its user gives instead of an access token.
+     * Creates an API key of the caller, which the user's programs use instead of an access token.
      *
-     * The answer has the key, which is not shown again. With it a program may do what its user may at that moment and one of its
-     * `patterns` matches; it never administers and gives nobody anything. It does not touch the account itself: neither passwords,
-     * factors, sessions, addresses nor keys. Roles that need a second factor count if this session has proved one.
-     * It needs a sign-in or `sessions.step_up` within the last five minutes. The user is told by mail.
-     * Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 keys that are alive,
-     * `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an API key.
+     * The result has the key, which is not shown again. A program with the key may do what the user may at that moment and one of the
+     * `patterns` matches. A key is never an administrator, cannot give roles, and cannot change the account itself: passwords, factors,
+     * sessions, addresses and keys. Roles that need a second factor count if this session has proved one. It needs a sign-in or
+     * `sessions.step_up` within the last five minutes. The user is notified by mail.
+     * Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 valid keys, `UNAUTHORIZED` for a caller
+     * without a session, `FORBIDDEN` for an API key.
      */
     fun create(input: CreateApiKey): NewApiKey = await { area.create(input) }
 
     /**
-     * Makes an API key of a user, as `api_keys.create`.
+     * Creates an API key of a user, as `api_keys.create` does.
      *
-     * Only the application itself may, with `system`: for accounts that no person signs in to. Roles that need a second factor
-     * count, as where the application acts as the user.
+     * Only the application itself may call it, with `system`: for accounts that no person signs in to. Roles that require a second factor
+     * count, as if the application acts as the user.
      */
     fun createFor(input: CreateApiKeyFor): NewApiKey = await { area.createFor(input) }
 
@@ -40,8 +40,8 @@ class BlockingApiKeys internal constructor(private val area: ApiKeys) {
     /**
      * Ends an API key: the caller's own, or another user's with `api_key:revoke`, an administrator's with `admin:all`.
      *
-     * It is refused from then on, on other instances within a second. One that has ended already stays as it is. The user of a key that
-     * somebody else ends is told by mail.
+     * It is refused from then on, on other instances within a second. A key that has already ended stays as it is. If somebody else ends a
+     * key, its user is notified by mail.
      */
     fun revoke(input: RevokeApiKey): Unit = await { area.revoke(input) }
 }
@@ -62,8 +62,8 @@ class CreateApiKeyBuilder(private val name: String) {
     fun expiresInSeconds(value: Long?) = apply { expiresInSeconds = value }
 
     /**
-     * From where it may be used, addresses and networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`), at most 20. Not given:
-     * from everywhere. Behind proxies it takes the setting `trusted_proxies`.
+     * From where it may be used, addresses and networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`), at most 20. Not given: from
+     * everywhere. Behind proxies this needs the setting `trusted_proxies`.
      */
     fun networks(value: List<String>?) = apply { networks = value }
 
@@ -99,10 +99,10 @@ class ListApiKeysBuilder() {
     private var cursor: String? = null
     private var totalUpTo: Long? = null
 
-    /** Whether to list those as well that have ended, for 90 days from then. Default: false. */
+    /** Whether to include keys that ended within the last 90 days. Default: false. */
     fun includeEnded(value: Boolean?) = apply { includeEnded = value }
 
-    /** The page's number, from 1. */
+    /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
     fun page(value: Long?) = apply { page = value }
 
     /** The page size, 1 to 100; 20 if not given. */
@@ -125,10 +125,10 @@ class ListApiKeysOfBuilder(private val userId: UUID) {
     private var cursor: String? = null
     private var totalUpTo: Long? = null
 
-    /** Whether to list those as well that have ended, for 90 days from then. Default: false. */
+    /** Whether to include keys that ended within the last 90 days. Default: false. */
     fun includeEnded(value: Boolean?) = apply { includeEnded = value }
 
-    /** The page's number, from 1. */
+    /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
     fun page(value: Long?) = apply { page = value }
 
     /** The page size, 1 to 100; 20 if not given. */

@@ -11,13 +11,13 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
     /** Importing users from other systems. */
     fun imports() = BlockingImports(areas.getImports())
 
-    /** Whether forms are filled in well, before anything is done with them. */
+    /** Checks of forms before they are submitted. */
     fun validate() = BlockingValidate(areas.getValidate())
 
-    /** What users show of themselves, and to whom. */
+    /** Profiles of users, and who sees them. */
     fun profiles() = BlockingProfiles(areas.getProfiles())
 
-    /** What the caller likes. */
+    /** The caller's preferences. */
     fun preferences() = BlockingPreferences(areas.getPreferences())
 
     /** Logins: tokens and the sessions they belong to. */
@@ -29,13 +29,13 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
     /** Second factors: one's own, and resetting those of others. */
     fun factors() = BlockingFactors(areas.getFactors())
 
-    /** API keys: what programs of a user call by. */
+    /** API keys, which a user's programs call with. */
     fun apiKeys() = BlockingApiKeys(areas.getApiKeys())
 
     /** Passwords: changing one's own, and setting those of others. */
     fun passwords() = BlockingPasswords(areas.getPasswords())
 
-    /** Proving that an account's e-mail address is its user's. */
+    /** Verifying that an account's e-mail address belongs to its user. */
     fun verification() = BlockingVerification(areas.getVerification())
 
     /** Changing one's own e-mail address. */
@@ -44,7 +44,7 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
     /** The identities at other issuers that the caller's account is linked to. */
     fun identities() = BlockingIdentities(areas.getIdentities())
 
-    /** Invitations: accounts and roles for who has an e-mail address. */
+    /** Invitations: accounts and roles for the owner of an e-mail address. */
     fun invitations() = BlockingInvitations(areas.getInvitations())
 
     /** The keys that tokens are signed with. */
@@ -74,7 +74,7 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
     /** Drones, and who flies them. */
     fun drones() = BlockingDrones(areas.getDrones())
 
-    /** Kinds of assets that the policy declares beside drones, with the words of each. */
+    /** Kinds of assets that the policy declares in addition to drones, with the models and statuses of each. */
     fun assetKinds() = BlockingAssetKinds(areas.getAssetKinds())
 
     /** Assets of those kinds, and who uses them. */
@@ -83,10 +83,10 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
     /** The audit log. */
     fun audit() = BlockingAudit(areas.getAudit())
 
-    /** What happened, as it happens or behind a position. */
+    /** Events: what happened after a position. */
     fun events() = BlockingEvents(areas.getEvents())
 
-    /** Readers of events that are kept by name, so that one process at a time reads on where the last one stopped. */
+    /** Named readers of events: one process at a time reads, and continues where the last one stopped. */
     fun consumers() = BlockingConsumers(areas.getConsumers())
 
     /** First steps of a store. */

@@ -3,7 +3,7 @@ package dev.rolekeep.blocking
 
 import dev.rolekeep.*
 
-/** Kinds of assets that the policy declares beside drones, with the words of each. */
+/** Kinds of assets that the policy declares in addition to drones, with the models and statuses of each. */
 class BlockingAssetKinds internal constructor(private val area: AssetKinds) {
     /**
      * Lists the kinds of assets that the policy declares, by name; the library's drones are not among them.
@@ -13,9 +13,9 @@ class BlockingAssetKinds internal constructor(private val area: AssetKinds) {
     fun list(): List<AssetKind> = await { area.list() }
 
     /**
-     * Declares a kind of assets, or replaces the words of one.
+     * Declares a kind of assets, or replaces the models and statuses of one.
      *
-     * It brings the permissions `KIND:create`, `read`, `list`, `update`, `delete`, `assign` and `set_authority`, which roles with a pattern
+     * It adds the permissions `KIND:create`, `read`, `list`, `update`, `delete`, `assign` and `set_authority`, which roles with a pattern
      * that matches them grant at once. Permission `asset_kind:put`, and for now `admin:all`. Errors: `CONFLICT` if an asset has a model or a
      * status that the kind would not have any more, and if `expected_version` is stale; `VALIDATION_ERROR` for a name that a type of the
      * library has, and beyond 64 kinds.
@@ -50,7 +50,7 @@ class PutAssetKindBuilder(private val kind: String) {
     /** The models that its assets may be, 1 to 256, of 1 to 64 characters each. */
     fun models(value: List<String>) = apply { models = value }
 
-    /** What the status of its assets may be, likewise; the first is that of a new one. */
+    /** The statuses that its assets may have, likewise; a new asset has the first. */
     fun statuses(value: List<String>) = apply { statuses = value }
 
     /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */

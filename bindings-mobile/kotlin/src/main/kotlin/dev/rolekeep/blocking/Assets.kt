@@ -31,9 +31,9 @@ class BlockingAssets internal constructor(private val area: Assets) {
     /**
      * Changes the given fields of an asset; null clears one. The operator is changed by `assign` and `unassign`, the kind never.
      *
-     * Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and
-     * whatever else its conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
-     * regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
+     * Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and whatever else its
+     * conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other regions, whom the
+     * result names. Errors: `CONFLICT` if `expected_version` is stale.
      */
     fun update(input: UpdateAsset): ChangedAsset = await { area.update(input) }
 
@@ -85,8 +85,9 @@ class CreateAssetBuilder(private val kind: String, private val code: String, pri
     fun operatorId(value: UUID?) = apply { operatorId = value }
 
     /**
-     * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type that is its kind has the type that it
-     * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+     * Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type that is
+     * its kind must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits
+     * and underscores.
      */
     fun attributes(value: Map<String, JsonText>) = apply { attributes = value }
 
@@ -116,7 +117,7 @@ class ListAssetsBuilder(private val kind: String) {
     /** Only assets whose operator is this user, whom the caller must be allowed to read. */
     fun operatorId(value: UUID?) = apply { operatorId = value }
 
-    /** The page's number, from 1. */
+    /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
     fun page(value: Long?) = apply { page = value }
 
     /** The page size, 1 to 100; 20 if not given. */
@@ -155,7 +156,7 @@ class UpdateAssetBuilder(private val kind: String, private val asset: String) {
     /** The region, by id or code. */
     fun region(value: StringPatch?) = apply { region = value }
 
-    /** Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`. */
+    /** Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with `create`. */
     fun attributes(value: Map<String, JsonText>) = apply { attributes = value }
 
     fun build() = UpdateAsset(kind = kind, asset = asset, expectedVersion = expectedVersion, code = code, model = model, status = status, region = region, attributes = attributes)

@@ -15,10 +15,10 @@ class BlockingAudit internal constructor(private val area: Audit) {
     fun list(input: ListAudit = ListAudit()): AuditEntryPage = await { area.list(input) }
 
     /**
-     * Gets where the audit log ends now.
+     * Gets the end of the audit log.
      *
-     * A log that was set back to what it was some time ago is whole by itself, and so is one without any entry: only a later head shows
-     * that. Keep heads where whoever may have the storage has no access. Permission `audit:read` on the whole log.
+     * A log that was rolled back to an earlier state is consistent in itself, and so is one without any entry: only a later head reveals
+     * that. Keep heads where those who control the storage have no access. Permission `audit:read` on the whole log.
      */
     fun head(): AuditHeads = await { area.head() }
 
@@ -32,7 +32,7 @@ class BlockingAudit internal constructor(private val area: Audit) {
     fun verify(input: VerifyAudit = VerifyAudit()): AuditReport = await { area.verify(input) }
 
     /**
-     * Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that a program of its own verifies
+     * Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that an independent program can verify
      * (`examples/audit-verifier`).
      *
      * Permission `audit:read` on the whole log.
@@ -41,10 +41,10 @@ class BlockingAudit internal constructor(private val area: Audit) {
     fun export(input: ExportAudit = ExportAudit()): AuditLinePage = await { area.export(input) }
 
     /**
-     * Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
+     * Gets the outcome of a change that failed with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
      *
-     * Anybody who knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
-     * so old that the change feed no longer has it.
+     * Anybody who knows the id may call it: the id cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change so old
+     * that the change feed no longer has it.
      */
     fun outcome(input: GetOutcome): ChangeOutcome = await { area.outcome(input) }
 }
@@ -56,7 +56,7 @@ class ExportAuditBuilder() {
     private var cursor: String? = null
     private var totalUpTo: Long? = null
 
-    /** The page's number, from 1. */
+    /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
     fun page(value: Long?) = apply { page = value }
 
     /** The page size, 1 to 100; 20 if not given. */
@@ -98,7 +98,7 @@ class ListAuditBuilder() {
     /** Only entries before this time. */
     fun until(value: Instant?) = apply { until = value }
 
-    /** The page's number, from 1. */
+    /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
     fun page(value: Long?) = apply { page = value }
 
     /** The page size, 1 to 100; 20 if not given. */
@@ -118,12 +118,12 @@ class VerifyAuditBuilder() {
     private var expected: String? = null
     private var sealedFrom: Long? = null
 
-    /** What `audit.head` answered at some time: the log must have been so then. */
+    /** A head that `audit.head` returned earlier: the log must have that state in its history. */
     fun expected(value: String?) = apply { expected = value }
 
     /**
-     * Where `audit_key` was given to a store that already had entries: the place of the first one that it sealed. Without it, it must
-     * have sealed each.
+     * If `audit_key` was given to a store that already had entries: the number of the first entry that it sealed. Without this, the key
+     * must have sealed every entry.
      */
     fun sealedFrom(value: Long?) = apply { sealedFrom = value }
 

@@ -4,7 +4,7 @@ package dev.rolekeep.blocking
 import dev.rolekeep.*
 import java.util.UUID
 
-/** Readers of events that are kept by name, so that one process at a time reads on where the last one stopped. */
+/** Named readers of events: one process at a time reads, and continues where the last one stopped. */
 class BlockingConsumers internal constructor(private val area: Consumers) {
     /**
      * Takes the lease on a consumer for this process, or renews it; makes the consumer if there is none of this name.
@@ -19,15 +19,15 @@ class BlockingConsumers internal constructor(private val area: Consumers) {
     fun claim(input: ClaimConsumer): ConsumerLease = await { area.claim(input) }
 
     /**
-     * Notes how far a consumer has come, and renews its lease.
+     * Records how far a consumer has read, and renews its lease.
      *
-     * For the application itself. Errors: `CONFLICT`, reason `lease_lost`, where another process has the lease meanwhile, or nobody asked for;
-     * nothing is noted then.
+     * For the application itself. Errors: `CONFLICT`, reason `lease_lost`, if another process has taken over the lease, or there is none;
+     * nothing is recorded then.
      */
     fun acknowledge(input: Acknowledge): ConsumerLease = await { area.acknowledge(input) }
 
     /**
-     * Gives the lease on a consumer back, so that another process need not wait for its end. Of a lease that was lost nothing is changed.
+     * Releases the lease on a consumer, so that another process need not wait until it expires. Releasing a lost lease changes nothing.
      *
      * For the application itself.
      */
@@ -42,7 +42,7 @@ class BlockingConsumers internal constructor(private val area: Consumers) {
     fun list(input: ListConsumers = ListConsumers()): ConsumerPage = await { area.list(input) }
 
     /**
-     * Deletes a consumer, whoever reads for it; the change feed is kept for it no longer.
+     * Deletes a consumer, even while a process reads for it; the change feed is no longer kept for it.
      *
      * For the application itself.
      */
@@ -70,7 +70,7 @@ class ListConsumersBuilder() {
     private var cursor: String? = null
     private var totalUpTo: Long? = null
 
-    /** The page's number, from 1. */
+    /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
     fun page(value: Long?) = apply { page = value }
 
     /** The page size, 1 to 100; 20 if not given. */

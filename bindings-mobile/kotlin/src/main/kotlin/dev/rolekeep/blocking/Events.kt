@@ -3,17 +3,17 @@ package dev.rolekeep.blocking
 
 import dev.rolekeep.*
 
-/** What happened, as it happens or behind a position. */
+/** Events: what happened after a position. */
 class BlockingEvents internal constructor(private val area: Events) {
     /**
-     * Reads what happened behind a position of the change feed, and answers at once. To be told as it happens, use `subscribe`.
+     * Reads the events after a position of the change feed, without waiting for new ones. To get events as they happen, use `subscribe`.
      *
-     * The application itself and administrators hear of everything; a user of what it may read now, and of its own sessions and credentials.
-     * That something is gone is told to whoever may read all of its kind. Nobody needs a permission to ask.
+     * The application itself and administrators get all events. Users get those about objects that they may read now, about their own
+     * sessions and credentials, and about deleted objects if they may read all of that kind. No permission is needed.
      *
-     * Errors: `UNAUTHORIZED` for who is not signed in; `CONFLICT`, reason `position_gone`, where the feed no longer reaches back to the position,
-     * and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an earlier state.
-     * In both cases read anew what you keep, and go on from `now`.
+     * Errors: `UNAUTHORIZED` for a caller who is not signed in; `CONFLICT`, reason `position_gone`, if the feed no longer reaches back to
+     * the position, and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an
+     * earlier state. In both cases read your data again, and continue from `now`.
      */
     @JvmOverloads
     fun read(input: ReadEvents = ReadEvents()): EventBatch = await { area.read(input) }
@@ -24,10 +24,10 @@ class ReadEventsBuilder() {
     private var from: String? = null
     private var limit: Long? = null
 
-    /** A position of events, `now` or `earliest`; `now` if not given, which answers nothing but the position. */
+    /** A position of events, `now` or `earliest`; `now` if not given, which returns only the position. */
     fun from(value: String?) = apply { from = value }
 
-    /** How many events at most, 1 to 1,000; 100 if not given. All that happened in one commit comes together, whatever that is. */
+    /** How many events at most, 1 to 1,000; 100 if not given. All events of one commit are returned together, even if that exceeds it. */
     fun limit(value: Long?) = apply { limit = value }
 
     fun build() = ReadEvents(from = from, limit = limit)

@@ -5,13 +5,13 @@ import dev.rolekeep.*
 
 /** Second factors: one's own, and resetting those of others. */
 class BlockingFactors internal constructor(private val area: Factors) {
-    /** Lists the caller's own second factors, and those that it had. */
+    /** Lists the caller's own second factors, present and former ones. */
     fun list(): FactorList = await { area.list() }
 
     /**
      * Begins to add an authenticator app to the caller's account.
      *
-     * Show the QR code, or the key, then give a code of the app to `factors.add` within ten minutes. It needs a sign-in or
+     * Show the QR code, or the key, then pass a code of the app to `factors.add` within ten minutes. It needs a sign-in or
      * `sessions.step_up` within the last five minutes.
      * Errors: `CONFLICT` for an account that has three, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
      * configuration has no second factors.
@@ -19,32 +19,32 @@ class BlockingFactors internal constructor(private val area: Factors) {
     fun addStart(): FactorSetup = await { area.addStart() }
 
     /**
-     * Adds an authenticator app to the caller's account, by a code that it shows.
+     * Adds an authenticator app to the caller's account, with a code that it shows.
      *
-     * From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on in a new one, by the tokens of the
-     * answer. With an account's first second factor come ten recovery codes.
-     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more), `CONFLICT` for an
-     * account that has three by now.
+     * From then on every sign-in needs a code of it, too. All sessions end; the caller continues in a new one with the returned tokens. An
+     * account's first second factor comes with ten recovery codes.
+     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for an invalid or expired challenge, `CONFLICT` for an account that has
+     * three by now.
      */
     fun add(input: AddFactor): AddedFactor = await { area.add(input) }
 
     /**
      * Begins to add a passkey to the caller's account.
      *
-     * Have a browser make one by the `options`, then give its answer to `factors.add_passkey` within ten minutes. It needs a sign-in or
-     * `sessions.step_up` within the last five minutes.
+     * Have a browser create one with the `options`, then pass its response to `factors.add_passkey` within ten minutes. It needs a sign-in
+     * or `sessions.step_up` within the last five minutes.
      * Errors: `CONFLICT` for an account that has twenty, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
      * configuration has no `passkey_domain`.
      */
     fun addPasskeyStart(): PasskeyOptions = await { area.addPasskeyStart() }
 
     /**
-     * Adds a passkey to the caller's account, by what its authenticator answered.
+     * Adds a passkey to the caller's account, with the authenticator's response.
      *
-     * From then on it signs in by itself (`sign_in.passkey`), and a sign-in by the password asks for it, or another second factor, too.
-     * All sessions end; the caller goes on in a new one, by the tokens of the answer. With an account's first second factor come ten
-     * recovery codes.
-     * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good (any more),
+     * From then on it can be used to sign in (`sign_in.passkey`), and a sign-in by password needs it, or another second factor, too. All
+     * sessions end; the caller continues in a new one with the returned tokens. An account's first second factor comes with ten recovery
+     * codes.
+     * Errors: `VALIDATION_ERROR` for a response that is not accepted, `UNAUTHORIZED` for an invalid or expired challenge,
      * `DUPLICATE_RESOURCE` for a passkey that is known, `CONFLICT` for an account that has twenty by now.
      */
     fun addPasskey(input: AddPasskey): AddedFactor = await { area.addPasskey(input) }
@@ -52,15 +52,15 @@ class BlockingFactors internal constructor(private val area: Factors) {
     /**
      * Removes a second factor of the caller's account; with the last one, its recovery codes.
      *
-     * All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
-     * last five minutes.
-     * Errors: `CONFLICT` for the last one of an account that has to have one, and for a passkey without which nothing signs in to the
-     * account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
+     * All sessions end; the caller continues in a new one with the returned tokens. It needs a sign-in or `sessions.step_up` within the last
+     * five minutes.
+     * Errors: `CONFLICT` for the last one of an account that is required to have one, and for a passkey without which nobody could sign in
+     * to the account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
      */
     fun remove(input: RemoveFactor): Tokens = await { area.remove(input) }
 
     /**
-     * Makes new recovery codes for the caller's account; those before are void.
+     * Generates new recovery codes for the caller's account; earlier ones become void.
      *
      * It needs a sign-in or `sessions.step_up` within the last five minutes.
      * Errors: `CONFLICT` for an account without a second factor.
@@ -68,9 +68,9 @@ class BlockingFactors internal constructor(private val area: Factors) {
     fun recoveryCodes(): RecoveryCodes = await { area.recoveryCodes() }
 
     /**
-     * Removes all second factors and recovery codes of a user who has lost them, after who asks has made sure who that is.
+     * Removes all second factors and recovery codes of a user who has lost them. Verify the user's identity first.
      *
-     * All sessions of the user end. The next sign-in asks for the password alone, and for a new second factor where one is required.
+     * All sessions of the user end. The next sign-in needs only the password, and a new second factor if one is required.
      * Permission `user:reset_factors`; for a user who holds more than the default roles `admin:all`: whoever knows the password may do
      * what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
      */

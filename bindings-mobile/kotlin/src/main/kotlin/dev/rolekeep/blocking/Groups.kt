@@ -37,7 +37,7 @@ class BlockingGroups internal constructor(private val area: Groups) {
     fun update(input: UpdateGroup): Group = await { area.update(input) }
 
     /**
-     * Deletes a group: its members hold its roles no more, and roles held on it end.
+     * Deletes a group: its members no longer hold its roles, and roles held on it end.
      *
      * Permission `group:delete`; of a group that has roles also `role:assign`, and for now `admin:all`, as it takes them from its members.
      * Errors: `CONFLICT` if `expected_version` is stale, and if no active administrator would be left.
@@ -52,7 +52,7 @@ class BlockingGroups internal constructor(private val area: Groups) {
     fun members(input: ListGroupMembers): GroupMemberPage = await { area.members(input) }
 
     /**
-     * Adds users to a group, in one commit: all, or none. Who is a member already stays one.
+     * Adds users to a group, in one commit: all, or none. Existing members stay members.
      *
      * Permissions `role:assign`, and for now `admin:all`, as it gives them the group's roles; `group:read` and, of each user, `user:read`.
      * Errors: `VALIDATION_ERROR` naming each user that does not exist (`user_ids[3]`), `CONFLICT` if the group would have more than 10,000
@@ -61,7 +61,7 @@ class BlockingGroups internal constructor(private val area: Groups) {
     fun addMembers(input: AddGroupMembers): Group = await { area.addMembers(input) }
 
     /**
-     * Takes users out of a group, in one commit. Who is no member stays none.
+     * Removes users from a group, in one commit. Users who are not members are ignored.
      *
      * Permissions as for `add_members`. Errors: `VALIDATION_ERROR` naming each user that does not exist, `CONFLICT` if no active administrator
      * would be left.
@@ -84,7 +84,7 @@ class BlockingGroups internal constructor(private val area: Groups) {
     fun assignRole(input: AssignGroupRole): GroupRole = await { area.assignRole(input) }
 
     /**
-     * Takes a role from a group, and so from its members.
+     * Removes a role from a group, and so from its members.
      *
      * Permissions as for `assign_role`. Errors: `RESOURCE_NOT_FOUND` if the group does not hold it there, `CONFLICT` if no active administrator
      * would be left.
@@ -96,7 +96,7 @@ class BlockingGroups internal constructor(private val area: Groups) {
 class AddGroupMembersBuilder(private val groupId: UUID) {
     private var userIds: List<UUID> = emptyList()
 
-    /** Who is to be a member; at most 1,000. */
+    /** The users to add; at most 1,000. */
     fun userIds(value: List<UUID>) = apply { userIds = value }
 
     fun build() = AddGroupMembers(groupId = groupId, userIds = userIds)
@@ -138,7 +138,7 @@ class CreateGroupBuilder(private val name: String) {
 class DeleteGroupBuilder(private val id: UUID) {
     private var expectedVersion: Long? = null
 
-    /** The version that the decision was made on; if it is not the current one, the error is `CONFLICT`. */
+    /** The version that the decision is based on; if it is not the current one, the error is `CONFLICT`. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
     fun build() = DeleteGroup(id = id, expectedVersion = expectedVersion)
@@ -151,7 +151,7 @@ class ListGroupMembersBuilder(private val groupId: UUID) {
     private var cursor: String? = null
     private var totalUpTo: Long? = null
 
-    /** The page's number, from 1. */
+    /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
     fun page(value: Long?) = apply { page = value }
 
     /** The page size, 1 to 100; 20 if not given. */
@@ -173,7 +173,7 @@ class ListGroupRolesBuilder(private val groupId: UUID) {
     private var cursor: String? = null
     private var totalUpTo: Long? = null
 
-    /** The page's number, from 1. */
+    /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
     fun page(value: Long?) = apply { page = value }
 
     /** The page size, 1 to 100; 20 if not given. */
@@ -199,7 +199,7 @@ class ListGroupsBuilder() {
     /** Only groups that this user is a member of, whom the caller must be allowed to read. */
     fun userId(value: UUID?) = apply { userId = value }
 
-    /** The page's number, from 1. */
+    /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
     fun page(value: Long?) = apply { page = value }
 
     /** The page size, 1 to 100; 20 if not given. */
@@ -218,7 +218,7 @@ class ListGroupsBuilder() {
 class RemoveGroupMembersBuilder(private val groupId: UUID) {
     private var userIds: List<UUID> = emptyList()
 
-    /** Who is to be a member no more; at most 1,000. */
+    /** The users to remove; at most 1,000. */
     fun userIds(value: List<UUID>) = apply { userIds = value }
 
     fun build() = RemoveGroupMembers(groupId = groupId, userIds = userIds)

@@ -9,10 +9,10 @@ class BlockingIdentities internal constructor(private val area: Identities) {
     fun list(): List<IdentityView> = await { area.list() }
 
     /**
-     * Begins to link the caller's account to somebody whom one of the `trusted_issuers` knows.
+     * Begins to link the caller's account to an identity at one of the `trusted_issuers`.
      *
-     * Have the user sign in there, asking for the `nonce` of the answer, then give the token to `identities.link` within ten minutes. It
-     * needs a sign-in or `sessions.step_up` within the last five minutes. Nothing is stored by it.
+     * Have the user sign in there, with the returned `nonce` in the request, then pass the token to `identities.link` within ten minutes. It
+     * needs a sign-in or `sessions.step_up` within the last five minutes. It stores nothing.
      */
     fun linkStart(): IdentityChallenge = await { area.linkStart() }
 
@@ -20,20 +20,20 @@ class BlockingIdentities internal constructor(private val area: Identities) {
      * Links the caller's account to the subject of a token of another issuer, which signs in to it from then on (`sign_in.external`).
      *
      * The token has the `nonce` of `identities.link_start`, or says that its subject signed in after that (`auth_time`, or `amr` of
-     * Supabase): so somebody else's token links nothing. It is used up. The user is told, with a link that undoes it.
-     * It needs a sign-in or `sessions.step_up` within the last five minutes still.
-     * Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more and for a caller
-     * without a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
+     * Supabase): so somebody else's token cannot be linked. The token is used up. The user is notified, with a link that undoes it. It also
+     * needs a sign-in or `sessions.step_up` within the last five minutes.
+     * Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for an expired or used challenge and for a caller without
+     * a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
      * `RATE_LIMIT_EXCEEDED` after too many tokens that were not accepted, `UNAVAILABLE` while the issuer's keys cannot be fetched.
      */
     fun link(input: LinkIdentity): IdentityView = await { area.link(input) }
 
     /**
-     * Ends that the caller's account stands for somebody at another issuer, which signs in to it no more.
+     * Unlinks the caller's account from an identity at another issuer, which then can no longer sign in to it.
      *
-     * Sessions that were begun by a token of another issuer end, the caller's own as well if it is one. It needs a sign-in or
+     * Sessions that were begun with a token of another issuer end, including the caller's own if it is one. It needs a sign-in or
      * `sessions.step_up` within the last five minutes.
-     * Errors: `CONFLICT` where nothing else signs in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
+     * Errors: `CONFLICT` if there is no other way to sign in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
      */
     fun unlink(input: UnlinkIdentity): Unit = await { area.unlink(input) }
 }

@@ -7,58 +7,60 @@ import java.util.UUID
 /** Importing users from other systems. */
 class BlockingImports internal constructor(private val area: Imports) {
     /**
-     * Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
+     * Begins an import of users, which `imports.feed` feeds and `imports.finish` ends. Each language has a helper that does all three.
      *
      * Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
-     * passwords, roles, groups and addresses that count as proved need `admin:all`, groups also `role:assign` and `group:read`. An import that is not fed for seven days ends, and what is known of it goes.
+     * passwords, roles, groups and addresses that count as verified need `admin:all`, groups also `role:assign` and `group:read`. An import
+     * that is not fed for seven days ends, and is deleted.
      * Errors: `VALIDATION_ERROR` with all wrong fields.
      */
     fun begin(input: BeginImport): Import = await { area.begin(input) }
 
     /**
-     * Goes on with an import that was broken off.
+     * Continues an import that was interrupted.
      *
-     * Its source is fed again from its beginning: what was read before is compared with what is fed, and not read again. Errors:
-     * `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is not open any more.
+     * Feed its source again from the beginning: what was read before is compared, not imported again. Errors: `RESOURCE_NOT_FOUND` for an
+     * import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is no longer open.
      */
     fun resume(input: ResumeImport): Import = await { area.resume(input) }
 
     /**
-     * Feeds an import with the bytes of its source from `position` on.
+     * Feeds an import with bytes of its source, from `position` on.
      *
-     * Up to 500 records are imported in one commit, and the answer says by `import.position` which byte is fed next: a record of which the end is
-     * missing is fed again. What fails is told, and kept for `imports.failures`; when 10,000 records have failed, the import stops.
-     * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR` for what is no base64, for
-     * UTF-16, and for the header of a CSV that names an unknown column; `CONFLICT` for other bytes than those that are due, for a source
-     * that is not the one which was begun with, and for an import that is over.
+     * Up to 500 records are imported in one commit, and `import.position` of the result is the next byte to feed: an incomplete record is
+     * fed again. Failures are returned, and kept for `imports.failures`; when 10,000 records have failed, the import stops.
+     * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR` for invalid base64, for UTF-16,
+     * and for the header of a CSV that names an unknown column; `CONFLICT` for bytes of the wrong position, for a different source, and for
+     * an import that has ended.
      */
     fun feed(input: FeedImport): ImportProgress = await { area.feed(input) }
 
     /**
-     * Ends an import all of whose pieces were fed, the last one with `is_last`. One that is to be whole makes its accounts now.
+     * Ends an import whose pieces have all been fed, the last one with `is_last`. An `atomic` import creates its accounts now.
      *
-     * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT` where not all has been fed; of one that is to
-     * be whole that of the first record that cannot be imported, and nothing is written: it can be given up, or finished when what is in its way is gone.
+     * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT` if not everything has been fed. An
+     * `atomic` import fails with the error of the first record that cannot be imported, and nothing is written: cancel it, or finish it once
+     * the cause is removed.
      */
     fun finish(input: FinishImport): Import = await { area.finish(input) }
 
     /**
-     * Gives an import up. Accounts that it made stay.
+     * Cancels an import. Accounts that it created stay.
      *
-     * Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that is over.
+     * Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that has ended.
      */
     fun abort(input: AbortImport): Import = await { area.abort(input) }
 
     /**
-     * Gets how far an import has come.
+     * Gets the progress of an import.
      *
      * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began, unless the caller has `admin:all`.
      */
     fun get(input: GetImport): Import = await { area.get(input) }
 
     /**
-     * Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
-     * has another address now, or is deleted.
+     * Lists the records of an import that neither created nor changed an account and were not skipped, in order: those that failed, and
+     * those whose account now has another address or is deleted.
      *
      * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`.
      */
@@ -80,48 +82,52 @@ class BeginImportBuilder(private val source: String, private val format: ImportF
     private var firebase: FirebaseHashing? = null
 
     /**
-     * Whose names the fields have. Default: `rolekeep`, those of `users.create`, of which an unknown one is an error; in the others it is
-     * counted.
+     * The system whose field names the records have. Default: `rolekeep`, the names of `users.create`, where an unknown field is an
+     * error; in other shapes unknown fields are only counted.
      */
     fun shape(value: ImportShape?) = apply { shape = value }
 
-    /** What becomes of records of accounts that are there. Default: `skip`. */
+    /** What happens to records of existing accounts. Default: `skip`. */
     fun onExisting(value: OnExisting?) = apply { onExisting = value }
 
-    /** What becomes of fields that are wrong. Default: `strict`. */
+    /** What happens to invalid fields. Default: `strict`. */
     fun level(value: ImportLevel?) = apply { level = value }
 
     /**
-     * Whether a record stands for the account with its address which the source did not make, where the address is proved here and there.
-     * Default: false: it fails.
+     * Whether a record is matched with an account of the same address that did not come from this source, if the address is verified
+     * here and there. Default: false: the record fails.
      */
     fun matchEmail(value: Boolean?) = apply { matchEmail = value }
 
-    /** Whether all records make an account or none, at the end: up to 10,000 records and 8 MiB. Default: false. */
+    /** Whether all records are imported or none, at the end: up to 10,000 records and 8 MiB. Default: false. */
     fun atomic(value: Boolean?) = apply { atomic = value }
 
-    /** Whether addresses count as proved that the source says are. */
+    /** Whether addresses count as verified if the source says so. */
     fun trustVerifiedEmails(value: Boolean?) = apply { trustVerifiedEmails = value }
 
-    /** Whether accounts are made without a password where its hash is of an unknown form. Default: false: they fail. */
+    /** Whether accounts whose password hash has an unknown format are created without a password. Default: false: they fail. */
     fun withoutUnknownHashes(value: Boolean?) = apply { withoutUnknownHashes = value }
 
-    /** Our roles, by those of the source; they are held everywhere. Others are counted. Default roles come with every account. */
+    /**
+     * A map from roles of the source to roles of the policy, to be held everywhere. Other roles are only counted. Every account also
+     * gets the default roles.
+     */
     fun roles(value: Map<String, String>) = apply { roles = value }
 
     /**
-     * The names of our groups, by those of the source: the accounts that are made become members. Others are counted. In our own shape a
-     * record names its groups in the field `groups`; in those of other systems whatever may be a role may be a group as well.
+     * A map from groups of the source to names of groups here, of which created accounts become members. Others are only counted. In our
+     * own shape a record names its groups in the field `groups`; in those of other systems whatever may be a role may be a group as
+     * well.
      */
     fun groups(value: Map<String, String>) = apply { groups = value }
 
     /**
-     * Our attributes, by fields of the source. What the source keeps of its own accord becomes an attribute of the same name, but for those
-     * that the policy declares; other fields are counted.
+     * A map from fields of the source to attributes. Custom data of the source becomes attributes of the same names, except those that
+     * the policy declares; other fields are only counted.
      */
     fun attributes(value: Map<String, String>) = apply { attributes = value }
 
-    /** What the hashes of a Firebase project are made with. */
+    /** The hash parameters of a Firebase project. */
     fun firebase(value: FirebaseHashing?) = apply { firebase = value }
 
     fun build() = BeginImport(source = source, format = format, shape = shape, onExisting = onExisting, level = level, matchEmail = matchEmail, atomic = atomic, trustVerifiedEmails = trustVerifiedEmails, withoutUnknownHashes = withoutUnknownHashes, roles = roles, groups = groups, attributes = attributes, firebase = firebase)
@@ -131,7 +137,7 @@ class BeginImportBuilder(private val source: String, private val format: ImportF
 class FeedImportBuilder(private val id: UUID, private val at: Long, private val data: String) {
     private var isLast: Boolean? = null
 
-    /** Whether the source ends with them. */
+    /** Whether these are the last bytes of the source. */
     fun isLast(value: Boolean?) = apply { isLast = value }
 
     fun build() = FeedImport(id = id, at = at, data = data, isLast = isLast)
@@ -144,7 +150,7 @@ class ListImportFailuresBuilder(private val id: UUID) {
     private var cursor: String? = null
     private var totalUpTo: Long? = null
 
-    /** The page's number, from 1. */
+    /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
     fun page(value: Long?) = apply { page = value }
 
     /** The page size, 1 to 100; 20 if not given. */

@@ -106,7 +106,7 @@ class ListPermissionsBuilder() {
     private var cursor: String? = null
     private var totalUpTo: Long? = null
 
-    /** The page's number, from 1. */
+    /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
     fun page(value: Long?) = apply { page = value }
 
     /** The page size, 1 to 100; 20 if not given. */

@@ -3,19 +3,19 @@ package dev.rolekeep.blocking
 
 import dev.rolekeep.*
 
-/** What the caller likes. */
+/** The caller's preferences. */
 class BlockingPreferences internal constructor(private val area: Preferences) {
     /**
-     * Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language and no
-     * time zone, mail welcome and text messages not. Whether the profile is public is what the user's visibility says.
+     * Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language, no time zone,
+     * mail accepted, text messages not. Whether the profile is public follows from the user's visibility.
      */
     fun get(): UserPreferences = await { area.get() }
 
     /**
      * Changes the given preferences of the caller; null clears one.
      *
-     * To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does, which may do so without
-     * moving the version of the preferences. Errors: `CONFLICT` if `expected_version` is stale.
+     * Making the profile public, or private again, needs permission `user:update_profile`, as with `profiles.update`, which does not
+     * increase the version of the preferences. Errors: `CONFLICT` if `expected_version` is stale.
      */
     @JvmOverloads
     fun update(input: UpdatePreferences = UpdatePreferences()): UserPreferences = await { area.update(input) }
@@ -35,7 +35,7 @@ class UpdatePreferencesBuilder() {
     /** The version that the change is based on, 0 before the first; if it is not the current one, the error is `CONFLICT`. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
-    /** How applications are to look. */
+    /** The theme of applications. */
     fun theme(value: Theme?) = apply { theme = value }
 
     /** The tag of a language (BCP 47), at most 35 characters, such as `de-CH`. */
@@ -44,18 +44,21 @@ class UpdatePreferencesBuilder() {
     /** The name of a time zone in the IANA database, such as `Europe/Berlin`. */
     fun timeZone(value: StringPatch?) = apply { timeZone = value }
 
-    /** Whether mail is welcome that nobody asked for. */
+    /** Whether the user accepts unsolicited mail. */
     fun emailNotifications(value: Boolean?) = apply { emailNotifications = value }
 
-    /** Whether text messages are. */
+    /** Whether the user accepts unsolicited text messages. */
     fun smsNotifications(value: Boolean?) = apply { smsNotifications = value }
 
-    /** Whether all who may see profiles see this user's: true sets its visibility to `public`; false sets one that is `public` to `private`. */
+    /**
+     * Whether the profile is visible to all who may see profiles: true sets the visibility to `public`; false sets `public` to
+     * `private`.
+     */
     fun publicProfile(value: Boolean?) = apply { publicProfile = value }
 
     /**
-     * Whatever else the application keeps: each key that is given is set, or removed by null; the others stay. Keys have 1 to 64
-     * characters, and all together take at most 16 KiB as JSON.
+     * Other data that the application keeps: each given key is set, or removed by null; the others stay. Keys have 1 to 64 characters,
+     * and all together take at most 16 KiB as JSON.
      */
     fun data(value: Map<String, JsonText>) = apply { data = value }
 

@@ -4,15 +4,15 @@ package dev.rolekeep.blocking
 import dev.rolekeep.*
 import java.util.UUID
 
-/** What users show of themselves, and to whom. */
+/** Profiles of users, and who sees them. */
 class BlockingProfiles internal constructor(private val area: Profiles) {
     /**
-     * Gets a user's profile, or as much of it as its visibility allows; one's own is shown whole.
+     * Gets a user's profile, as far as its visibility allows; one's own is returned completely.
      *
-     * That of another needs permission `user:read_profile`, and is shown while its user is active: whole but for the phone number and the
-     * date of birth where it is `public`, as a card (names and picture) to all but followers where it is `followers`, not at all where it is
-     * `private`. Permission `user:read_any_profile` shows everything, whatever the visibility and the status. A profile that the caller may
-     * not see is `RESOURCE_NOT_FOUND`, as one of a user that does not exist.
+     * Another user's profile needs permission `user:read_profile`, and is returned while the user is active: without phone number and date
+     * of birth if it is `public`, as a card (names and picture) to all but followers if it is `followers`, and not at all if it is
+     * `private`. With permission `user:read_any_profile` everything is returned, whatever the visibility and the status. A profile that the
+     * caller may not see is `RESOURCE_NOT_FOUND`, like that of a user who does not exist.
      */
     @JvmOverloads
     fun get(input: GetProfile = GetProfile()): Profile = await { area.get(input) }
@@ -20,14 +20,15 @@ class BlockingProfiles internal constructor(private val area: Profiles) {
     /**
      * Changes the given fields of one's own profile; null clears one.
      *
-     * Permission `user:update_profile` before and after the change; what the policy's conditions read of users is changed by administrators.
+     * Permission `user:update_profile` before and after the change; only administrators may change what the policy's conditions read of
+     * users.
      * Errors: `CONFLICT` if `expected_version` is stale.
      */
     @JvmOverloads
     fun update(input: UpdateProfile = UpdateProfile()): Profile = await { area.update(input) }
 
     /**
-     * Clears one's own profile: everything that `profiles.update` changes but the visibility. The account stays.
+     * Clears one's own profile: everything that `profiles.update` changes, except the visibility. The account stays.
      *
      * Permission and errors as with `update`.
      */
@@ -39,7 +40,7 @@ class BlockingProfiles internal constructor(private val area: Profiles) {
 class DeleteProfileBuilder() {
     private var expectedVersion: Long? = null
 
-    /** The version that the change was made on; another one stored gives `CONFLICT`. */
+    /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
     fun build() = DeleteProfile(expectedVersion = expectedVersion)
@@ -67,7 +68,7 @@ class UpdateProfileBuilder() {
     private var website: StringPatch? = null
     private var visibility: Visibility? = null
 
-    /** The version that the change was made on; another one stored gives `CONFLICT`. */
+    /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
     /** The name shown to others, at most 100 characters. */
@@ -79,19 +80,19 @@ class UpdateProfileBuilder() {
     /** The date of birth, not in the future. */
     fun birthDate(value: DatePatch?) = apply { birthDate = value }
 
-    /** What the user says about itself, in at most 500 characters and several lines. */
+    /** A short biography, in at most 500 characters and several lines. */
     fun bio(value: StringPatch?) = apply { bio = value }
 
-    /** Where the user is, in its own words, at most 255 characters. */
+    /** Where the user is, in their own words, at most 255 characters. */
     fun location(value: StringPatch?) = apply { location = value }
 
     /** The address of a picture, by `http` or `https`, at most 500 characters; null removes it. It is never fetched. */
     fun avatarUrl(value: StringPatch?) = apply { avatarUrl = value }
 
-    /** The address of the user's page, likewise. */
+    /** The address of the user's web page, likewise. */
     fun website(value: StringPatch?) = apply { website = value }
 
-    /** Which other users see it. */
+    /** Which other users see the profile. */
     fun visibility(value: Visibility?) = apply { visibility = value }
 
     fun build() = UpdateProfile(expectedVersion = expectedVersion, displayName = displayName, phone = phone, birthDate = birthDate, bio = bio, location = location, avatarUrl = avatarUrl, website = website, visibility = visibility)

@@ -40,7 +40,8 @@ class BlockingRegions internal constructor(private val area: Regions) {
      *
      * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
      * of its drones, and that of its kind for each other asset, before and after, so that only administrators can delete their own region; and `admin:all` if
-     * one of those roles denies something or one of the users is an administrator.
+     * one of those roles denies something or one of the users is an administrator. Errors: `CONFLICT` if more than 10,000 users, drones and other
+     * assets would be left without it at once.
      */
     fun delete(input: DeleteRegion): Unit = await { area.delete(input) }
 }
@@ -55,15 +56,16 @@ class CreateRegionBuilder(private val code: String, private val name: String) {
     /** What it covers, at most 255 characters. */
     fun area(value: String?) = apply { area = value }
 
-    /** Who commands it, at most 255 characters. */
+    /** The name of its commander, at most 255 characters. */
     fun commanderName(value: String?) = apply { commanderName = value }
 
     /** Whether it is in use; `ACTIVE` if not given. */
     fun status(value: RegionStatus?) = apply { status = value }
 
     /**
-     * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `region` has the type that it
-     * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+     * Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type `region`
+     * must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits and
+     * underscores.
      */
     fun attributes(value: Map<String, JsonText>) = apply { attributes = value }
 
@@ -85,7 +87,7 @@ class ListRegionsBuilder() {
     /** Words to find in code, name, area and commander. */
     fun search(value: String?) = apply { search = value }
 
-    /** The page's number, from 1. */
+    /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
     fun page(value: Long?) = apply { page = value }
 
     /** The page size, 1 to 100; 20 if not given. */
@@ -122,13 +124,13 @@ class UpdateRegionBuilder(private val region: String) {
     /** What it covers. */
     fun area(value: StringPatch?) = apply { area = value }
 
-    /** Who commands it. */
+    /** The name of its commander. */
     fun commanderName(value: StringPatch?) = apply { commanderName = value }
 
     /** Whether it is in use. */
     fun status(value: RegionStatus?) = apply { status = value }
 
-    /** Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`. */
+    /** Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with `create`. */
     fun attributes(value: Map<String, JsonText>) = apply { attributes = value }
 
     fun build() = UpdateRegion(region = region, expectedVersion = expectedVersion, code = code, name = name, area = area, commanderName = commanderName, status = status, attributes = attributes)

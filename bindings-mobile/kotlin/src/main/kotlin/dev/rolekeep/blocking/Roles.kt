@@ -70,15 +70,15 @@ class BlockingRoles internal constructor(private val area: Roles) {
     fun unassign(input: UnassignRole): Unit = await { area.unassign(input) }
 
     /**
-     * Lists the roles that were given to users themselves: to one user, of one role, or all.
+     * Lists the roles that were assigned to users directly: those of one user, of one role, or all.
      *
-     * Permission `role:read`. What users hold by their groups `users.overview` shows, `groups.roles` what was given to a group;
-     * `users.list` with a `role` finds who holds it either way.
+     * Permission `role:read`. For roles that users hold through groups use `users.overview`, for those of a group `groups.roles`;
+     * `users.list` with a `role` finds the users who hold it either way.
      */
     @JvmOverloads
     fun assignments(input: ListAssignments = ListAssignments()): RoleAssignmentPage = await { area.assignments(input) }
 
-    /** Lists the roles that the caller holds, those of its groups among them. */
+    /** Lists the roles that the caller holds, directly and through groups. */
     fun mine(): List<HeldRole> = await { area.mine() }
 }
 
@@ -108,7 +108,7 @@ class AssignRoleBuilder(private val userId: UUID, private val role: String) {
 class AssignRolesBuilder() {
     private var assignments: List<NewRoleAssignment> = emptyList()
 
-    /** Who is to hold which role; at most 1,000. */
+    /** The roles to assign; at most 1,000. */
     fun assignments(value: List<NewRoleAssignment>) = apply { assignments = value }
 
     fun build() = AssignRoles(assignments = assignments)
@@ -128,7 +128,7 @@ class CreateRoleBuilder(private val name: String) {
     /** Whether every new account gets it; no if not given. */
     fun isDefault(value: Boolean?) = apply { isDefault = value }
 
-    /** Whether it allows something to those alone who have proved a second factor; no if not given. */
+    /** Whether it allows something only to users who have proved a second factor; no if not given. */
     fun needsSecondFactor(value: Boolean?) = apply { needsSecondFactor = value }
 
     /** The roles that it inherits. */
@@ -169,7 +169,7 @@ class ListAssignmentsBuilder() {
     /** Only assignments of this role. */
     fun role(value: String?) = apply { role = value }
 
-    /** The page's number, from 1. */
+    /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
     fun page(value: Long?) = apply { page = value }
 
     /** The page size, 1 to 100; 20 if not given. */
@@ -191,7 +191,7 @@ class ListRolesBuilder() {
     private var cursor: String? = null
     private var totalUpTo: Long? = null
 
-    /** The page's number, from 1. */
+    /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
     fun page(value: Long?) = apply { page = value }
 
     /** The page size, 1 to 100; 20 if not given. */
@@ -257,8 +257,8 @@ class UpdateRoleBuilder(private val name: String) {
     fun isDefault(value: Boolean?) = apply { isDefault = value }
 
     /**
-     * Whether it allows something to those alone who have proved a second factor. A role that inherits one that needs it needs it,
-     * too, whatever is said here.
+     * Whether it allows something only to users who have proved a second factor. A role that inherits one with this requirement has it,
+     * too, whatever this says.
      */
     fun needsSecondFactor(value: Boolean?) = apply { needsSecondFactor = value }
 

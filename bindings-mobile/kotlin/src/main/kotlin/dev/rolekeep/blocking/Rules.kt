@@ -37,7 +37,7 @@ class PrincipalDataBuilder(private val id: String) {
     /** Read as `principal.verified`; true if not given. */
     fun verified(value: Boolean?) = apply { verified = value }
 
-    /** Whether the user has proved a second factor; no if not given. Roles that need one allow nothing without. */
+    /** Whether the user has proved a second factor; false if not given. Otherwise roles that require one allow nothing. */
     fun secondFactor(value: Boolean?) = apply { secondFactor = value }
 
     /** Read as `principal.NAME`; the policy declares them for the type `user`. */

@@ -6,8 +6,7 @@ import dev.rolekeep.*
 /** Scopes of nested kinds, such as countries and regions: what each is called, and what it lies within. */
 class BlockingScopes internal constructor(private val area: Scopes) {
     /**
-     * Creates the row of a scope whose kind lies within another, or another within it: what a role allows or denies in a country reaches what
-     * lies in its regions.
+     * Creates the row of a scope of a nested kind, which says what it lies within: roles held in a country then apply in its regions.
      *
      * Permission `scope:create`; with a parent also `role:assign`, and for now `admin:all`, as it changes who may do what. Errors:
      * `DUPLICATE_RESOURCE` if the scope has a row, `CONFLICT` if 20,000 scopes lie within others.
@@ -37,8 +36,8 @@ class BlockingScopes internal constructor(private val area: Scopes) {
     fun update(input: UpdateScope): ScopeRow = await { area.update(input) }
 
     /**
-     * Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope say
-     * nothing of it, and those held in the new one do.
+     * Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope no
+     * longer apply to it, and those held in the new one do.
      *
      * Permission `scope:update`, before and after, and `role:assign`, for now also `admin:all`, as it changes who may do what. Errors: `CONFLICT` if
      * `expected_version` is stale, or if 20,000 scopes lie within others.
@@ -48,8 +47,8 @@ class BlockingScopes internal constructor(private val area: Scopes) {
     /**
      * Deletes the row of a scope: roles held in it end, unless it is a region, which is still there.
      *
-     * Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for the
-     * former `role:assign`. Errors: `CONFLICT` if `expected_version` is stale, and if other scopes lie within it, with their count.
+     * Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for
+     * the former `role:assign`. Errors: `CONFLICT` if `expected_version` is stale, and if other scopes lie within it.
      */
     fun delete(input: DeleteScope): Unit = await { area.delete(input) }
 }
@@ -68,7 +67,7 @@ class CreateScopeBuilder(private val scope: String, private val name: String) {
 class DeleteScopeBuilder(private val scope: String) {
     private var expectedVersion: Long? = null
 
-    /** The version that the decision was made on; if it is not the current one, the error is `CONFLICT`. */
+    /** The version that the decision is based on; if it is not the current one, the error is `CONFLICT`. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
     fun build() = DeleteScope(scope = scope, expectedVersion = expectedVersion)
@@ -89,7 +88,7 @@ class ListScopesBuilder() {
     /** Only scopes that lie directly within this one. */
     fun parent(value: String?) = apply { parent = value }
 
-    /** The page's number, from 1. */
+    /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
     fun page(value: Long?) = apply { page = value }
 
     /** The page size, 1 to 100; 20 if not given. */

@@ -9,96 +9,96 @@ class BlockingSessions internal constructor(private val area: Sessions) {
     /**
      * Signs in with an e-mail address or username and the password.
      *
-     * The answer has the tokens, or names the step that the sign-in owes.
-     * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
-     * an account that may not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many that failed
-     * from the address or by the name, whether or not there is such an account, and when too many wait.
+     * The result has the tokens, or names the step that the sign-in still needs.
+     * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and an account that may
+     * not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many failed sign-ins from the address or with the
+     * name, whether or not there is such an account, and when too many sign-ins are waiting.
      */
     fun login(input: Login): SignInResult = await { area.login(input) }
 
     /**
      * Exchanges a refresh token for the next pair of tokens.
      *
-     * A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, for a
-     * lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
+     * A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, in case a response was lost
+     * or a second tab used it. Used later, it ends the session, as it may have been stolen.
      * Errors: `UNAUTHORIZED`.
      */
     fun refresh(input: Refresh): Tokens = await { area.refresh(input) }
 
     /**
-     * Says whether an access token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+     * Says whether an access token would be accepted now, and whose it is; if not, why (RFC 7662).
      *
-     * For gateways, and for services that have no store. Whoever has a token may ask about it. A refresh token is none, so that
-     * nobody learns whether one was used without using it.
+     * For gateways, and for services that have no store. Anybody who has a token may inspect it. Refresh tokens are not accepted, so that
+     * nobody can find out whether one was used without using it.
      */
     fun inspect(input: InspectToken): TokenInspection = await { area.inspect(input) }
 
     /**
-     * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
+     * Authenticates the caller again, for operations that need an authentication within the last five minutes.
      *
-     * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once. An account that has
-     * a second factor is asked for it, too.
-     * Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
-     * after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
+     * The caller continues in a new session with the returned tokens; the present session ends at once. If the account has a second factor,
+     * it is needed, too.
+     * Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, used or missing, `UNAUTHORIZED` for a caller without a
+     * session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
      */
     fun stepUp(input: StepUp): Tokens = await { area.stepUp(input) }
 
     /**
-     * Begins to prove again by a passkey who the caller is.
+     * Begins to authenticate the caller again by a passkey.
      *
-     * Have a browser use one by the `options`, then give its answer to `sessions.step_up_passkey` within ten minutes.
-     * Errors: `CONFLICT` for an account that has no passkey, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
+     * Have a browser use one with the `options`, then pass its response to `sessions.step_up_passkey` within ten minutes.
+     * Errors: `CONFLICT` for an account that has no passkey, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` if the
      * configuration has no `passkey_domain`.
      */
     fun stepUpPasskeyStart(): PasskeyOptions = await { area.stepUpPasskeyStart() }
 
     /**
-     * Proves again by a passkey who the caller is, for operations that ask for a proof of the last five minutes.
+     * Authenticates the caller again by a passkey, for operations that need an authentication within the last five minutes.
      *
-     * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-     * Errors: `VALIDATION_ERROR` for an answer that is not accepted, for a wrong password, and without a password where the passkey does
-     * not verify who is there; `UNAUTHORIZED` for a challenge that is not good any more and for a caller without a session;
-     * `RATE_LIMIT_EXCEEDED` after too many wrong answers or passwords.
+     * The caller continues in a new session with the returned tokens; the present session ends at once.
+     * Errors: `VALIDATION_ERROR` for a response that is not accepted, for a wrong password, and for a missing one if the passkey does not
+     * verify its user; `UNAUTHORIZED` for an expired or used challenge and for a caller without a session; `RATE_LIMIT_EXCEEDED` after too
+     * many wrong responses or passwords.
      */
     fun stepUpPasskey(input: StepUpByPasskey): Tokens = await { area.stepUpPasskey(input) }
 
     /**
-     * Proves again who the caller is by a token of another issuer, for operations that ask for a proof of the last five minutes.
+     * Authenticates the caller again by a token of another issuer, for operations that need an authentication within the last five minutes.
      *
-     * The token says that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr` of
-     * Supabase): ask the issuer for that (`max_age=0`). It is used up. An account that has a second factor is asked for it, too. The
-     * caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-     * Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a
-     * caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
+     * The token must say that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr`
+     * of Supabase): request that from the issuer (`max_age=0`). The token is used up. If the account has a second factor, it is needed, too.
+     * The caller continues in a new session with the returned tokens; the present session ends at once.
+     * Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, used or missing, `UNAUTHORIZED` for a caller
+     * without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
      * fetched.
      */
     fun stepUpExternal(input: StepUpExternal): Tokens = await { area.stepUpExternal(input) }
 
     /**
-     * Lets the caller act as another user for at most an hour, to see what that sees.
+     * Lets the caller act as another user for at most an hour, to see what that user sees.
      *
-     * The answer has an access token of the user and no refresh token. With it one may do what both the caller and the user may. It is
-     * refused for whatever the user does with its own account: passwords, factors, sessions, addresses, keys, identities. It ends with the
-     * caller's session, when either account is not active any more or the caller may not do this any more, and with all sessions of the
-     * user, who sees it among its own and is told by mail. The audit log names both, and the reason.
+     * The result has an access token of the user and no refresh token. With it, the caller may do what both the caller and the user may,
+     * except operations on the user's own account: passwords, factors, sessions, addresses, keys, identities. It ends with the caller's
+     * session, when either account is no longer active, when the caller loses the permission, and when all sessions of the user are ended.
+     * The user sees it among their sessions and is notified by mail. The audit log names both users, and the reason.
      * Permission `user:impersonate`; for a user with more than the default roles `admin:all`. It needs a sign-in or `sessions.step_up`
      * within the last five minutes.
      * Errors: `CONFLICT` for a user who is not active, `VALIDATION_ERROR` for oneself, `UNAUTHORIZED` for a caller without a session,
-     * `FORBIDDEN` for an API key and for whoever acts as another user already.
+     * `FORBIDDEN` for an API key and for a caller who already acts as another user.
      */
     fun impersonate(input: Impersonate): Impersonation = await { area.impersonate(input) }
 
     /**
-     * Makes a token by which the caller reaches the tables and services of a Supabase project, as one of the users of its own.
+     * Makes a token with which the caller can access the tables and services of a Supabase project, like one of the project's own users.
      *
-     * It is what Supabase Auth would issue, for five minutes: `sub` is whom the account stands for at that issuer, or else its id here;
-     * `email` is its address if that was proved. What policies may rely on is in `app_metadata`: `roles` that are held everywhere now,
-     * `scoped_roles` with where, and `region_id`. `user_metadata` has `username`, `full_name`, `region_id`, and `role` where there is one alone.
-     * Nothing ends it before its time, neither a logout nor a role that is taken. It is refused here, in place of an access token and of a
-     * token of another issuer.
-     * Errors: `UNAVAILABLE` where the setting `supabase_issuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
-     * API key and for whoever acts as another user, `CONFLICT` for an account with more than 50 roles, and for one that somebody made who is no
-     * administrator, until whom it stands for has signed in by a token of the project.
+     * It is what Supabase Auth would issue, for five minutes: `sub` is the subject that the account stands for at that issuer, or else its
+     * id here; `email` is its address if that is verified. What policies may rely on is in `app_metadata`: `roles` that are held everywhere
+     * now, `scoped_roles` with their scopes, and `region_id`. `user_metadata` has `username`, `full_name`, `region_id`, and `role` if there
+     * is exactly one. It cannot be revoked: neither a logout nor the removal of a role ends it before it expires. This library does not
+     * accept it, neither as an access token nor as a token of another issuer.
+     * Errors: `UNAVAILABLE` if the setting `supabase_issuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
+     * API key and for a caller who acts as another user, `CONFLICT` for an account with more than 50 roles, and for one that was created by
+     * somebody who is not an administrator, until its subject has signed in with a token of the project.
      */
     fun supabaseToken(): SupabaseToken = await { area.supabaseToken() }
 
@@ -119,7 +119,7 @@ class BlockingSessions internal constructor(private val area: Sessions) {
     /**
      * Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
      *
-     * The user of a session that somebody else ends is told by mail.
+     * If somebody else ends a session, its user is notified by mail.
      */
     fun revoke(input: RevokeSession): Unit = await { area.revoke(input) }
 
@@ -130,17 +130,17 @@ class BlockingSessions internal constructor(private val area: Sessions) {
      * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
      * administrator's with `admin:all`.
      *
-     * The user is told by mail, with the API keys that go on working.
+     * The user is notified by mail, with the API keys that stay valid.
      */
     @JvmOverloads
     fun revokeAll(input: RevokeAllSessions = RevokeAllSessions()): Unit = await { area.revokeAll(input) }
 
     /**
-     * Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
+     * Ends all sessions of all users at once, and all sign-ins in progress: for use after a break-in.
      *
-     * Everybody has to sign in anew. Passwords stay, as do links that were mailed, and API keys unless `revoke_keys` ends them: have
-     * passwords changed that may be known. Other instances refuse what has ended within a second.
-     * Only the application itself may, with `system`.
+     * Everybody has to sign in again. Passwords and links that were mailed stay valid, as do API keys unless `revoke_keys` ends them: have
+     * passwords changed that may have become known. Other instances refuse what has ended within a second.
+     * Only the application itself may call it, with `system`.
      */
     @JvmOverloads
     fun revokeEveryone(input: RevokeEveryone = RevokeEveryone()): Unit = await { area.revokeEveryone(input) }
@@ -153,7 +153,7 @@ class ListSessionsBuilder() {
     private var cursor: String? = null
     private var totalUpTo: Long? = null
 
-    /** The page's number, from 1. */
+    /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
     fun page(value: Long?) = apply { page = value }
 
     /** The page size, 1 to 100; 20 if not given. */
@@ -175,7 +175,7 @@ class ListSessionsOfBuilder(private val userId: UUID) {
     private var cursor: String? = null
     private var totalUpTo: Long? = null
 
-    /** The page's number, from 1. */
+    /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
     fun page(value: Long?) = apply { page = value }
 
     /** The page size, 1 to 100; 20 if not given. */
@@ -203,8 +203,8 @@ class LoginBuilder(private val identifier: String, private val password: String)
     fun platform(value: String?) = apply { platform = value }
 
     /**
-     * The `device_token` of an earlier sign-in on this device, if there was one. It lets nobody in; it says that strangers who
-     * guess at the account do not use up this device's tries. One that is not good (any more) is as good as none.
+     * The `device_token` of an earlier sign-in on this device, if there was one. It does not sign in by itself; it keeps strangers who
+     * guess at the account from using up this device's attempts. An invalid one is ignored.
      */
     fun deviceToken(value: String?) = apply { deviceToken = value }
 
@@ -219,7 +219,7 @@ class RevokeAllSessionsBuilder() {
     /** The user's id; the caller if not given. */
     fun userId(value: UUID?) = apply { userId = value }
 
-    /** Whether its API keys end, too; those of another user with `api_key:revoke`. Default: false. */
+    /** Whether the user's API keys end, too; for another user that needs `api_key:revoke`. Default: false. */
     fun revokeKeys(value: Boolean?) = apply { revokeKeys = value }
 
     fun build() = RevokeAllSessions(userId = userId, revokeKeys = revokeKeys)
@@ -229,7 +229,7 @@ class RevokeAllSessionsBuilder() {
 class RevokeEveryoneBuilder() {
     private var revokeKeys: Boolean? = null
 
-    /** Whether all API keys that were made before end, too. Default: false. */
+    /** Whether all existing API keys end, too. Default: false. */
     fun revokeKeys(value: Boolean?) = apply { revokeKeys = value }
 
     fun build() = RevokeEveryone(revokeKeys = revokeKeys)
@@ -239,7 +239,7 @@ class RevokeEveryoneBuilder() {
 class StepUpBuilder(private val password: String) {
     private var code: String? = null
 
-    /** Where the account has a second factor: the six digits of the authenticator app, or a recovery code. */
+    /** If the account has a second factor: the six digits of the authenticator app, or a recovery code. */
     fun code(value: String?) = apply { code = value }
 
     fun build() = StepUp(password = password, code = code)
@@ -249,7 +249,7 @@ class StepUpBuilder(private val password: String) {
 class StepUpByPasskeyBuilder(private val challenge: String, private val response: String) {
     private var password: String? = null
 
-    /** The password, for a passkey that does not verify who is there: a security key without a PIN. */
+    /** The password, for a passkey that does not verify its user: a security key without a PIN. */
     fun password(value: String?) = apply { password = value }
 
     fun build() = StepUpByPasskey(challenge = challenge, response = response, password = password)
@@ -259,7 +259,7 @@ class StepUpByPasskeyBuilder(private val challenge: String, private val response
 class StepUpExternalBuilder(private val token: String) {
     private var code: String? = null
 
-    /** Where the account has a second factor: the six digits of the authenticator app, or a recovery code. */
+    /** If the account has a second factor: the six digits of the authenticator app, or a recovery code. */
     fun code(value: String?) = apply { code = value }
 
     fun build() = StepUpExternal(token = token, code = code)

@@ -9,8 +9,8 @@ class BlockingSetup internal constructor(private val area: Setup) {
     /**
      * Creates the given regions, users and drones that do not exist yet, in one commit.
      *
-     * The seed fixes their ids, so that it may be applied at every start. Only the application itself may, with `system`.
-     * Passwords are given by e-mail address, apart from the users, so that a seed file contains none.
+     * The seed fixes their ids, so that it may be applied at every start. Only the application itself may call it, with `system`. Passwords
+     * are given by e-mail address, apart from the users, so that a seed file contains none.
      */
     @JvmOverloads
     fun seed(input: Seed = Seed()): SeedResult = await { area.seed(input) }
@@ -89,7 +89,7 @@ class SeedUserBuilder @JvmOverloads constructor(private val id: UUID, private va
     /** Names of its roles, in addition to the default roles, which every account gets. */
     fun roles(value: List<String>) = apply { roles = value }
 
-    /** Whom it stands for at another issuer. */
+    /** The identity at another issuer that the user stands for. */
     fun identity(value: ExternalIdentity?) = apply { identity = value }
 
     fun build() = SeedUser(id = id, email = email, username = username, fullName = fullName, region = region, roles = roles, identity = identity)

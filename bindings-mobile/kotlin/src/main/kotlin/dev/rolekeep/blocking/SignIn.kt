@@ -6,122 +6,122 @@ import dev.rolekeep.*
 /** Signing in without a password, by a passkey or by mail, and the steps of a sign-in after the first. */
 class BlockingSignIn internal constructor(private val area: SignIn) {
     /**
-     * Begins to sign in with a passkey, or to prove the second factor by one.
+     * Begins to sign in with a passkey, or to prove the second factor with one.
      *
-     * Have a browser use one by the `options`, then give its answer to `sign_in.passkey` within ten minutes. Without a challenge any
-     * passkey of the application will do: it says whose it is, and verifies who is there. Nothing is stored by that, so that a page may ask
-     * for it whenever it is opened, also for the browser's suggestions in a field (`mediation: "conditional"`).
-     * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `CONFLICT` for an account that has no passkey, `UNAVAILABLE` where
-     * the configuration has no `passkey_domain`.
+     * Have a browser use one with the `options`, then pass its response to `sign_in.passkey` within ten minutes. Without a challenge any
+     * passkey of the application is accepted: it identifies its user, and verifies them. Nothing is stored by that, so a page may call it
+     * whenever it is opened, also for the browser's suggestions in a field (`mediation: "conditional"`).
+     * Errors: `UNAUTHORIZED` for an expired or used challenge, `CONFLICT` for an account that has no passkey, `UNAVAILABLE` if the
+     * configuration has no `passkey_domain`.
      */
     @JvmOverloads
     fun passkeyStart(input: StartSignInByPasskey = StartSignInByPasskey()): PasskeyOptions = await { area.passkeyStart(input) }
 
     /**
-     * Signs in with a passkey, or proves the second factor by one and goes on with the sign-in that owes it.
+     * Signs in with a passkey, or proves the second factor with one and continues the sign-in that needs it.
      *
-     * A passkey that signs in by itself is two factors: it is had, and it verifies who is there; no other is asked for. The same
-     * challenge and answer are answered the same again for as long as a used refresh token is, in case the answer was lost.
-     * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the answer, the passkey or the account (reason
-     * `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`); the audit log has the actual reason.
-     * `RATE_LIMIT_EXCEEDED` in the place of `UNAUTHORIZED` after too many wrong answers from the address; a right one is let in.
+     * A passkey that signs in by itself counts as two factors, because the authenticator verifies its user; no other factor is needed. The
+     * same challenge and response return the same result again for as long as a used refresh token does, in case the response was lost.
+     * Errors: `UNAUTHORIZED`, with the same text whatever is wrong with the response, the passkey or the account (reason
+     * `invalid_credentials`), and for an expired or used challenge (`invalid_token`); the audit log has the actual reason.
+     * `RATE_LIMIT_EXCEEDED` instead of `UNAUTHORIZED` after too many wrong responses from the address; a valid one is still accepted.
      */
     fun passkey(input: SignInByPasskey): SignInResult = await { area.passkey(input) }
 
     /**
-     * Begins to sign in by mail: mails a code to the account's address, if there is such an account.
+     * Begins a sign-in by mail: mails a code to the account's address, if there is such an account.
      *
-     * Give the code to `sign_in.mail` within ten minutes, together with the challenge. The answer is the same, and takes as long,
-     * whether or not there is an account; one that has a second factor, or has to have one, is mailed how it signs in instead.
-     * Errors: `RATE_LIMIT_EXCEEDED` for a name for which somebody asked from the same network within the last minute, or five times within
-     * an hour (of all networks together four and twenty times), and for an address of ten requests within an hour; `UNAVAILABLE` where `mail_sign_in` is not set or nothing is mailed.
+     * Pass the code to `sign_in.mail` within ten minutes, together with the challenge. The result and its timing are the same whether or not
+     * there is an account. The owner of an account that has or is required to have a second factor is mailed how to sign in instead.
+     * Errors: `RATE_LIMIT_EXCEEDED` for a name that was requested from the same network within the last minute, or five times within an hour
+     * (from all networks together four and twenty times), and for an address with ten requests within an hour; `UNAVAILABLE` if
+     * `mail_sign_in` is not set or there is no notifier.
      */
     fun mailStart(input: StartSignInByMail): MailChallenge = await { area.mailStart(input) }
 
     /**
-     * Signs in by a code that was mailed.
+     * Signs in with a code that was mailed.
      *
-     * It proves the address. Where nobody had proved that before, the account may be one that somebody else registered: its
-     * password, its second factors and its links to other issuers are void, which its user is told, and other sessions end. The same challenge and code answer
-     * the same again for as long as a used refresh token does, in case the answer was lost.
-     * Errors: `UNAUTHORIZED` for a wrong code, with one text for whatever is wrong with it or with the account (reason
-     * `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`): after ten minutes, and after five wrong
-     * codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes by the name, or failed sign-ins from the address.
+     * It verifies the address. If the address was not verified before, the account may have been registered by somebody else: then its
+     * password, its second factors and its links to other issuers become void, of which the user is notified, and other sessions end. The
+     * same challenge and code return the same result again for as long as a used refresh token does, in case the response was lost.
+     * Errors: `UNAUTHORIZED` for a wrong code, with the same text whatever is wrong with it or with the account (reason
+     * `invalid_credentials`), and for an expired or used challenge (`invalid_token`): after ten minutes, and after five wrong codes.
+     * `RATE_LIMIT_EXCEEDED` after too many wrong codes for the name, or failed sign-ins from the address.
      */
     fun mail(input: SignInByMail): SignInResult = await { area.mail(input) }
 
     /**
-     * Signs in by a token of another issuer, for whose subject an account stands or is made: an ID token of OpenID Connect, or an access token of
-     * Supabase.
+     * Signs in with a token of another issuer, to the account that stands for its subject: an ID token of OpenID Connect, or an access token
+     * of Supabase.
      *
-     * The issuer is one of the setting `trusted_issuers`. Each token signs in once; one that began a session is answered the same again for
-     * as long as a used refresh token is, in case the answer was lost. It counts as a password does: an account that has a second factor owes it
-     * still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address. Where there
-     * is none, one is made if the issuer's setting `register` says so.
-     * What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
-     * (`auth_time`, or `amr` of Supabase).
-     * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
-     * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. Also where an
-     * account would be made, after ten of them from the address within an hour. `UNAVAILABLE` while
-     * the issuer's keys cannot be fetched (reason `issuer_unavailable`).
+     * The issuer is one of the setting `trusted_issuers`. Each token can be used once; one that began a session returns the same result
+     * again for as long as a used refresh token does, in case the response was lost. It counts like a password: an account with a second
+     * factor still needs that. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never
+     * by an address. If there is no account, one is created if the issuer's setting `register` says so. Operations that need an
+     * authentication within the last five minutes accept the sign-in at the issuer only if the token has its time (`auth_time`, or `amr` of
+     * Supabase).
+     * Errors: `UNAUTHORIZED`, with the same text whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
+     * log has the actual reason. `RATE_LIMIT_EXCEEDED` instead after too many failures from the address; a valid token is still accepted.
+     * Also if an account would be created, after ten of them from the address within an hour. `UNAVAILABLE` while the issuer's keys cannot
+     * be fetched (reason `issuer_unavailable`).
      */
     fun external(input: SignInByToken): SignInResult = await { area.external(input) }
 
     /**
-     * Proves the second factor, and goes on with the sign-in that owes it.
+     * Proves the second factor, and continues the sign-in that needs it.
      *
-     * A code counts once. The same challenge and code answer the same again for as long as a used refresh token does, in case the
-     * answer was lost.
-     * Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for a challenge that is not good any more
-     * (`invalid_token`): after ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes.
+     * A code can be used once. The same challenge and code return the same result again for as long as a used refresh token does, in case
+     * the response was lost.
+     * Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for an expired or used challenge (`invalid_token`): after
+     * ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes.
      */
     fun factor(input: ProveFactor): SignInResult = await { area.factor(input) }
 
     /**
-     * Chooses a new password and goes on with the sign-in that owes one.
+     * Chooses a new password and continues the sign-in that needs one.
      *
-     * A sign-in owes one where the present password was set by somebody else, or has expired. All other sessions of the user end.
-     * The same challenge and password answer the same again for as long as a used refresh token does, in case the answer was
-     * lost. Errors: `UNAUTHORIZED` for a challenge that is not good any more, `VALIDATION_ERROR` for a password that breaks the
-     * rule or is the present one.
+     * That is so if the present password was set by somebody else, or has expired. All other sessions of the user end. The same challenge
+     * and password return the same result again for as long as a used refresh token does, in case the response was lost. Errors:
+     * `UNAUTHORIZED` for an expired or used challenge, `VALIDATION_ERROR` for a password that breaks the rule or is the present one.
      */
     fun password(input: ChoosePassword): SignInResult = await { area.password(input) }
 
     /**
-     * Begins to add the authenticator app that a sign-in owes.
+     * Begins to add the authenticator app that a sign-in needs.
      *
-     * Show the QR code, or the key, then give a code of the app to `sign_in.enrol`. Asked again with the same challenge it answers
-     * the same.
-     * Errors: `UNAUTHORIZED` for a challenge that is not good any more.
+     * Show the QR code, or the key, then pass a code of the app to `sign_in.enrol`. Called again with the same challenge it returns the
+     * same.
+     * Errors: `UNAUTHORIZED` for an expired or used challenge.
      */
     fun enrolStart(input: StartEnrol): FactorSetup = await { area.enrolStart(input) }
 
     /**
-     * Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with the sign-in.
+     * Adds the authenticator app that a sign-in needs, with a code that it shows, and continues the sign-in.
      *
-     * With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and code
-     * answer the same again for as long as a used refresh token does, but for the recovery codes: make new ones.
-     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where
-     * the configuration has no second factors any more.
+     * An account's first second factor comes with ten recovery codes. All other sessions of the user end. The same challenge and code return
+     * the same result again for as long as a used refresh token does, except the recovery codes: generate new ones.
+     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for an expired or used challenge, `UNAVAILABLE` if the configuration no
+     * longer has second factors.
      */
     fun enrol(input: Enrol): SignInResult = await { area.enrol(input) }
 
     /**
-     * Begins to add a passkey as the second factor that a sign-in owes.
+     * Begins to add a passkey as the second factor that a sign-in needs.
      *
-     * Have a browser make one by the `options`, then give its answer to `sign_in.enrol_passkey`. Asked again with the same challenge
-     * it answers the same.
-     * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where the configuration has no `passkey_domain`.
+     * Have a browser create one with the `options`, then pass its response to `sign_in.enrol_passkey`. Called again with the same challenge
+     * it returns the same.
+     * Errors: `UNAUTHORIZED` for an expired or used challenge, `UNAVAILABLE` where the configuration has no `passkey_domain`.
      */
     fun enrolPasskeyStart(input: StartEnrolPasskey): PasskeyOptions = await { area.enrolPasskeyStart(input) }
 
     /**
-     * Adds a passkey as the second factor that a sign-in owes, by what its authenticator answered, and goes on with the sign-in.
+     * Adds a passkey as the second factor that a sign-in needs, with the authenticator's response, and continues the sign-in.
      *
-     * With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and answer
-     * are answered the same again for as long as a used refresh token is, but for the recovery codes: make new ones.
-     * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more,
-     * `DUPLICATE_RESOURCE` for a passkey that is known.
+     * An account's first second factor comes with ten recovery codes. All other sessions of the user end. The same challenge and response
+     * return the same result again for as long as a used refresh token does, except the recovery codes: generate new ones.
+     * Errors: `VALIDATION_ERROR` for a response that is not accepted, `UNAUTHORIZED` for an expired or used challenge, `DUPLICATE_RESOURCE`
+     * for a passkey that is known.
      */
     fun enrolPasskey(input: EnrolPasskey): SignInResult = await { area.enrolPasskey(input) }
 }
@@ -170,13 +170,13 @@ class SignInByPasskeyBuilder(private val challenge: String, private val response
     private var platform: String? = null
     private var deviceToken: String? = null
 
-    /** The user's name for the device; not for a second factor, whose first step has said it. */
+    /** The user's name for the device; not for a second factor, for which the first step has given it. */
     fun deviceName(value: String?) = apply { deviceName = value }
 
     /** `web`, `ios`, …; as the name of the device. */
     fun platform(value: String?) = apply { platform = value }
 
-    /** The `device_token` of an earlier sign-in on this device, if there was one: the user is told of devices that are not known. */
+    /** The `device_token` of an earlier sign-in on this device, if there was one: the user is notified of sign-ins on unknown devices. */
     fun deviceToken(value: String?) = apply { deviceToken = value }
 
     fun build() = SignInByPasskey(challenge = challenge, response = response, deviceName = deviceName, platform = platform, deviceToken = deviceToken)
@@ -194,7 +194,7 @@ class SignInByTokenBuilder(private val token: String) {
     /** `web`, `ios`, …, at most 50 characters. */
     fun platform(value: String?) = apply { platform = value }
 
-    /** The `device_token` of an earlier sign-in on this device, if there was one: the user is told of devices that are not known. */
+    /** The `device_token` of an earlier sign-in on this device, if there was one: the user is notified of sign-ins on unknown devices. */
     fun deviceToken(value: String?) = apply { deviceToken = value }
 
     fun build() = SignInByToken(token = token, deviceName = deviceName, platform = platform, deviceToken = deviceToken)
@@ -204,7 +204,7 @@ class SignInByTokenBuilder(private val token: String) {
 class StartSignInByMailBuilder(private val identifier: String) {
     private var deviceToken: String? = null
 
-    /** The `device_token` of an earlier sign-in on this device, if there was one: what others ask for does not count for it. */
+    /** The `device_token` of an earlier sign-in on this device, if there was one: then requests of others do not count for it. */
     fun deviceToken(value: String?) = apply { deviceToken = value }
 
     fun build() = StartSignInByMail(identifier = identifier, deviceToken = deviceToken)
@@ -214,7 +214,7 @@ class StartSignInByMailBuilder(private val identifier: String) {
 class StartSignInByPasskeyBuilder() {
     private var challenge: String? = null
 
-    /** The challenge of a sign-in that owes the step `factor`, to prove that by a passkey of the account. */
+    /** The challenge of a sign-in that needs the step `factor`, to prove it with a passkey of the account. */
     fun challenge(value: String?) = apply { challenge = value }
 
     fun build() = StartSignInByPasskey(challenge = challenge)

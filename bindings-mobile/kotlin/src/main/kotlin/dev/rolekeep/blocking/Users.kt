@@ -9,37 +9,37 @@ import java.util.UUID
 /** Accounts. */
 class BlockingUsers internal constructor(private val area: Users) {
     /**
-     * Makes an account for oneself, where the setting `registration` says so.
+     * Creates an account for oneself, if the setting `registration` allows it.
      *
      * It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
-     * `registration`, and by `users.confirm_registration` it begins. The answer is the same whether or not somebody has the address, whose
-     * owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
-     * Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
-     * somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
-     * for an e-mail address that was mailed for somebody of the same network within the last minute, or five times within an hour (of all
-     * networks together four and twenty times); `UNAVAILABLE` where nobody may register.
+     * `registration`, and `users.confirm_registration` creates the account. The result is the same whether or not another account has the
+     * address; its owner is notified (`address_taken`). With `open` the account begins at once, with an unverified address. Nobody is signed
+     * in.
+     * Errors: `VALIDATION_ERROR` with all wrong fields, including names that conditions of the policy read; `DUPLICATE_RESOURCE` for a taken
+     * username, and with `open` for a taken address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and for an
+     * e-mail address that was mailed on behalf of the same network within the last minute, or five times within an hour (for all networks
+     * together four and twenty times); `UNAVAILABLE` if registration is off.
      */
     fun register(input: RegisterUser): RegisteredUser = await { area.register(input) }
 
     /**
-     * Begins the account that `users.register` asked for, by the token of a `registration` and the password that was chosen.
+     * Creates the account that `users.register` asked for, with the token of a `registration` and the password that was chosen.
      *
-     * Its address counts as proved. Nobody is signed in: sign in with the password. A username that somebody else has taken meanwhile is
-     * left out, and so are names that decide about rights by now.
-     * Errors: `UNAUTHORIZED` for a token that is not good (any more), because somebody has the address by now, too, and for a wrong
-     * password; `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is good no more.
+     * Its address counts as verified. Nobody is signed in: sign in with the password. A username that somebody else has taken in the
+     * meantime is left out, as are names that conditions of the policy read by now.
+     * Errors: `UNAUTHORIZED` for an invalid or expired token, also if another account has the address by now, and for a wrong password;
+     * `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is no longer valid.
      */
     fun confirmRegistration(input: ConfirmRegistration): ConfirmedRegistration = await { area.confirmRegistration(input) }
 
     /**
-     * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
-     * somebody at another issuer, or both.
+     * Creates a user, with the default roles of the policy and those that are named. A user has an e-mail address, an identity at another
+     * issuer, or both.
      *
      * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now, and so does naming a group, beside
      * `role:assign`, `group:read` and, of the user, `user:read`.
      * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity; `CONFLICT` if a group
-     * has 10,000 members;
-     * `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
+     * has 10,000 members; `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII until the existing names have been indexed.
      */
     @JvmOverloads
     fun create(input: CreateUser = CreateUser()): User = await { area.create(input) }
@@ -47,12 +47,12 @@ class BlockingUsers internal constructor(private val area: Users) {
     /**
      * Gets a user by id.
      *
-     * Permission `user:read`; a user one may not read is `RESOURCE_NOT_FOUND`, as one that does not exist.
+     * Permission `user:read`; a user whom the caller may not read is `RESOURCE_NOT_FOUND`, like one that does not exist.
      */
     fun get(input: GetUser): User = await { area.get(input) }
 
     /**
-     * Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
+     * Finds a user by username or e-mail address, whatever the case, or by an identity at another issuer.
      *
      * Permission `user:read`, as with `get`. Errors: `VALIDATION_ERROR` unless one of the three is given.
      */
@@ -65,7 +65,7 @@ class BlockingUsers internal constructor(private val area: Users) {
     /**
      * Lists the users that the caller may see, newest first unless said otherwise.
      *
-     * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows.
+     * Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`, others just the rows that it allows.
      */
     @JvmOverloads
     fun list(input: ListUsers = ListUsers()): UserPage = await { area.list(input) }
@@ -80,154 +80,160 @@ class BlockingUsers internal constructor(private val area: Users) {
     /**
      * Lists the users that the caller may see as `list` does, each as `overview` shows it.
      *
-     * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows. Filters, orders and pages
-     * are those of `list`.
+     * Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`, others just the rows that it allows. Filters, orders and
+     * pages are those of `list`.
      */
     @JvmOverloads
     fun overviews(input: ListUserOverviews = ListUserOverviews()): UserOverviewPage = await { area.overviews(input) }
 
     /**
-     * Counts the users that the caller may list: by status, by whether their address was proved, and new ones by day.
+     * Counts the users that the caller may list: by status, by whether their address is verified, and new ones by day.
      *
-     * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows are counted; deleted users
-     * never are. The answer is not kept: it is of now.
+     * Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`; otherwise just the rows that it allows are counted; deleted
+     * users never are. The result is not cached.
      */
     @JvmOverloads
     fun statistics(input: GetUserStatistics = GetUserStatistics()): UserStatistics = await { area.statistics(input) }
 
     /**
-     * Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
-     * another issuer.
+     * Changes the given fields of a user; null clears one, the e-mail address only if the account stands for an identity at another
+     * issuer.
      *
-     * Permission `user:update` before and after the change; the region and whatever else the policy's
-     * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
-     * `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
-     * somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
-     * more than the default roles; it ends all sessions of the user. So does one of compatible letters, which is the same name and another
-     * mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
-     * notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
+     * Permission `user:update` before and after the change; the region, and everything else that the policy's conditions read, also
+     * needs `user:set_authority`; the account of an administrator needs `admin:all`; removing drones needs `drone:set_authority` if
+     * conditions read who flies them. Because the owner of an address can choose the password, changing somebody else's address needs a
+     * sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with more than the default roles; it ends
+     * all sessions of the user. The same applies to an address that differs only by compatible letters, which is another mailbox, but
+     * not if only the case of letters changes. Users change their own address with `email.change` if the store has a notifier; otherwise
+     * they need such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale, `DUPLICATE_RESOURCE`
+     * for a taken name, and `RATE_LIMIT_EXCEEDED` for another name of one's own account after ten within an hour that were taken.
      */
     fun update(input: UpdateUser): ChangedUser = await { area.update(input) }
 
     /**
-     * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
-     * stands for somebody at another issuer. Who sees the profile stays, unless it is given.
+     * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only if the account stands for an identity
+     * at another issuer. The visibility of the profile stays unless it is given.
      *
      * Permission and errors as with `update`.
      */
     fun replace(input: ReplaceUser): ChangedUser = await { area.replace(input) }
 
     /**
-     * Changes the given fields of a user and its status, in one commit; null clears a field, as `update` does.
+     * Changes the given fields and the status of a user, in one commit; null clears a field, as `update` does.
      *
-     * Each part asks its own permission, beside `user:read`, before and after the change: the fields `user:update` and whatever `update` asks, the status
-     * `user:set_status`, as `activate`, `deactivate`, `suspend`, `ban` and `lift` do. A status that the user has already is no change of it, unless another reason or
-     * end is given with it.
+     * Each part needs its own permission, in addition to `user:read`, before and after the change: the fields `user:update` and whatever
+     * else `update` needs; the status `user:set_status`, as for `activate`, `deactivate`, `suspend`, `ban` and `lift`. The user's
+     * present status is no change, unless another reason or end is given with it.
      * Errors: those of either part; `CONFLICT` if `expected_version` is stale.
      */
     fun edit(input: EditUser): ChangedUser = await { area.edit(input) }
 
     /**
-     * Lets an inactive user sign in again.
+     * Lets an inactive user sign in again; one who may sign in already stays as it is.
      *
-     * Permission `user:set_status`, for an administrator `admin:all`. Suspended and banned users are lifted,
-     * not activated.
+     * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead.
      */
     fun activate(input: ActivateUser): User = await { area.activate(input) }
 
     /**
-     * Switches a user off; its sessions end at once.
+     * Deactivates a user; their sessions end at once. Suspended and banned users stay so, and are inactive when that ends; inactive users stay as
+     * they are.
      *
      * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
      */
     fun deactivate(input: DeactivateUser): User = await { area.deactivate(input) }
 
     /**
-     * Switches a user off for a time, or until it is lifted; its sessions end at once.
+     * Suspends a user, for a limited time or until it is lifted; their sessions end at once. Inactive users are inactive again afterwards. For
+     * suspended users the reason and the end are replaced.
      *
-     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users.
      */
     fun suspend(input: SuspendUser): User = await { area.suspend(input) }
 
     /**
-     * Shuts a user out; its sessions end at once.
+     * Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, unless it was a suspension
+     * that has ended. For banned users the reason is replaced.
      *
      * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
      */
     fun ban(input: BanUser): User = await { area.ban(input) }
 
     /**
-     * Lifts a suspension or ban.
+     * Lifts a ban, else a suspension: what the user was before is so again. Who may sign in stays as it is.
      *
-     * Permission `user:set_status`, for an administrator `admin:all`.
+     * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted.
      */
     fun lift(input: LiftUser): User = await { area.lift(input) }
 
     /**
-     * Makes a user an administrator: gives it, everywhere, the policy's role that holds `admin:all`.
+     * Makes a user an administrator: assigns, everywhere, the policy's role that grants `admin:all`.
      *
-     * Permission `user:set_admin`, and `admin:all` itself. Does nothing for who is one already.
+     * Permission `user:set_admin`, and `admin:all` itself. Does nothing for a user who already is one.
      */
     fun grantAdmin(input: GrantAdmin): Unit = await { area.grantAdmin(input) }
 
     /**
-     * Takes from a user every role that makes it an administrator.
+     * Removes from a user every role that makes them an administrator.
      *
-     * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for who
-     * is one by a group.
+     * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for a user who is one
+     * through a group.
      */
     fun revokeAdmin(input: RevokeAdmin): Unit = await { area.revokeAdmin(input) }
 
     /**
-     * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones, other assets and roles are taken away, and the
-     * roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
-     * library by itself after `keep_deleted_users_seconds`. Whether others may take its
-     * names meanwhile says `names_after_delete`.
+     * Deletes a user: the account is no longer found, its sessions and API keys end, its drones, other assets and roles are removed, and the
+     * roles that others hold on it end. `users.restore` restores it until it is purged, by `users.purge` or automatically after
+     * `keep_deleted_users_seconds`. Whether others may take its names in the meantime is up to
+     * `names_after_delete`.
      *
-     * Permission `user:delete`; `drone:set_authority` for each drone it flies, and that of its kind for each other asset it uses, where the
-     * policy's conditions read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
+     * Permission `user:delete`; `drone:set_authority` for each drone that the user flies, and `KIND:set_authority` for each other asset that
+     * the user uses, if the policy's conditions read that; and `admin:all` if one of those roles on the account denies something. Errors:
+     * `CONFLICT` for the last active administrator.
      */
     fun delete(input: DeleteUser): Unit = await { area.delete(input) }
 
     /**
-     * Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
-     * Sessions, API keys, drones, other assets and roles do not come back: it has the default roles of the policy and those that are named.
+     * Restores a deleted user: the account is as it was, with its password, factors, preferences and linked identities. Sessions, API keys,
+     * drones, other assets and roles are not restored: the user gets the default roles of the policy and those that are given.
      *
-     * Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
-     * another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
-     * `DUPLICATE_RESOURCE` where others have its names by now (`names_after_delete`): give it another one.
+     * Permission `user:restore`, for the restored user; naming a role that is not a default role needs `admin:all` for now, another e-mail
+     * address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` if
+     * others have taken the names (`names_after_delete`): give another one.
      */
     fun restore(input: RestoreUser): User = await { area.restore(input) }
 
     /**
-     * Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
+     * Removes a deleted user for good, with everything that is stored about them except in the audit log. It cannot be undone.
      *
-     * Whether others may take its names then says `names_after_purge`. Permission `user:purge`. Errors:
-     * `CONFLICT` for a user who is not deleted.
+     * Whether others may take the names then is up to `names_after_purge`. Permission `user:purge`.
+     * Errors: `CONFLICT` for a user who is not deleted.
      */
     fun purge(input: PurgeUser): Unit = await { area.purge(input) }
 
     /**
-     * Removes a user for good, as `users.purge` does after a deletion, and what the audit log says of the person: changed fields but ids,
-     * times, numbers and states, reasons, and the IP addresses and user agents of its own requests. What stays of it is its id, and what
-     * happened to it when. The log still shows that nothing else was removed from it. It cannot be undone.
+     * Removes a user for good, as `users.purge` does after a deletion, together with the personal data in the audit log: changed fields
+     * other than ids, times, numbers and states; reasons; and the IP addresses and user agents of the user's own requests. The user's id,
+     * and what happened to the account and when, stay. The log still proves that nothing else was removed from it. It cannot be undone.
      *
-     * The account is gone at once, and nobody is shown any more what the log says of it (`audit.export`, which shows the log as it is stored,
-     * does until that is done). The log itself is gone through in pieces, in the background; the last one tells the log of `users.erased`.
-     * Copies of the storage are not changed. Whether others may take the names says
+     * The account is gone at once, and its data in the log is no longer shown (except by `audit.export`, which returns the log as it is
+     * stored, until the erasure is done). The log itself is processed in pieces, in the background; the last one writes the entry
+     * `users.erased`. Copies of the storage are not changed. Whether others may take the names is up to
      * `names_after_purge`.
      *
-     * Permission `user:erase`, also for oneself; beside it what `users.delete` needs. Who was purged already is erased by the application
-     * itself alone. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes; `CONFLICT` for the last active
-     * administrator.
+     * Permission `user:erase`, also for one's own account, in addition to those of `users.delete`. Only the application itself can erase a
+     * user who was already purged. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last
+     * five minutes; `CONFLICT` for the last active administrator.
      */
     fun erase(input: EraseUser): Unit = await { area.erase(input) }
 
     /**
-     * Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
+     * Exports everything that is stored about a user: the account and what belongs to it, without secrets, and what the audit log says about
+     * it.
      *
-     * Anybody may export what is its own; that of others needs permission `user:export`, also where they are deleted and not purged yet. The
-     * audit log tells of it. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes.
+     * Users may export their own data; exporting that of others needs permission `user:export`, also if they are deleted but not yet purged.
+     * The audit log records it. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five
+     * minutes.
      */
     @JvmOverloads
     fun export(input: ExportUser = ExportUser()): UserExport = await { area.export(input) }
@@ -235,16 +241,16 @@ class BlockingUsers internal constructor(private val area: Users) {
     /**
      * Changes the status of many users, in one commit.
      *
-     * Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
-     * stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
-     * with `atomic` that of the first user who cannot be changed.
+     * Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Users who cannot be
+     * changed stay as they are, and the result says why; with `atomic` no user is changed then. Errors: `VALIDATION_ERROR` with all wrong
+     * fields; with `atomic` that of the first user who cannot be changed.
      */
     fun setStatusMany(input: SetStatuses): BulkResult = await { area.setStatusMany(input) }
 
     /**
      * Deletes many users, in one commit, each as `users.delete` does.
      *
-     * Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
+     * Permission `user:delete`. Users who cannot be deleted stay, and the result says why; with `atomic` no user is deleted then. Errors:
      * `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
      */
     @JvmOverloads
@@ -253,8 +259,9 @@ class BlockingUsers internal constructor(private val area: Users) {
     /**
      * Moves many users to a region, or out of theirs, in one commit, each as `users.update` does.
      *
-     * Permission `user:update`, and what that says of the region. Who cannot be moved stays, and the answer says why; with `atomic` nobody is
-     * moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user who cannot be moved.
+     * Permission `user:update`, and what that says of the region. Users who cannot be moved stay, and the result says why; with `atomic` no
+     * user is moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user
+     * who cannot be moved.
      */
     @JvmOverloads
     fun moveMany(input: MoveUsers = MoveUsers()): BulkResult = await { area.moveMany(input) }
@@ -264,7 +271,7 @@ class BlockingUsers internal constructor(private val area: Users) {
 class ActivateUserBuilder(private val id: UUID) {
     private var expectedVersion: Long? = null
 
-    /** The version that the change was made on. */
+    /** The version that the change is based on. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
     fun build() = ActivateUser(id = id, expectedVersion = expectedVersion)
@@ -278,7 +285,7 @@ class BanUserBuilder(private val id: UUID) {
     /** Why, at most 500 characters. */
     fun reason(value: String?) = apply { reason = value }
 
-    /** The version that the change was made on. */
+    /** The version that the change is based on. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
     fun build() = BanUser(id = id, reason = reason, expectedVersion = expectedVersion)
@@ -323,9 +330,9 @@ class CreateUserBuilder @JvmOverloads constructor(private var email: String? = n
     fun password(value: String?) = apply { password = value }
 
     /**
-     * The hash of its password in another system, instead of `password`: Argon2, bcrypt, scrypt, PBKDF2 or phpass in the
-     * forms of passlib, Django, Werkzeug, WordPress and Firebase. It is kept as it is, and the first sign-in replaces it by
-     * one of our own. Only the application itself may give one, with `system`.
+     * The hash of the user's password in another system, instead of `password`: Argon2, bcrypt, scrypt, PBKDF2 or phpass in the forms of
+     * passlib, Django, Werkzeug, WordPress and Firebase. It is stored as it is, and the first sign-in replaces it with one of Argon2id.
+     * Only the application itself may give one, with `system`.
      */
     fun passwordHash(value: String?) = apply { passwordHash = value }
 
@@ -347,42 +354,47 @@ class CreateUserBuilder @JvmOverloads constructor(private var email: String? = n
     /** The date of birth, not in the future. */
     fun birthDate(value: LocalDate?) = apply { birthDate = value }
 
-    /** What it says about itself, in at most 500 characters and several lines. */
+    /** A short biography, in at most 500 characters and several lines. */
     fun bio(value: String?) = apply { bio = value }
 
-    /** Where it is, in its own words, at most 255 characters. */
+    /** Where the user is, in their own words, at most 255 characters. */
     fun location(value: String?) = apply { location = value }
 
-    /** The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched. */
+    /** The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched. */
     fun avatarUrl(value: String?) = apply { avatarUrl = value }
 
-    /** The address of its page, likewise. */
+    /** The address of the user's web page, likewise. */
     fun website(value: String?) = apply { website = value }
 
-    /** Which other users see its profile; `public` if not given. */
+    /** Which other users see the user's profile; `public` if not given. */
     fun visibility(value: Visibility?) = apply { visibility = value }
 
     /**
-     * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `user` has the type that it
-     * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+     * Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type `user`
+     * must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits and
+     * underscores.
      */
     fun attributes(value: Map<String, JsonText>) = apply { attributes = value }
 
-    /** The region it belongs to, by id or code. */
+    /** The region that the user belongs to, by id or code. */
     fun region(value: String?) = apply { region = value }
 
-    /** Names of roles to hold everywhere, beside the default roles, which every new account gets. */
+    /** Names of roles to hold everywhere, in addition to the default roles, which every new account gets. */
     fun roles(value: List<String>) = apply { roles = value }
 
-    /** Ids of groups that it becomes a member of, at most 200. Needs what `groups.add_members` needs; the store of a web page has none. */
+    /**
+     * Ids of groups that the user becomes a member of, at most 200. Needs what `groups.add_members` needs; the store of a web page has
+     * none.
+     */
     fun groups(value: List<UUID>) = apply { groups = value }
 
     /** `active` (the default) or `inactive`. */
     fun status(value: UserStatus?) = apply { status = value }
 
     /**
-     * Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: administrators and
-     * the application vouch for it. If anybody else makes the account, what was set before its subject first signs in is void from then on.
+     * The identity at another issuer that the account stands for; no other account may have it. The library does not ask the issuer:
+     * administrators and the application vouch for it. If anybody else creates the account, everything that was set in it becomes void
+     * when its subject first signs in.
      */
     fun identity(value: ExternalIdentity?) = apply { identity = value }
 
@@ -393,7 +405,7 @@ class CreateUserBuilder @JvmOverloads constructor(private var email: String? = n
 class DeactivateUserBuilder(private val id: UUID) {
     private var expectedVersion: Long? = null
 
-    /** The version that the change was made on. */
+    /** The version that the change is based on. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
     fun build() = DeactivateUser(id = id, expectedVersion = expectedVersion)
@@ -403,7 +415,7 @@ class DeactivateUserBuilder(private val id: UUID) {
 class DeleteUserBuilder(private val id: UUID) {
     private var expectedVersion: Long? = null
 
-    /** The version that the change was made on. */
+    /** The version that the change is based on. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
     fun build() = DeleteUser(id = id, expectedVersion = expectedVersion)
@@ -445,10 +457,10 @@ class EditUserBuilder(private val id: UUID) {
     private var statusReason: String? = null
     private var suspendedUntil: Instant? = null
 
-    /** The version that the change was made on; another one stored gives `CONFLICT`. */
+    /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
-    /** The address to sign in with. A new one counts as not proved. */
+    /** The address to sign in with. A new one counts as not verified. */
     fun email(value: StringPatch?) = apply { email = value }
 
     /** The name to sign in with. */
@@ -472,34 +484,37 @@ class EditUserBuilder(private val id: UUID) {
     /** The date of birth. */
     fun birthDate(value: DatePatch?) = apply { birthDate = value }
 
-    /** What it says about itself, in at most 500 characters and several lines. */
+    /** A short biography, in at most 500 characters and several lines. */
     fun bio(value: StringPatch?) = apply { bio = value }
 
-    /** Where it is, in its own words, at most 255 characters. */
+    /** Where the user is, in their own words, at most 255 characters. */
     fun location(value: StringPatch?) = apply { location = value }
 
-    /** The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched. */
+    /** The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched. */
     fun avatarUrl(value: StringPatch?) = apply { avatarUrl = value }
 
-    /** The address of its page, likewise. */
+    /** The address of the user's web page, likewise. */
     fun website(value: StringPatch?) = apply { website = value }
 
-    /** Which other users see its profile. */
+    /** Which other users see the user's profile. */
     fun visibility(value: Visibility?) = apply { visibility = value }
 
-    /** Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`. */
+    /**
+     * Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with
+     * `create`.
+     */
     fun attributes(value: Map<String, JsonText>) = apply { attributes = value }
 
-    /** The region, by id or code. Drones of another region are taken from the user, and the answer says which. */
+    /** The region, by id or code. Drones of another region are removed from the user, and the result says which. */
     fun region(value: StringPatch?) = apply { region = value }
 
-    /** What its status becomes: any but `deleted`. Who is banned is not made inactive. */
+    /** The new status: any but `deleted`. A banned user cannot be made inactive. */
     fun status(value: UserStatus?) = apply { status = value }
 
-    /** Why it is suspended or banned, at most 500 characters; goes with `status`. */
+    /** Why the user is suspended or banned, at most 500 characters; given together with `status`. */
     fun statusReason(value: String?) = apply { statusReason = value }
 
-    /** When a suspension ends by itself, in the future; not given: when it is lifted. Goes with `status`. */
+    /** When a suspension ends, in the future; not given: when it is lifted. Given together with `status`. */
     fun suspendedUntil(value: Instant?) = apply { suspendedUntil = value }
 
     fun build() = EditUser(id = id, expectedVersion = expectedVersion, email = email, username = username, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, bio = bio, location = location, avatarUrl = avatarUrl, website = website, visibility = visibility, attributes = attributes, region = region, status = status, statusReason = statusReason, suspendedUntil = suspendedUntil)
@@ -509,7 +524,7 @@ class EditUserBuilder(private val id: UUID) {
 class EraseUserBuilder(private val id: UUID) {
     private var expectedVersion: Long? = null
 
-    /** The version that the decision was made on. */
+    /** The version that the decision is based on. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
     fun build() = EraseUser(id = id, expectedVersion = expectedVersion)
@@ -537,7 +552,7 @@ class FindUserBuilder() {
     /** The e-mail address. */
     fun email(value: String?) = apply { email = value }
 
-    /** Somebody as another issuer knows them, byte by byte. */
+    /** The identity at another issuer, compared byte by byte. */
     fun identity(value: ExternalIdentity?) = apply { identity = value }
 
     fun build() = FindUser(username = username, email = email, identity = identity)
@@ -547,7 +562,7 @@ class FindUserBuilder() {
 class GetUserStatisticsBuilder() {
     private var days: Long? = null
 
-    /** Of how many days new accounts are counted, today (in UTC) the last of them: 1 to 366, 30 if not given. */
+    /** For how many days new accounts are counted, up to today (in UTC): 1 to 366, 30 if not given. */
     fun days(value: Long?) = apply { days = value }
 
     fun build() = GetUserStatistics(days = days)
@@ -557,7 +572,7 @@ class GetUserStatisticsBuilder() {
 class LiftUserBuilder(private val id: UUID) {
     private var expectedVersion: Long? = null
 
-    /** The version that the change was made on. */
+    /** The version that the change is based on. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
     fun build() = LiftUser(id = id, expectedVersion = expectedVersion)
@@ -581,7 +596,7 @@ class ListUserOverviewsBuilder() {
     private var totalUpTo: Long? = null
 
     /**
-     * Only users who hold this role (in any scope, now or later), themselves or by a group, as far as the caller may see that
+     * Only users who hold this role (in any scope, now or later), directly or through a group, as far as the caller may see that
      * (`role:read`).
      */
     fun role(value: String?) = apply { role = value }
@@ -589,13 +604,13 @@ class ListUserOverviewsBuilder() {
     /** Only members of this group, which the caller must be allowed to read. Pages have no groups. */
     fun groupId(value: UUID?) = apply { groupId = value }
 
-    /** Only users of this status. */
+    /** Only users of this status; those whose suspension has run out have the status of before. */
     fun status(value: UserStatus?) = apply { status = value }
 
     /** Only users of this region, by id or code. */
     fun region(value: String?) = apply { region = value }
 
-    /** Only users whose address was proved, or not. */
+    /** Only users whose address is verified, or not. */
     fun verified(value: Boolean?) = apply { verified = value }
 
     /** Only users created then or later. */
@@ -613,7 +628,7 @@ class ListUserOverviewsBuilder() {
     /** Largest first; true if neither this nor `sort` is given. */
     fun descending(value: Boolean?) = apply { descending = value }
 
-    /** The page's number, from 1. */
+    /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
     fun page(value: Long?) = apply { page = value }
 
     /** The page size, 1 to 100; 20 if not given. */
@@ -646,7 +661,7 @@ class ListUsersBuilder() {
     private var totalUpTo: Long? = null
 
     /**
-     * Only users who hold this role (in any scope, now or later), themselves or by a group, as far as the caller may see that
+     * Only users who hold this role (in any scope, now or later), directly or through a group, as far as the caller may see that
      * (`role:read`).
      */
     fun role(value: String?) = apply { role = value }
@@ -654,13 +669,13 @@ class ListUsersBuilder() {
     /** Only members of this group, which the caller must be allowed to read. Pages have no groups. */
     fun groupId(value: UUID?) = apply { groupId = value }
 
-    /** Only users of this status. */
+    /** Only users of this status; those whose suspension has run out have the status of before. */
     fun status(value: UserStatus?) = apply { status = value }
 
     /** Only users of this region, by id or code. */
     fun region(value: String?) = apply { region = value }
 
-    /** Only users whose address was proved, or not. */
+    /** Only users whose address is verified, or not. */
     fun verified(value: Boolean?) = apply { verified = value }
 
     /** Only users created then or later. */
@@ -678,7 +693,7 @@ class ListUsersBuilder() {
     /** Largest first; true if neither this nor `sort` is given. */
     fun descending(value: Boolean?) = apply { descending = value }
 
-    /** The page's number, from 1. */
+    /** The page's number, from 1; no more than 200,000 rows are skipped to get there. */
     fun page(value: Long?) = apply { page = value }
 
     /** The page size, 1 to 100; 20 if not given. */
@@ -715,7 +730,7 @@ class MoveUsersBuilder() {
 class PurgeUserBuilder(private val id: UUID) {
     private var expectedVersion: Long? = null
 
-    /** The version that the decision was made on. */
+    /** The version that the decision is based on. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
     fun build() = PurgeUser(id = id, expectedVersion = expectedVersion)
@@ -730,9 +745,9 @@ class RegisterUserBuilder(private val email: String, private val password: Strin
     private var lastName: String? = null
 
     /**
-     * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting
-     * `username_profile` dots and hyphens too, or letters of any language. One that somebody else takes before
-     * the address is proved, or one that looks like it, is left out.
+     * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots
+     * and hyphens too, or letters of any language. It is left out if somebody else takes it, or one that looks like it, before the
+     * address is verified.
      */
     fun username(value: String?) = apply { username = value }
 
@@ -769,10 +784,10 @@ class ReplaceUserBuilder @JvmOverloads constructor(private val id: UUID, private
     private var attributes: Map<String, JsonText> = emptyMap()
     private var region: String? = null
 
-    /** The address to sign in with. A new one counts as not proved. */
+    /** The address to sign in with. A new one counts as not verified. */
     fun email(value: String?) = apply { email = value }
 
-    /** The version that the change was made on; another one stored gives `CONFLICT`. */
+    /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
     /** The name to sign in with. */
@@ -796,22 +811,22 @@ class ReplaceUserBuilder @JvmOverloads constructor(private val id: UUID, private
     /** The date of birth. */
     fun birthDate(value: LocalDate?) = apply { birthDate = value }
 
-    /** What it says about itself, in at most 500 characters and several lines. */
+    /** A short biography, in at most 500 characters and several lines. */
     fun bio(value: String?) = apply { bio = value }
 
-    /** Where it is, in its own words, at most 255 characters. */
+    /** Where the user is, in their own words, at most 255 characters. */
     fun location(value: String?) = apply { location = value }
 
-    /** The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched. */
+    /** The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched. */
     fun avatarUrl(value: String?) = apply { avatarUrl = value }
 
-    /** The address of its page, likewise. */
+    /** The address of the user's web page, likewise. */
     fun website(value: String?) = apply { website = value }
 
-    /** Which other users see its profile; it stays if not given. */
+    /** Which other users see the user's profile; it stays if not given. */
     fun visibility(value: Visibility?) = apply { visibility = value }
 
-    /** Whatever else the application keeps of it; what is not given goes. As with `create`. */
+    /** Other data that the application keeps with it; what is not given is removed. As with `create`. */
     fun attributes(value: Map<String, JsonText>) = apply { attributes = value }
 
     /** The region, by id or code. */
@@ -827,16 +842,16 @@ class RestoreUserBuilder(private val id: UUID) {
     private var username: String? = null
     private var roles: List<String> = emptyList()
 
-    /** The version that the change was made on. */
+    /** The version that the change is based on. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
-    /** Another e-mail address instead of its own, unproved. */
+    /** Another e-mail address instead of the former one, unverified. */
     fun email(value: String?) = apply { email = value }
 
-    /** Another username instead of its own. */
+    /** Another username instead of the former one. */
     fun username(value: String?) = apply { username = value }
 
-    /** Names of roles to hold everywhere, beside the default roles; at most 100. */
+    /** Names of roles to hold everywhere, in addition to the default roles; at most 100. */
     fun roles(value: List<String>) = apply { roles = value }
 
     fun build() = RestoreUser(id = id, expectedVersion = expectedVersion, email = email, username = username, roles = roles)
@@ -855,7 +870,7 @@ class SetStatusesBuilder(private val action: StatusAction) {
     /** Why they are suspended or banned, at most 500 characters. */
     fun reason(value: String?) = apply { reason = value }
 
-    /** When a suspension ends by itself, in the future; not given: when it is lifted. */
+    /** When a suspension ends, in the future; not given: when it is lifted. */
     fun until(value: Instant?) = apply { until = value }
 
     /** Whether all are changed or none. Default: false. */
@@ -873,10 +888,10 @@ class SuspendUserBuilder(private val id: UUID) {
     /** Why, at most 500 characters. */
     fun reason(value: String?) = apply { reason = value }
 
-    /** When it ends by itself, in the future; not given: when it is lifted. */
+    /** When it expires, in the future; not given: when it is lifted. */
     fun until(value: Instant?) = apply { until = value }
 
-    /** The version that the change was made on. */
+    /** The version that the change is based on. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
     fun build() = SuspendUser(id = id, reason = reason, until = until, expectedVersion = expectedVersion)
@@ -901,10 +916,10 @@ class UpdateUserBuilder(private val id: UUID) {
     private var attributes: Map<String, JsonText> = emptyMap()
     private var region: StringPatch? = null
 
-    /** The version that the change was made on; another one stored gives `CONFLICT`. */
+    /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
-    /** The address to sign in with. A new one counts as not proved. */
+    /** The address to sign in with. A new one counts as not verified. */
     fun email(value: StringPatch?) = apply { email = value }
 
     /** The name to sign in with. */
@@ -928,25 +943,28 @@ class UpdateUserBuilder(private val id: UUID) {
     /** The date of birth. */
     fun birthDate(value: DatePatch?) = apply { birthDate = value }
 
-    /** What it says about itself, in at most 500 characters and several lines. */
+    /** A short biography, in at most 500 characters and several lines. */
     fun bio(value: StringPatch?) = apply { bio = value }
 
-    /** Where it is, in its own words, at most 255 characters. */
+    /** Where the user is, in their own words, at most 255 characters. */
     fun location(value: StringPatch?) = apply { location = value }
 
-    /** The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched. */
+    /** The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched. */
     fun avatarUrl(value: StringPatch?) = apply { avatarUrl = value }
 
-    /** The address of its page, likewise. */
+    /** The address of the user's web page, likewise. */
     fun website(value: StringPatch?) = apply { website = value }
 
-    /** Which other users see its profile. */
+    /** Which other users see the user's profile. */
     fun visibility(value: Visibility?) = apply { visibility = value }
 
-    /** Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`. */
+    /**
+     * Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with
+     * `create`.
+     */
     fun attributes(value: Map<String, JsonText>) = apply { attributes = value }
 
-    /** The region, by id or code. Drones of another region are taken from the user, and the answer says which. */
+    /** The region, by id or code. Drones of another region are removed from the user, and the result says which. */
     fun region(value: StringPatch?) = apply { region = value }
 
     fun build() = UpdateUser(id = id, expectedVersion = expectedVersion, email = email, username = username, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, bio = bio, location = location, avatarUrl = avatarUrl, website = website, visibility = visibility, attributes = attributes, region = region)

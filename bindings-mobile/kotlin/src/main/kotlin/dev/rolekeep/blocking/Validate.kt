@@ -4,19 +4,19 @@ package dev.rolekeep.blocking
 import dev.rolekeep.*
 import java.time.LocalDate
 
-/** Whether forms are filled in well, before anything is done with them. */
+/** Checks of forms before they are submitted. */
 class BlockingValidate internal constructor(private val area: Validate) {
     /**
-     * Checks the fields of a form for an account or a profile, those that are given; the answer has everything that is wrong with them, and
-     * what would be stored of the others. Fields that may not be missing are not asked for.
+     * Checks the given fields of a form for an account or a profile, and returns everything that is wrong with them, and the valid ones as
+     * they would be stored. Missing fields are not errors.
      *
-     * Anybody may ask. It is not said whether a name is taken or a password known from a breach, which whatever creates or changes the account
-     * tells.
+     * Anybody may call it. It does not check whether a name is taken or a password is known from a breach; the operation that creates or
+     * changes the account does.
      */
     @JvmOverloads
     fun account(input: ValidateAccount = ValidateAccount()): FormValidation = await { area.account(input) }
 
-    /** Checks the fields of a form for preferences, those that are given, as `validate.account` does. */
+    /** Checks the given fields of a form for preferences, as `validate.account` does. */
     @JvmOverloads
     fun preferences(input: ValidatePreferences = ValidatePreferences()): FormValidation = await { area.preferences(input) }
 }
@@ -42,7 +42,7 @@ class ValidateAccountBuilder() {
 
     /**
      * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too, or
-     * letters of any language. Whether somebody has it, or one that looks like it, is not told.
+     * letters of any language. It is not checked whether somebody has it, or one that looks like it.
      */
     fun username(value: String?) = apply { username = value }
 
@@ -61,7 +61,7 @@ class ValidateAccountBuilder() {
     /** The family name, at most 100 characters. */
     fun lastName(value: String?) = apply { lastName = value }
 
-    /** The phone number, of 2 to 15 digits with the country's code. */
+    /** The phone number, of 2 to 15 digits, including the country code. */
     fun phone(value: String?) = apply { phone = value }
 
     /** The date of birth, not in the future. */
@@ -70,10 +70,10 @@ class ValidateAccountBuilder() {
     /** The address of a picture, by `http` or `https`, at most 500 characters. */
     fun avatarUrl(value: String?) = apply { avatarUrl = value }
 
-    /** The address of a page, likewise. */
+    /** The address of a web page, likewise. */
     fun website(value: String?) = apply { website = value }
 
-    /** What somebody says about itself, in at most 500 characters and several lines. */
+    /** A short biography, in at most 500 characters and several lines. */
     fun bio(value: String?) = apply { bio = value }
 
     /** A place, at most 255 characters. */

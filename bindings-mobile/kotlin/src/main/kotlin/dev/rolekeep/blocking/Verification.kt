@@ -3,25 +3,25 @@ package dev.rolekeep.blocking
 
 import dev.rolekeep.*
 
-/** Proving that an account's e-mail address is its user's. */
+/** Verifying that an account's e-mail address belongs to its user. */
 class BlockingVerification internal constructor(private val area: Verification) {
     /**
-     * Mails the caller a link that proves its e-mail address: a notice of the kind `verification`.
+     * Mails the caller a link that verifies their e-mail address: a notice of the kind `verification`.
      *
-     * The link is good for a day. Nothing is mailed if the address is proved already. Who asks again soon is mailed the same link.
+     * The link is valid for a day. Nothing is mailed if the address is already verified. A repeated request soon after is mailed the same
+     * link.
      * Errors: `CONFLICT` for an account without an address, `RATE_LIMIT_EXCEEDED` for asking twice within a minute or six times
      * within an hour, `UNAVAILABLE` where the store has no notifier.
      */
     fun send(): Unit = await { area.send() }
 
     /**
-     * Proves an account's e-mail address by the token of a `verification`.
+     * Verifies an account's e-mail address, with the token of a `verification`.
      *
-     * The token alone proves that somebody reads the address, who need not be the one that made the account. So the caller is signed in
-     * as the user, or gives the account's password. Otherwise nothing changes and the answer has a token for
-     * `passwords.reset`, unless the password was changed since, or the account has none and signs in at another issuer.
-     * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a wrong password, `RATE_LIMIT_EXCEEDED` after too
-     * many wrong passwords.
+     * The token alone only proves that somebody reads the address, who may not be the one who created the account. So the caller has to be
+     * signed in as the user, or give the account's password. Otherwise nothing changes, and the result has a token for `passwords.reset`,
+     * unless the password was changed since, or the account has none and signs in at another issuer.
+     * Errors: `UNAUTHORIZED` for an invalid or expired token and for a wrong password, `RATE_LIMIT_EXCEEDED` after too many wrong passwords.
      */
     fun confirm(input: ConfirmVerification): Confirmation = await { area.confirm(input) }
 }
@@ -30,7 +30,7 @@ class BlockingVerification internal constructor(private val area: Verification) 
 class ConfirmVerificationBuilder(private val token: String) {
     private var password: String? = null
 
-    /** The account's password, of a caller who is not signed in. */
+    /** The account's password, for a caller who is not signed in. */
     fun password(value: String?) = apply { password = value }
 
     fun build() = ConfirmVerification(token = token, password = password)
