@@ -63,7 +63,8 @@ export interface Check {
  * What a check is about. A resource that may not have been found does not compile: without one it is another question.
  * Circumstances alone stand behind an `undefined`.
  */
-export type About = [] | [resource: Resource, circumstances?: Circumstances | undefined] | [resource: undefined, circumstances: Circumstances];
+// `void`, as a union that is told apart by `undefined` would take what may be either.
+export type About = [] | [resource: Resource, circumstances?: Circumstances | undefined] | [resource: void, circumstances: Circumstances];
 
 /** The numbers by which the wasm knows users; when there are too many, they are given anew. */
 const users = new Map<string, number>();
@@ -159,16 +160,17 @@ export class UserManagement {
    *
    * Throws an `UnavailableError` with the reason `not_loaded` if the rights are not in memory: `check` reads them.
    */
-  checkCached(userId: string, permission: string, ...about: About): boolean;
-  checkCached(userId: string, permission: string, resource?: Resource, circumstances?: Circumstances): boolean {
+  checkCached(userId: string, permission: string, ...on: About): boolean;
+  checkCached(userId: string, permission: string, given?: Resource | void, circumstances?: Circumstances): boolean {
+    const resource = given as Resource | undefined;
     const [user, number] = [users.get(userId), numberOf(permission)];
     if (user !== undefined && number !== undefined && circumstances === undefined) {
       const answer = resource === undefined ? this.#native.checkByNumber(user, number) : this.#checkPacked(user, number, resource);
       if (answer < 2) return answer === 1;
     }
     return safely(() => {
-      const given = known(resource) !== undefined || circumstances ? toJson({ resource, ...under(circumstances) }, "") : undefined;
-      const isAllowed = this.#native.check(text(userId, "userId"), text(permission, "permission"), given);
+      const json = known(resource) !== undefined || circumstances ? toJson({ resource, ...under(circumstances) }, "") : undefined;
+      const isAllowed = this.#native.check(text(userId, "userId"), text(permission, "permission"), json);
       learn(permission);
       meet(userId);
       return isAllowed;
@@ -186,13 +188,13 @@ export class UserManagement {
    * Answers from memory, and reads the user's rights first if they are not there. If other processes write to the
    * same storage, rights may be as old as the setting `rightsMaxAgeMillis`; `atLeast` asks for newer ones.
    */
-  check(userId: string, permission: string, ...about: About): Promise<boolean>;
-  async check(userId: string, permission: string, resource?: Resource, circumstances?: Circumstances): Promise<boolean> {
+  async check(userId: string, permission: string, ...on: About): Promise<boolean> {
     try {
-      return this.checkCached(userId, permission, ...([resource, circumstances] as unknown as About));
+      return this.checkCached(userId, permission, ...on);
     } catch (error) {
       if (!(error instanceof RolekeepError && ["not_loaded", "rights_stale"].includes(error.reason))) throw error;
     }
+    const [resource, circumstances] = on as [Resource?, Circumstances?];
     return this.consult("check", about({ userId, permission, resource }, circumstances));
   }
 
@@ -202,8 +204,8 @@ export class UserManagement {
   }
 
   /** Explains why a user may or may not do this. */
-  explain(userId: string, permission: string, ...about: About): Promise<Explanation>;
-  async explain(userId: string, permission: string, resource?: Resource, circumstances?: Circumstances): Promise<Explanation> {
+  async explain(userId: string, permission: string, ...on: About): Promise<Explanation> {
+    const [resource, circumstances] = on as [Resource?, Circumstances?];
     return this.consult("explain_user", about({ userId, permission, resource }, circumstances), "Explanation");
   }
 

@@ -163,16 +163,18 @@ export type Role = (typeof ROLES)[number];
 export type AskedPermission = Permission | `${Permission}{${string}}`;
 
 type Asking = "can" | "canSomewhere" | "require" | "explain" | "filter";
+// A store is asked about somebody.
+type AskingAbout<C> = C extends { checkCached: unknown } ? "check" | "checkCached" | "explain" : never;
 
 /** A caller or a store that is asked for permissions of this policy alone. */
 export type Typed<C> = {
-  [K in keyof C]: K extends Asking
-    ? C[K] extends (permission: string, ...rest: infer R) => infer A
-      ? (permission: AskedPermission, ...rest: R) => A
+  [K in keyof C]: K extends AskingAbout<C>
+    ? C[K] extends (who: infer W, permission: string, ...rest: infer R) => infer A
+      ? (who: W, permission: AskedPermission, ...rest: R) => A
       : C[K]
-    : K extends "check" | "checkCached"
-      ? C[K] extends (who: infer W, permission: string, ...rest: infer R) => infer A
-        ? (who: W, permission: AskedPermission, ...rest: R) => A
+    : K extends Asking
+      ? C[K] extends (permission: string, ...rest: infer R) => infer A
+        ? (permission: AskedPermission, ...rest: R) => A
         : C[K]
       : K extends "canMany"
         ? C[K] extends (checks: readonly (infer Q)[]) => infer A
