@@ -178,14 +178,14 @@ class Player:
             case {"require_admin": True}:
                 return self.caller(step).require_admin()
             case {"check_cached": permission}:
-                return self.um.check_cached(step["user"], permission, step.get("resource"), **circumstances(step))
+                return self.um.check_cached(step["user"], permission, *about(step), **circumstances(step))
             case {"check": permission}:
-                return await settle(self.um.check(UUID(step["user"]), permission, step.get("resource"), **circumstances(step)))
+                return await settle(self.um.check(UUID(step["user"]), permission, *about(step), **circumstances(step)))
             case {"check_many": checks}:
                 asked = [(each["user"], each["permission"], *about(each)) for each in checks]
                 return await settle(self.um.check_many(asked, **circumstances(step)))
             case {"explain_user": permission}:
-                return await settle(self.um.explain(step["user"], permission, step.get("resource"), **circumstances(step)))
+                return await settle(self.um.explain(step["user"], permission, *about(step), **circumstances(step)))
             case {"import": options, "text": text}:
                 return await self.import_users(options, text, step)
             case {"position": True}:
