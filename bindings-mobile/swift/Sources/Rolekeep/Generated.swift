@@ -653,27 +653,27 @@ fileprivate struct FfiConverterTimestamp: FfiConverterRustBuffer {
 
 
 /**
- * API keys: what programs of a user call by.
+ * API keys, which a user's programs call with.
  */
 public protocol ApiKeysProtocol: AnyObject, Sendable {
     
     /**
-     * Makes an API key of the caller: what a program of its user gives instead of an access token.
+     * Creates an API key of the caller, which the user's programs use instead of an access token.
      *
-     * The answer has the key, which is not shown again. With it a program may do what its user may at that moment and one of its
-     * `patterns` matches; it never administers and gives nobody anything. It does not touch the account itself: neither passwords,
-     * factors, sessions, addresses nor keys. Roles that need a second factor count if this session has proved one.
-     * It needs a sign-in or `sessions.step_up` within the last five minutes. The user is told by mail.
-     * Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 keys that are alive,
-     * `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an API key.
+     * The result has the key, which is not shown again. A program with the key may do what the user may at that moment and one of the
+     * `patterns` matches. A key is never an administrator, cannot give roles, and cannot change the account itself: passwords, factors,
+     * sessions, addresses and keys. Roles that need a second factor count if this session has proved one. It needs a sign-in or
+     * `sessions.step_up` within the last five minutes. The user is notified by mail.
+     * Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 valid keys, `UNAUTHORIZED` for a caller
+     * without a session, `FORBIDDEN` for an API key.
      */
     func create(input: CreateApiKey) async throws  -> NewApiKey
     
     /**
-     * Makes an API key of a user, as `api_keys.create`.
+     * Creates an API key of a user, as `api_keys.create` does.
      *
-     * Only the application itself may, with `system`: for accounts that no person signs in to. Roles that need a second factor
-     * count, as where the application acts as the user.
+     * Only the application itself may call it, with `system`: for accounts that no person signs in to. Roles that require a second factor
+     * count, as if the application acts as the user.
      */
     func createFor(input: CreateApiKeyFor) async throws  -> NewApiKey
     
@@ -692,14 +692,14 @@ public protocol ApiKeysProtocol: AnyObject, Sendable {
     /**
      * Ends an API key: the caller's own, or another user's with `api_key:revoke`, an administrator's with `admin:all`.
      *
-     * It is refused from then on, on other instances within a second. One that has ended already stays as it is. The user of a key that
-     * somebody else ends is told by mail.
+     * It is refused from then on, on other instances within a second. A key that has already ended stays as it is. If somebody else ends a
+     * key, its user is notified by mail.
      */
     func revoke(input: RevokeApiKey) async throws 
     
 }
 /**
- * API keys: what programs of a user call by.
+ * API keys, which a user's programs call with.
  */
 open class ApiKeys: ApiKeysProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -755,14 +755,14 @@ open class ApiKeys: ApiKeysProtocol, @unchecked Sendable {
 
     
     /**
-     * Makes an API key of the caller: what a program of its user gives instead of an access token.
+     * Creates an API key of the caller, which the user's programs use instead of an access token.
      *
-     * The answer has the key, which is not shown again. With it a program may do what its user may at that moment and one of its
-     * `patterns` matches; it never administers and gives nobody anything. It does not touch the account itself: neither passwords,
-     * factors, sessions, addresses nor keys. Roles that need a second factor count if this session has proved one.
-     * It needs a sign-in or `sessions.step_up` within the last five minutes. The user is told by mail.
-     * Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 keys that are alive,
-     * `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an API key.
+     * The result has the key, which is not shown again. A program with the key may do what the user may at that moment and one of the
+     * `patterns` matches. A key is never an administrator, cannot give roles, and cannot change the account itself: passwords, factors,
+     * sessions, addresses and keys. Roles that need a second factor count if this session has proved one. It needs a sign-in or
+     * `sessions.step_up` within the last five minutes. The user is notified by mail.
+     * Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 valid keys, `UNAUTHORIZED` for a caller
+     * without a session, `FORBIDDEN` for an API key.
      */
 open func create(input: CreateApiKey)async throws  -> NewApiKey  {
     return
@@ -781,10 +781,10 @@ open func create(input: CreateApiKey)async throws  -> NewApiKey  {
 }
     
     /**
-     * Makes an API key of a user, as `api_keys.create`.
+     * Creates an API key of a user, as `api_keys.create` does.
      *
-     * Only the application itself may, with `system`: for accounts that no person signs in to. Roles that need a second factor
-     * count, as where the application acts as the user.
+     * Only the application itself may call it, with `system`: for accounts that no person signs in to. Roles that require a second factor
+     * count, as if the application acts as the user.
      */
 open func createFor(input: CreateApiKeyFor)async throws  -> NewApiKey  {
     return
@@ -845,8 +845,8 @@ open func listOf(input: ListApiKeysOf)async throws  -> ApiKeyPage  {
     /**
      * Ends an API key: the caller's own, or another user's with `api_key:revoke`, an administrator's with `admin:all`.
      *
-     * It is refused from then on, on other instances within a second. One that has ended already stays as it is. The user of a key that
-     * somebody else ends is told by mail.
+     * It is refused from then on, on other instances within a second. A key that has already ended stays as it is. If somebody else ends a
+     * key, its user is notified by mail.
      */
 open func revoke(input: RevokeApiKey)async throws   {
     return
@@ -915,7 +915,7 @@ func FfiConverterTypeApiKeys_lower(_ value: ApiKeys) -> UInt64 {
 
 
 /**
- * Kinds of assets that the policy declares beside drones, with the words of each.
+ * Kinds of assets that the policy declares in addition to drones, with the models and statuses of each.
  */
 public protocol AssetKindsProtocol: AnyObject, Sendable {
     
@@ -935,9 +935,9 @@ public protocol AssetKindsProtocol: AnyObject, Sendable {
     func list() async throws  -> [AssetKind]
     
     /**
-     * Declares a kind of assets, or replaces the words of one.
+     * Declares a kind of assets, or replaces the models and statuses of one.
      *
-     * It brings the permissions `KIND:create`, `read`, `list`, `update`, `delete`, `assign` and `set_authority`, which roles with a pattern
+     * It adds the permissions `KIND:create`, `read`, `list`, `update`, `delete`, `assign` and `set_authority`, which roles with a pattern
      * that matches them grant at once. Permission `asset_kind:put`, and for now `admin:all`. Errors: `CONFLICT` if an asset has a model or a
      * status that the kind would not have any more, and if `expected_version` is stale; `VALIDATION_ERROR` for a name that a type of the
      * library has, and beyond 64 kinds.
@@ -946,7 +946,7 @@ public protocol AssetKindsProtocol: AnyObject, Sendable {
     
 }
 /**
- * Kinds of assets that the policy declares beside drones, with the words of each.
+ * Kinds of assets that the policy declares in addition to drones, with the models and statuses of each.
  */
 open class AssetKinds: AssetKindsProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -1045,9 +1045,9 @@ open func list()async throws  -> [AssetKind]  {
 }
     
     /**
-     * Declares a kind of assets, or replaces the words of one.
+     * Declares a kind of assets, or replaces the models and statuses of one.
      *
-     * It brings the permissions `KIND:create`, `read`, `list`, `update`, `delete`, `assign` and `set_authority`, which roles with a pattern
+     * It adds the permissions `KIND:create`, `read`, `list`, `update`, `delete`, `assign` and `set_authority`, which roles with a pattern
      * that matches them grant at once. Permission `asset_kind:put`, and for now `admin:all`. Errors: `CONFLICT` if an asset has a model or a
      * status that the kind would not have any more, and if `expected_version` is stale; `VALIDATION_ERROR` for a name that a type of the
      * library has, and beyond 64 kinds.
@@ -1178,9 +1178,9 @@ public protocol AssetsProtocol: AnyObject, Sendable {
     /**
      * Changes the given fields of an asset; null clears one. The operator is changed by `assign` and `unassign`, the kind never.
      *
-     * Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and
-     * whatever else its conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
-     * regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
+     * Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and whatever else its
+     * conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other regions, whom the
+     * result names. Errors: `CONFLICT` if `expected_version` is stale.
      */
     func update(input: UpdateAsset) async throws  -> ChangedAsset
     
@@ -1394,9 +1394,9 @@ open func unassign(input: UnassignAsset)async throws  -> Asset  {
     /**
      * Changes the given fields of an asset; null clears one. The operator is changed by `assign` and `unassign`, the kind never.
      *
-     * Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and
-     * whatever else its conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
-     * regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
+     * Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and whatever else its
+     * conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other regions, whom the
+     * result names. Errors: `CONFLICT` if `expected_version` is stale.
      */
 open func update(input: UpdateAsset)async throws  -> ChangedAsset  {
     return
@@ -1470,7 +1470,7 @@ func FfiConverterTypeAssets_lower(_ value: Assets) -> UInt64 {
 public protocol AuditProtocol: AnyObject, Sendable {
     
     /**
-     * Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that a program of its own verifies
+     * Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that an independent program can verify
      * (`examples/audit-verifier`).
      *
      * Permission `audit:read` on the whole log.
@@ -1478,10 +1478,10 @@ public protocol AuditProtocol: AnyObject, Sendable {
     func export(input: ExportAudit) async throws  -> AuditLinePage
     
     /**
-     * Gets where the audit log ends now.
+     * Gets the end of the audit log.
      *
-     * A log that was set back to what it was some time ago is whole by itself, and so is one without any entry: only a later head shows
-     * that. Keep heads where whoever may have the storage has no access. Permission `audit:read` on the whole log.
+     * A log that was rolled back to an earlier state is consistent in itself, and so is one without any entry: only a later head reveals
+     * that. Keep heads where those who control the storage have no access. Permission `audit:read` on the whole log.
      */
     func head() async throws  -> AuditHeads
     
@@ -1493,10 +1493,10 @@ public protocol AuditProtocol: AnyObject, Sendable {
     func list(input: ListAudit) async throws  -> AuditEntryPage
     
     /**
-     * Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
+     * Gets the outcome of a change that failed with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
      *
-     * Anybody who knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
-     * so old that the change feed no longer has it.
+     * Anybody who knows the id may call it: the id cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change so old
+     * that the change feed no longer has it.
      */
     func outcome(input: GetOutcome) async throws  -> ChangeOutcome
     
@@ -1566,7 +1566,7 @@ open class Audit: AuditProtocol, @unchecked Sendable {
 
     
     /**
-     * Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that a program of its own verifies
+     * Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that an independent program can verify
      * (`examples/audit-verifier`).
      *
      * Permission `audit:read` on the whole log.
@@ -1588,10 +1588,10 @@ open func export(input: ExportAudit = ExportAudit())async throws  -> AuditLinePa
 }
     
     /**
-     * Gets where the audit log ends now.
+     * Gets the end of the audit log.
      *
-     * A log that was set back to what it was some time ago is whole by itself, and so is one without any entry: only a later head shows
-     * that. Keep heads where whoever may have the storage has no access. Permission `audit:read` on the whole log.
+     * A log that was rolled back to an earlier state is consistent in itself, and so is one without any entry: only a later head reveals
+     * that. Keep heads where those who control the storage have no access. Permission `audit:read` on the whole log.
      */
 open func head()async throws  -> AuditHeads  {
     return
@@ -1631,10 +1631,10 @@ open func list(input: ListAudit = ListAudit())async throws  -> AuditEntryPage  {
 }
     
     /**
-     * Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
+     * Gets the outcome of a change that failed with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
      *
-     * Anybody who knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
-     * so old that the change feed no longer has it.
+     * Anybody who knows the id may call it: the id cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change so old
+     * that the change feed no longer has it.
      */
 open func outcome(input: GetOutcome)async throws  -> ChangeOutcome  {
     return
@@ -2550,12 +2550,12 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func withRequest(request: RequestContext)  -> Caller
     
     /**
-     * API keys: what programs of a user call by.
+     * API keys, which a user's programs call with.
      */
     func getApiKeys()  -> ApiKeys
     
     /**
-     * Kinds of assets that the policy declares beside drones, with the words of each.
+     * Kinds of assets that the policy declares in addition to drones, with the models and statuses of each.
      */
     func getAssetKinds()  -> AssetKinds
     
@@ -2570,7 +2570,7 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func getAudit()  -> Audit
     
     /**
-     * Readers of events that are kept by name, so that one process at a time reads on where the last one stopped.
+     * Named readers of events: one process at a time reads, and continues where the last one stopped.
      */
     func getConsumers()  -> Consumers
     
@@ -2585,7 +2585,7 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func getEmail()  -> Email
     
     /**
-     * What happened, as it happens or behind a position.
+     * Events: what happened after a position.
      */
     func getEvents()  -> Events
     
@@ -2610,7 +2610,7 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func getImports()  -> Imports
     
     /**
-     * Invitations: accounts and roles for who has an e-mail address.
+     * Invitations: accounts and roles for the owner of an e-mail address.
      */
     func getInvitations()  -> Invitations
     
@@ -2635,12 +2635,12 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func getPolicy()  -> Policy
     
     /**
-     * What the caller likes.
+     * The caller's preferences.
      */
     func getPreferences()  -> Preferences
     
     /**
-     * What users show of themselves, and to whom.
+     * Profiles of users, and who sees them.
      */
     func getProfiles()  -> Profiles
     
@@ -2685,12 +2685,12 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func getUsers()  -> Users
     
     /**
-     * Whether forms are filled in well, before anything is done with them.
+     * Checks of forms before they are submitted.
      */
     func getValidate()  -> Validate
     
     /**
-     * Proving that an account's e-mail address is its user's.
+     * Verifying that an account's e-mail address belongs to its user.
      */
     func getVerification()  -> Verification
     
@@ -2997,7 +2997,7 @@ open func withRequest(request: RequestContext) -> Caller  {
 }
     
     /**
-     * API keys: what programs of a user call by.
+     * API keys, which a user's programs call with.
      */
 open func getApiKeys() -> ApiKeys  {
     return try!  FfiConverterTypeApiKeys_lift(try! rustCall() {
@@ -3009,7 +3009,7 @@ open func getApiKeys() -> ApiKeys  {
 }
     
     /**
-     * Kinds of assets that the policy declares beside drones, with the words of each.
+     * Kinds of assets that the policy declares in addition to drones, with the models and statuses of each.
      */
 open func getAssetKinds() -> AssetKinds  {
     return try!  FfiConverterTypeAssetKinds_lift(try! rustCall() {
@@ -3045,7 +3045,7 @@ open func getAudit() -> Audit  {
 }
     
     /**
-     * Readers of events that are kept by name, so that one process at a time reads on where the last one stopped.
+     * Named readers of events: one process at a time reads, and continues where the last one stopped.
      */
 open func getConsumers() -> Consumers  {
     return try!  FfiConverterTypeConsumers_lift(try! rustCall() {
@@ -3081,7 +3081,7 @@ open func getEmail() -> Email  {
 }
     
     /**
-     * What happened, as it happens or behind a position.
+     * Events: what happened after a position.
      */
 open func getEvents() -> Events  {
     return try!  FfiConverterTypeEvents_lift(try! rustCall() {
@@ -3141,7 +3141,7 @@ open func getImports() -> Imports  {
 }
     
     /**
-     * Invitations: accounts and roles for who has an e-mail address.
+     * Invitations: accounts and roles for the owner of an e-mail address.
      */
 open func getInvitations() -> Invitations  {
     return try!  FfiConverterTypeInvitations_lift(try! rustCall() {
@@ -3201,7 +3201,7 @@ open func getPolicy() -> Policy  {
 }
     
     /**
-     * What the caller likes.
+     * The caller's preferences.
      */
 open func getPreferences() -> Preferences  {
     return try!  FfiConverterTypePreferences_lift(try! rustCall() {
@@ -3213,7 +3213,7 @@ open func getPreferences() -> Preferences  {
 }
     
     /**
-     * What users show of themselves, and to whom.
+     * Profiles of users, and who sees them.
      */
 open func getProfiles() -> Profiles  {
     return try!  FfiConverterTypeProfiles_lift(try! rustCall() {
@@ -3321,7 +3321,7 @@ open func getUsers() -> Users  {
 }
     
     /**
-     * Whether forms are filled in well, before anything is done with them.
+     * Checks of forms before they are submitted.
      */
 open func getValidate() -> Validate  {
     return try!  FfiConverterTypeValidate_lift(try! rustCall() {
@@ -3333,7 +3333,7 @@ open func getValidate() -> Validate  {
 }
     
     /**
-     * Proving that an account's e-mail address is its user's.
+     * Verifying that an account's e-mail address belongs to its user.
      */
 open func getVerification() -> Verification  {
     return try!  FfiConverterTypeVerification_lift(try! rustCall() {
@@ -3395,15 +3395,15 @@ func FfiConverterTypeCaller_lower(_ value: Caller) -> UInt64 {
 
 
 /**
- * Readers of events that are kept by name, so that one process at a time reads on where the last one stopped.
+ * Named readers of events: one process at a time reads, and continues where the last one stopped.
  */
 public protocol ConsumersProtocol: AnyObject, Sendable {
     
     /**
-     * Notes how far a consumer has come, and renews its lease.
+     * Records how far a consumer has read, and renews its lease.
      *
-     * For the application itself. Errors: `CONFLICT`, reason `lease_lost`, where another process has the lease meanwhile, or nobody asked for;
-     * nothing is noted then.
+     * For the application itself. Errors: `CONFLICT`, reason `lease_lost`, if another process has taken over the lease, or there is none;
+     * nothing is recorded then.
      */
     func acknowledge(input: Acknowledge) async throws  -> ConsumerLease
     
@@ -3420,7 +3420,7 @@ public protocol ConsumersProtocol: AnyObject, Sendable {
     func claim(input: ClaimConsumer) async throws  -> ConsumerLease
     
     /**
-     * Deletes a consumer, whoever reads for it; the change feed is kept for it no longer.
+     * Deletes a consumer, even while a process reads for it; the change feed is no longer kept for it.
      *
      * For the application itself.
      */
@@ -3434,7 +3434,7 @@ public protocol ConsumersProtocol: AnyObject, Sendable {
     func list(input: ListConsumers) async throws  -> ConsumerPage
     
     /**
-     * Gives the lease on a consumer back, so that another process need not wait for its end. Of a lease that was lost nothing is changed.
+     * Releases the lease on a consumer, so that another process need not wait until it expires. Releasing a lost lease changes nothing.
      *
      * For the application itself.
      */
@@ -3442,7 +3442,7 @@ public protocol ConsumersProtocol: AnyObject, Sendable {
     
 }
 /**
- * Readers of events that are kept by name, so that one process at a time reads on where the last one stopped.
+ * Named readers of events: one process at a time reads, and continues where the last one stopped.
  */
 open class Consumers: ConsumersProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -3498,10 +3498,10 @@ open class Consumers: ConsumersProtocol, @unchecked Sendable {
 
     
     /**
-     * Notes how far a consumer has come, and renews its lease.
+     * Records how far a consumer has read, and renews its lease.
      *
-     * For the application itself. Errors: `CONFLICT`, reason `lease_lost`, where another process has the lease meanwhile, or nobody asked for;
-     * nothing is noted then.
+     * For the application itself. Errors: `CONFLICT`, reason `lease_lost`, if another process has taken over the lease, or there is none;
+     * nothing is recorded then.
      */
 open func acknowledge(input: Acknowledge)async throws  -> ConsumerLease  {
     return
@@ -3546,7 +3546,7 @@ open func claim(input: ClaimConsumer)async throws  -> ConsumerLease  {
 }
     
     /**
-     * Deletes a consumer, whoever reads for it; the change feed is kept for it no longer.
+     * Deletes a consumer, even while a process reads for it; the change feed is no longer kept for it.
      *
      * For the application itself.
      */
@@ -3588,7 +3588,7 @@ open func list(input: ListConsumers = ListConsumers())async throws  -> ConsumerP
 }
     
     /**
-     * Gives the lease on a consumer back, so that another process need not wait for its end. Of a lease that was lost nothing is changed.
+     * Releases the lease on a consumer, so that another process need not wait until it expires. Releasing a lost lease changes nothing.
      *
      * For the application itself.
      */
@@ -3718,9 +3718,9 @@ public protocol DronesProtocol: AnyObject, Sendable {
     /**
      * Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
      *
-     * Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and
-     * whatever else its conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
-     * regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
+     * Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and whatever else its
+     * conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other regions, whom the
+     * result names. Errors: `CONFLICT` if `expected_version` is stale.
      */
     func update(input: UpdateDrone) async throws  -> ChangedDrone
     
@@ -3934,9 +3934,9 @@ open func unassign(input: UnassignDrone)async throws  -> Drone  {
     /**
      * Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
      *
-     * Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and
-     * whatever else its conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
-     * regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
+     * Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and whatever else its
+     * conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other regions, whom the
+     * result names. Errors: `CONFLICT` if `expected_version` is stale.
      */
 open func update(input: UpdateDrone)async throws  -> ChangedDrone  {
     return
@@ -4010,24 +4010,24 @@ func FfiConverterTypeDrones_lower(_ value: Drones) -> UInt64 {
 public protocol EmailProtocol: AnyObject, Sendable {
     
     /**
-     * Mails a link to an address that is to become the caller's: a notice of the kind `email_change`.
+     * Begins to change the caller's e-mail address: mails a link to the new one, a notice of the kind `email_change`.
      *
-     * Nothing changes before `email.confirm`. An address that another account has is told to that one, and not to the caller. The
-     * link is good for an hour; who asks again soon is mailed the same link. It needs a sign-in or `sessions.step_up` within the last
-     * five minutes.
-     * Errors: `VALIDATION_ERROR` for what is no address or is the present one, `RATE_LIMIT_EXCEEDED` for asking twice within a
-     * minute or six times within an hour, `UNAVAILABLE` where the store has no notifier.
+     * Nothing changes before `email.confirm`. If another account has the address, its owner is notified, and the caller does not learn it.
+     * The link is valid for an hour; a repeated request soon after is mailed the same link. It needs a sign-in or `sessions.step_up` within
+     * the last five minutes.
+     * Errors: `VALIDATION_ERROR` for an invalid address and for the present one, `RATE_LIMIT_EXCEEDED` for asking twice within a minute or
+     * six times within an hour, `UNAVAILABLE` where the store has no notifier.
      */
     func change(input: ChangeEmail) async throws 
     
     /**
-     * Changes the caller's address by the token of an `email_change`.
+     * Changes the caller's address, with the token of an `email_change`.
      *
-     * The caller is signed in as the user who asked, so that somebody whose address was mistyped gets no account. The address counts as
-     * proved. All sessions end; the caller goes on in a new one, by the tokens of the answer. The former address is told and
-     * can undo the change for seven days by `email.revert`, if it was proved; nobody else may have it in that time.
-     * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a caller without a session, `DUPLICATE_RESOURCE`
-     * if another account has taken the address meanwhile.
+     * The caller must be signed in as the user who asked for it, so that the owner of a mistyped address does not get the account. The
+     * address then counts as verified. All sessions end; the caller continues in a new one with the returned tokens. The old address is
+     * notified and, if it was verified, can undo the change for seven days by `email.revert`; nobody else can take it in that time.
+     * Errors: `UNAUTHORIZED` for an invalid or expired token and for a caller without a session, `DUPLICATE_RESOURCE` if another account has
+     * taken the address meanwhile.
      */
     func confirm(input: ConfirmEmail) async throws  -> Tokens
     
@@ -4036,10 +4036,10 @@ public protocol EmailProtocol: AnyObject, Sendable {
      * `email_changed`; or the second factor that somebody else added, by that of `factor_added`, or the identity that somebody else
      * linked, by that of `identity_linked`.
      *
-     * For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors and
-     * recovery codes that came since are removed (of a user with more than the default roles by an administrator alone,
-     * where the address is the same), identities that were linked since are unlinked, and a link to choose a new password is mailed.
-     * Errors: `UNAUTHORIZED` for a token that is not good (any more): seven days have passed, or an earlier change was undone.
+     * For a user who did not do that: the account gets its old address back, all its sessions end, its password is void, second factors and
+     * recovery codes that came since are removed (of a user with more than the default roles by an administrator alone, where the address is
+     * the same), identities that were linked since are unlinked, and a link to choose a new password is mailed.
+     * Errors: `UNAUTHORIZED` for an invalid or expired token: seven days have passed, or an earlier change was undone.
      */
     func revert(input: RevertEmail) async throws 
     
@@ -4101,13 +4101,13 @@ open class Email: EmailProtocol, @unchecked Sendable {
 
     
     /**
-     * Mails a link to an address that is to become the caller's: a notice of the kind `email_change`.
+     * Begins to change the caller's e-mail address: mails a link to the new one, a notice of the kind `email_change`.
      *
-     * Nothing changes before `email.confirm`. An address that another account has is told to that one, and not to the caller. The
-     * link is good for an hour; who asks again soon is mailed the same link. It needs a sign-in or `sessions.step_up` within the last
-     * five minutes.
-     * Errors: `VALIDATION_ERROR` for what is no address or is the present one, `RATE_LIMIT_EXCEEDED` for asking twice within a
-     * minute or six times within an hour, `UNAVAILABLE` where the store has no notifier.
+     * Nothing changes before `email.confirm`. If another account has the address, its owner is notified, and the caller does not learn it.
+     * The link is valid for an hour; a repeated request soon after is mailed the same link. It needs a sign-in or `sessions.step_up` within
+     * the last five minutes.
+     * Errors: `VALIDATION_ERROR` for an invalid address and for the present one, `RATE_LIMIT_EXCEEDED` for asking twice within a minute or
+     * six times within an hour, `UNAVAILABLE` where the store has no notifier.
      */
 open func change(input: ChangeEmail)async throws   {
     return
@@ -4126,13 +4126,13 @@ open func change(input: ChangeEmail)async throws   {
 }
     
     /**
-     * Changes the caller's address by the token of an `email_change`.
+     * Changes the caller's address, with the token of an `email_change`.
      *
-     * The caller is signed in as the user who asked, so that somebody whose address was mistyped gets no account. The address counts as
-     * proved. All sessions end; the caller goes on in a new one, by the tokens of the answer. The former address is told and
-     * can undo the change for seven days by `email.revert`, if it was proved; nobody else may have it in that time.
-     * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a caller without a session, `DUPLICATE_RESOURCE`
-     * if another account has taken the address meanwhile.
+     * The caller must be signed in as the user who asked for it, so that the owner of a mistyped address does not get the account. The
+     * address then counts as verified. All sessions end; the caller continues in a new one with the returned tokens. The old address is
+     * notified and, if it was verified, can undo the change for seven days by `email.revert`; nobody else can take it in that time.
+     * Errors: `UNAUTHORIZED` for an invalid or expired token and for a caller without a session, `DUPLICATE_RESOURCE` if another account has
+     * taken the address meanwhile.
      */
 open func confirm(input: ConfirmEmail)async throws  -> Tokens  {
     return
@@ -4155,10 +4155,10 @@ open func confirm(input: ConfirmEmail)async throws  -> Tokens  {
      * `email_changed`; or the second factor that somebody else added, by that of `factor_added`, or the identity that somebody else
      * linked, by that of `identity_linked`.
      *
-     * For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors and
-     * recovery codes that came since are removed (of a user with more than the default roles by an administrator alone,
-     * where the address is the same), identities that were linked since are unlinked, and a link to choose a new password is mailed.
-     * Errors: `UNAUTHORIZED` for a token that is not good (any more): seven days have passed, or an earlier change was undone.
+     * For a user who did not do that: the account gets its old address back, all its sessions end, its password is void, second factors and
+     * recovery codes that came since are removed (of a user with more than the default roles by an administrator alone, where the address is
+     * the same), identities that were linked since are unlinked, and a link to choose a new password is mailed.
+     * Errors: `UNAUTHORIZED` for an invalid or expired token: seven days have passed, or an earlier change was undone.
      */
 open func revert(input: RevertEmail)async throws   {
     return
@@ -4227,25 +4227,25 @@ func FfiConverterTypeEmail_lower(_ value: Email) -> UInt64 {
 
 
 /**
- * What happened, as it happens or behind a position.
+ * Events: what happened after a position.
  */
 public protocol EventsProtocol: AnyObject, Sendable {
     
     /**
-     * Reads what happened behind a position of the change feed, and answers at once. To be told as it happens, use `subscribe`.
+     * Reads the events after a position of the change feed, without waiting for new ones. To get events as they happen, use `subscribe`.
      *
-     * The application itself and administrators hear of everything; a user of what it may read now, and of its own sessions and credentials.
-     * That something is gone is told to whoever may read all of its kind. Nobody needs a permission to ask.
+     * The application itself and administrators get all events. Users get those about objects that they may read now, about their own
+     * sessions and credentials, and about deleted objects if they may read all of that kind. No permission is needed.
      *
-     * Errors: `UNAUTHORIZED` for who is not signed in; `CONFLICT`, reason `position_gone`, where the feed no longer reaches back to the position,
-     * and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an earlier state.
-     * In both cases read anew what you keep, and go on from `now`.
+     * Errors: `UNAUTHORIZED` for a caller who is not signed in; `CONFLICT`, reason `position_gone`, if the feed no longer reaches back to
+     * the position, and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an
+     * earlier state. In both cases read your data again, and continue from `now`.
      */
     func read(input: ReadEvents) async throws  -> EventBatch
     
 }
 /**
- * What happened, as it happens or behind a position.
+ * Events: what happened after a position.
  */
 open class Events: EventsProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -4301,14 +4301,14 @@ open class Events: EventsProtocol, @unchecked Sendable {
 
     
     /**
-     * Reads what happened behind a position of the change feed, and answers at once. To be told as it happens, use `subscribe`.
+     * Reads the events after a position of the change feed, without waiting for new ones. To get events as they happen, use `subscribe`.
      *
-     * The application itself and administrators hear of everything; a user of what it may read now, and of its own sessions and credentials.
-     * That something is gone is told to whoever may read all of its kind. Nobody needs a permission to ask.
+     * The application itself and administrators get all events. Users get those about objects that they may read now, about their own
+     * sessions and credentials, and about deleted objects if they may read all of that kind. No permission is needed.
      *
-     * Errors: `UNAUTHORIZED` for who is not signed in; `CONFLICT`, reason `position_gone`, where the feed no longer reaches back to the position,
-     * and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an earlier state.
-     * In both cases read anew what you keep, and go on from `now`.
+     * Errors: `UNAUTHORIZED` for a caller who is not signed in; `CONFLICT`, reason `position_gone`, if the feed no longer reaches back to
+     * the position, and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an
+     * earlier state. In both cases read your data again, and continue from `now`.
      */
 open func read(input: ReadEvents = ReadEvents())async throws  -> EventBatch  {
     return
@@ -4382,22 +4382,22 @@ func FfiConverterTypeEvents_lower(_ value: Events) -> UInt64 {
 public protocol FactorsProtocol: AnyObject, Sendable {
     
     /**
-     * Adds an authenticator app to the caller's account, by a code that it shows.
+     * Adds an authenticator app to the caller's account, with a code that it shows.
      *
-     * From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on in a new one, by the tokens of the
-     * answer. With an account's first second factor come ten recovery codes.
-     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more), `CONFLICT` for an
-     * account that has three by now.
+     * From then on every sign-in needs a code of it, too. All sessions end; the caller continues in a new one with the returned tokens. An
+     * account's first second factor comes with ten recovery codes.
+     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for an invalid or expired challenge, `CONFLICT` for an account that has
+     * three by now.
      */
     func add(input: AddFactor) async throws  -> AddedFactor
     
     /**
-     * Adds a passkey to the caller's account, by what its authenticator answered.
+     * Adds a passkey to the caller's account, with the authenticator's response.
      *
-     * From then on it signs in by itself (`sign_in.passkey`), and a sign-in by the password asks for it, or another second factor, too.
-     * All sessions end; the caller goes on in a new one, by the tokens of the answer. With an account's first second factor come ten
-     * recovery codes.
-     * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good (any more),
+     * From then on it can be used to sign in (`sign_in.passkey`), and a sign-in by password needs it, or another second factor, too. All
+     * sessions end; the caller continues in a new one with the returned tokens. An account's first second factor comes with ten recovery
+     * codes.
+     * Errors: `VALIDATION_ERROR` for a response that is not accepted, `UNAUTHORIZED` for an invalid or expired challenge,
      * `DUPLICATE_RESOURCE` for a passkey that is known, `CONFLICT` for an account that has twenty by now.
      */
     func addPasskey(input: AddPasskey) async throws  -> AddedFactor
@@ -4405,8 +4405,8 @@ public protocol FactorsProtocol: AnyObject, Sendable {
     /**
      * Begins to add a passkey to the caller's account.
      *
-     * Have a browser make one by the `options`, then give its answer to `factors.add_passkey` within ten minutes. It needs a sign-in or
-     * `sessions.step_up` within the last five minutes.
+     * Have a browser create one with the `options`, then pass its response to `factors.add_passkey` within ten minutes. It needs a sign-in
+     * or `sessions.step_up` within the last five minutes.
      * Errors: `CONFLICT` for an account that has twenty, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
      * configuration has no `passkey_domain`.
      */
@@ -4415,7 +4415,7 @@ public protocol FactorsProtocol: AnyObject, Sendable {
     /**
      * Begins to add an authenticator app to the caller's account.
      *
-     * Show the QR code, or the key, then give a code of the app to `factors.add` within ten minutes. It needs a sign-in or
+     * Show the QR code, or the key, then pass a code of the app to `factors.add` within ten minutes. It needs a sign-in or
      * `sessions.step_up` within the last five minutes.
      * Errors: `CONFLICT` for an account that has three, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
      * configuration has no second factors.
@@ -4423,12 +4423,12 @@ public protocol FactorsProtocol: AnyObject, Sendable {
     func addStart() async throws  -> FactorSetup
     
     /**
-     * Lists the caller's own second factors, and those that it had.
+     * Lists the caller's own second factors, present and former ones.
      */
     func list() async throws  -> FactorList
     
     /**
-     * Makes new recovery codes for the caller's account; those before are void.
+     * Generates new recovery codes for the caller's account; earlier ones become void.
      *
      * It needs a sign-in or `sessions.step_up` within the last five minutes.
      * Errors: `CONFLICT` for an account without a second factor.
@@ -4438,17 +4438,17 @@ public protocol FactorsProtocol: AnyObject, Sendable {
     /**
      * Removes a second factor of the caller's account; with the last one, its recovery codes.
      *
-     * All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
-     * last five minutes.
-     * Errors: `CONFLICT` for the last one of an account that has to have one, and for a passkey without which nothing signs in to the
-     * account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
+     * All sessions end; the caller continues in a new one with the returned tokens. It needs a sign-in or `sessions.step_up` within the last
+     * five minutes.
+     * Errors: `CONFLICT` for the last one of an account that is required to have one, and for a passkey without which nobody could sign in
+     * to the account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
      */
     func remove(input: RemoveFactor) async throws  -> Tokens
     
     /**
-     * Removes all second factors and recovery codes of a user who has lost them, after who asks has made sure who that is.
+     * Removes all second factors and recovery codes of a user who has lost them. Verify the user's identity first.
      *
-     * All sessions of the user end. The next sign-in asks for the password alone, and for a new second factor where one is required.
+     * All sessions of the user end. The next sign-in needs only the password, and a new second factor if one is required.
      * Permission `user:reset_factors`; for a user who holds more than the default roles `admin:all`: whoever knows the password may do
      * what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
      */
@@ -4512,12 +4512,12 @@ open class Factors: FactorsProtocol, @unchecked Sendable {
 
     
     /**
-     * Adds an authenticator app to the caller's account, by a code that it shows.
+     * Adds an authenticator app to the caller's account, with a code that it shows.
      *
-     * From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on in a new one, by the tokens of the
-     * answer. With an account's first second factor come ten recovery codes.
-     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more), `CONFLICT` for an
-     * account that has three by now.
+     * From then on every sign-in needs a code of it, too. All sessions end; the caller continues in a new one with the returned tokens. An
+     * account's first second factor comes with ten recovery codes.
+     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for an invalid or expired challenge, `CONFLICT` for an account that has
+     * three by now.
      */
 open func add(input: AddFactor)async throws  -> AddedFactor  {
     return
@@ -4536,12 +4536,12 @@ open func add(input: AddFactor)async throws  -> AddedFactor  {
 }
     
     /**
-     * Adds a passkey to the caller's account, by what its authenticator answered.
+     * Adds a passkey to the caller's account, with the authenticator's response.
      *
-     * From then on it signs in by itself (`sign_in.passkey`), and a sign-in by the password asks for it, or another second factor, too.
-     * All sessions end; the caller goes on in a new one, by the tokens of the answer. With an account's first second factor come ten
-     * recovery codes.
-     * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good (any more),
+     * From then on it can be used to sign in (`sign_in.passkey`), and a sign-in by password needs it, or another second factor, too. All
+     * sessions end; the caller continues in a new one with the returned tokens. An account's first second factor comes with ten recovery
+     * codes.
+     * Errors: `VALIDATION_ERROR` for a response that is not accepted, `UNAUTHORIZED` for an invalid or expired challenge,
      * `DUPLICATE_RESOURCE` for a passkey that is known, `CONFLICT` for an account that has twenty by now.
      */
 open func addPasskey(input: AddPasskey)async throws  -> AddedFactor  {
@@ -4563,8 +4563,8 @@ open func addPasskey(input: AddPasskey)async throws  -> AddedFactor  {
     /**
      * Begins to add a passkey to the caller's account.
      *
-     * Have a browser make one by the `options`, then give its answer to `factors.add_passkey` within ten minutes. It needs a sign-in or
-     * `sessions.step_up` within the last five minutes.
+     * Have a browser create one with the `options`, then pass its response to `factors.add_passkey` within ten minutes. It needs a sign-in
+     * or `sessions.step_up` within the last five minutes.
      * Errors: `CONFLICT` for an account that has twenty, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
      * configuration has no `passkey_domain`.
      */
@@ -4587,7 +4587,7 @@ open func addPasskeyStart()async throws  -> PasskeyOptions  {
     /**
      * Begins to add an authenticator app to the caller's account.
      *
-     * Show the QR code, or the key, then give a code of the app to `factors.add` within ten minutes. It needs a sign-in or
+     * Show the QR code, or the key, then pass a code of the app to `factors.add` within ten minutes. It needs a sign-in or
      * `sessions.step_up` within the last five minutes.
      * Errors: `CONFLICT` for an account that has three, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
      * configuration has no second factors.
@@ -4609,7 +4609,7 @@ open func addStart()async throws  -> FactorSetup  {
 }
     
     /**
-     * Lists the caller's own second factors, and those that it had.
+     * Lists the caller's own second factors, present and former ones.
      */
 open func list()async throws  -> FactorList  {
     return
@@ -4628,7 +4628,7 @@ open func list()async throws  -> FactorList  {
 }
     
     /**
-     * Makes new recovery codes for the caller's account; those before are void.
+     * Generates new recovery codes for the caller's account; earlier ones become void.
      *
      * It needs a sign-in or `sessions.step_up` within the last five minutes.
      * Errors: `CONFLICT` for an account without a second factor.
@@ -4652,10 +4652,10 @@ open func recoveryCodes()async throws  -> RecoveryCodes  {
     /**
      * Removes a second factor of the caller's account; with the last one, its recovery codes.
      *
-     * All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
-     * last five minutes.
-     * Errors: `CONFLICT` for the last one of an account that has to have one, and for a passkey without which nothing signs in to the
-     * account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
+     * All sessions end; the caller continues in a new one with the returned tokens. It needs a sign-in or `sessions.step_up` within the last
+     * five minutes.
+     * Errors: `CONFLICT` for the last one of an account that is required to have one, and for a passkey without which nobody could sign in
+     * to the account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
      */
 open func remove(input: RemoveFactor)async throws  -> Tokens  {
     return
@@ -4674,9 +4674,9 @@ open func remove(input: RemoveFactor)async throws  -> Tokens  {
 }
     
     /**
-     * Removes all second factors and recovery codes of a user who has lost them, after who asks has made sure who that is.
+     * Removes all second factors and recovery codes of a user who has lost them. Verify the user's identity first.
      *
-     * All sessions of the user end. The next sign-in asks for the password alone, and for a new second factor where one is required.
+     * All sessions of the user end. The next sign-in needs only the password, and a new second factor if one is required.
      * Permission `user:reset_factors`; for a user who holds more than the default roles `admin:all`: whoever knows the password may do
      * what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
      */
@@ -4752,7 +4752,7 @@ func FfiConverterTypeFactors_lower(_ value: Factors) -> UInt64 {
 public protocol GroupsProtocol: AnyObject, Sendable {
     
     /**
-     * Adds users to a group, in one commit: all, or none. Who is a member already stays one.
+     * Adds users to a group, in one commit: all, or none. Existing members stay members.
      *
      * Permissions `role:assign`, and for now `admin:all`, as it gives them the group's roles; `group:read` and, of each user, `user:read`.
      * Errors: `VALIDATION_ERROR` naming each user that does not exist (`user_ids[3]`), `CONFLICT` if the group would have more than 10,000
@@ -4776,7 +4776,7 @@ public protocol GroupsProtocol: AnyObject, Sendable {
     func create(input: CreateGroup) async throws  -> Group
     
     /**
-     * Deletes a group: its members hold its roles no more, and roles held on it end.
+     * Deletes a group: its members no longer hold its roles, and roles held on it end.
      *
      * Permission `group:delete`; of a group that has roles also `role:assign`, and for now `admin:all`, as it takes them from its members.
      * Errors: `CONFLICT` if `expected_version` is stale, and if no active administrator would be left.
@@ -4805,7 +4805,7 @@ public protocol GroupsProtocol: AnyObject, Sendable {
     func members(input: ListGroupMembers) async throws  -> GroupMemberPage
     
     /**
-     * Takes users out of a group, in one commit. Who is no member stays none.
+     * Removes users from a group, in one commit. Users who are not members are ignored.
      *
      * Permissions as for `add_members`. Errors: `VALIDATION_ERROR` naming each user that does not exist, `CONFLICT` if no active administrator
      * would be left.
@@ -4820,7 +4820,7 @@ public protocol GroupsProtocol: AnyObject, Sendable {
     func roles(input: ListGroupRoles) async throws  -> GroupRolePage
     
     /**
-     * Takes a role from a group, and so from its members.
+     * Removes a role from a group, and so from its members.
      *
      * Permissions as for `assign_role`. Errors: `RESOURCE_NOT_FOUND` if the group does not hold it there, `CONFLICT` if no active administrator
      * would be left.
@@ -4892,7 +4892,7 @@ open class Groups: GroupsProtocol, @unchecked Sendable {
 
     
     /**
-     * Adds users to a group, in one commit: all, or none. Who is a member already stays one.
+     * Adds users to a group, in one commit: all, or none. Existing members stay members.
      *
      * Permissions `role:assign`, and for now `admin:all`, as it gives them the group's roles; `group:read` and, of each user, `user:read`.
      * Errors: `VALIDATION_ERROR` naming each user that does not exist (`user_ids[3]`), `CONFLICT` if the group would have more than 10,000
@@ -4958,7 +4958,7 @@ open func create(input: CreateGroup)async throws  -> Group  {
 }
     
     /**
-     * Deletes a group: its members hold its roles no more, and roles held on it end.
+     * Deletes a group: its members no longer hold its roles, and roles held on it end.
      *
      * Permission `group:delete`; of a group that has roles also `role:assign`, and for now `admin:all`, as it takes them from its members.
      * Errors: `CONFLICT` if `expected_version` is stale, and if no active administrator would be left.
@@ -5043,7 +5043,7 @@ open func members(input: ListGroupMembers)async throws  -> GroupMemberPage  {
 }
     
     /**
-     * Takes users out of a group, in one commit. Who is no member stays none.
+     * Removes users from a group, in one commit. Users who are not members are ignored.
      *
      * Permissions as for `add_members`. Errors: `VALIDATION_ERROR` naming each user that does not exist, `CONFLICT` if no active administrator
      * would be left.
@@ -5086,7 +5086,7 @@ open func roles(input: ListGroupRoles)async throws  -> GroupRolePage  {
 }
     
     /**
-     * Takes a role from a group, and so from its members.
+     * Removes a role from a group, and so from its members.
      *
      * Permissions as for `assign_role`. Errors: `RESOURCE_NOT_FOUND` if the group does not hold it there, `CONFLICT` if no active administrator
      * would be left.
@@ -5187,19 +5187,19 @@ public protocol IdentitiesProtocol: AnyObject, Sendable {
      * Links the caller's account to the subject of a token of another issuer, which signs in to it from then on (`sign_in.external`).
      *
      * The token has the `nonce` of `identities.link_start`, or says that its subject signed in after that (`auth_time`, or `amr` of
-     * Supabase): so somebody else's token links nothing. It is used up. The user is told, with a link that undoes it.
-     * It needs a sign-in or `sessions.step_up` within the last five minutes still.
-     * Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more and for a caller
-     * without a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
+     * Supabase): so somebody else's token cannot be linked. The token is used up. The user is notified, with a link that undoes it. It also
+     * needs a sign-in or `sessions.step_up` within the last five minutes.
+     * Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for an expired or used challenge and for a caller without
+     * a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
      * `RATE_LIMIT_EXCEEDED` after too many tokens that were not accepted, `UNAVAILABLE` while the issuer's keys cannot be fetched.
      */
     func link(input: LinkIdentity) async throws  -> IdentityView
     
     /**
-     * Begins to link the caller's account to somebody whom one of the `trusted_issuers` knows.
+     * Begins to link the caller's account to an identity at one of the `trusted_issuers`.
      *
-     * Have the user sign in there, asking for the `nonce` of the answer, then give the token to `identities.link` within ten minutes. It
-     * needs a sign-in or `sessions.step_up` within the last five minutes. Nothing is stored by it.
+     * Have the user sign in there, with the returned `nonce` in the request, then pass the token to `identities.link` within ten minutes. It
+     * needs a sign-in or `sessions.step_up` within the last five minutes. It stores nothing.
      */
     func linkStart() async throws  -> IdentityChallenge
     
@@ -5209,11 +5209,11 @@ public protocol IdentitiesProtocol: AnyObject, Sendable {
     func list() async throws  -> [IdentityView]
     
     /**
-     * Ends that the caller's account stands for somebody at another issuer, which signs in to it no more.
+     * Unlinks the caller's account from an identity at another issuer, which then can no longer sign in to it.
      *
-     * Sessions that were begun by a token of another issuer end, the caller's own as well if it is one. It needs a sign-in or
+     * Sessions that were begun with a token of another issuer end, including the caller's own if it is one. It needs a sign-in or
      * `sessions.step_up` within the last five minutes.
-     * Errors: `CONFLICT` where nothing else signs in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
+     * Errors: `CONFLICT` if there is no other way to sign in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
      */
     func unlink(input: UnlinkIdentity) async throws 
     
@@ -5278,10 +5278,10 @@ open class Identities: IdentitiesProtocol, @unchecked Sendable {
      * Links the caller's account to the subject of a token of another issuer, which signs in to it from then on (`sign_in.external`).
      *
      * The token has the `nonce` of `identities.link_start`, or says that its subject signed in after that (`auth_time`, or `amr` of
-     * Supabase): so somebody else's token links nothing. It is used up. The user is told, with a link that undoes it.
-     * It needs a sign-in or `sessions.step_up` within the last five minutes still.
-     * Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more and for a caller
-     * without a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
+     * Supabase): so somebody else's token cannot be linked. The token is used up. The user is notified, with a link that undoes it. It also
+     * needs a sign-in or `sessions.step_up` within the last five minutes.
+     * Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for an expired or used challenge and for a caller without
+     * a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
      * `RATE_LIMIT_EXCEEDED` after too many tokens that were not accepted, `UNAVAILABLE` while the issuer's keys cannot be fetched.
      */
 open func link(input: LinkIdentity)async throws  -> IdentityView  {
@@ -5301,10 +5301,10 @@ open func link(input: LinkIdentity)async throws  -> IdentityView  {
 }
     
     /**
-     * Begins to link the caller's account to somebody whom one of the `trusted_issuers` knows.
+     * Begins to link the caller's account to an identity at one of the `trusted_issuers`.
      *
-     * Have the user sign in there, asking for the `nonce` of the answer, then give the token to `identities.link` within ten minutes. It
-     * needs a sign-in or `sessions.step_up` within the last five minutes. Nothing is stored by it.
+     * Have the user sign in there, with the returned `nonce` in the request, then pass the token to `identities.link` within ten minutes. It
+     * needs a sign-in or `sessions.step_up` within the last five minutes. It stores nothing.
      */
 open func linkStart()async throws  -> IdentityChallenge  {
     return
@@ -5342,11 +5342,11 @@ open func list()async throws  -> [IdentityView]  {
 }
     
     /**
-     * Ends that the caller's account stands for somebody at another issuer, which signs in to it no more.
+     * Unlinks the caller's account from an identity at another issuer, which then can no longer sign in to it.
      *
-     * Sessions that were begun by a token of another issuer end, the caller's own as well if it is one. It needs a sign-in or
+     * Sessions that were begun with a token of another issuer end, including the caller's own if it is one. It needs a sign-in or
      * `sessions.step_up` within the last five minutes.
-     * Errors: `CONFLICT` where nothing else signs in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
+     * Errors: `CONFLICT` if there is no other way to sign in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
      */
 open func unlink(input: UnlinkIdentity)async throws   {
     return
@@ -5420,60 +5420,62 @@ func FfiConverterTypeIdentities_lower(_ value: Identities) -> UInt64 {
 public protocol ImportsProtocol: AnyObject, Sendable {
     
     /**
-     * Gives an import up. Accounts that it made stay.
+     * Cancels an import. Accounts that it created stay.
      *
-     * Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that is over.
+     * Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that has ended.
      */
     func abort(input: AbortImport) async throws  -> Import
     
     /**
-     * Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
+     * Begins an import of users, which `imports.feed` feeds and `imports.finish` ends. Each language has a helper that does all three.
      *
      * Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
-     * passwords, roles, groups and addresses that count as proved need `admin:all`, groups also `role:assign` and `group:read`. An import that is not fed for seven days ends, and what is known of it goes.
+     * passwords, roles, groups and addresses that count as verified need `admin:all`, groups also `role:assign` and `group:read`. An import
+     * that is not fed for seven days ends, and is deleted.
      * Errors: `VALIDATION_ERROR` with all wrong fields.
      */
     func begin(input: BeginImport) async throws  -> Import
     
     /**
-     * Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
-     * has another address now, or is deleted.
+     * Lists the records of an import that neither created nor changed an account and were not skipped, in order: those that failed, and
+     * those whose account now has another address or is deleted.
      *
      * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`.
      */
     func failures(input: ListImportFailures) async throws  -> ImportItemPage
     
     /**
-     * Feeds an import with the bytes of its source from `position` on.
+     * Feeds an import with bytes of its source, from `position` on.
      *
-     * Up to 500 records are imported in one commit, and the answer says by `import.position` which byte is fed next: a record of which the end is
-     * missing is fed again. What fails is told, and kept for `imports.failures`; when 10,000 records have failed, the import stops.
-     * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR` for what is no base64, for
-     * UTF-16, and for the header of a CSV that names an unknown column; `CONFLICT` for other bytes than those that are due, for a source
-     * that is not the one which was begun with, and for an import that is over.
+     * Up to 500 records are imported in one commit, and `import.position` of the result is the next byte to feed: an incomplete record is
+     * fed again. Failures are returned, and kept for `imports.failures`; when 10,000 records have failed, the import stops.
+     * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR` for invalid base64, for UTF-16,
+     * and for the header of a CSV that names an unknown column; `CONFLICT` for bytes of the wrong position, for a different source, and for
+     * an import that has ended.
      */
     func feed(input: FeedImport) async throws  -> ImportProgress
     
     /**
-     * Ends an import all of whose pieces were fed, the last one with `is_last`. One that is to be whole makes its accounts now.
+     * Ends an import whose pieces have all been fed, the last one with `is_last`. An `atomic` import creates its accounts now.
      *
-     * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT` where not all has been fed; of one that is to
-     * be whole that of the first record that cannot be imported, and nothing is written: it can be given up, or finished when what is in its way is gone.
+     * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT` if not everything has been fed. An
+     * `atomic` import fails with the error of the first record that cannot be imported, and nothing is written: cancel it, or finish it once
+     * the cause is removed.
      */
     func finish(input: FinishImport) async throws  -> Import
     
     /**
-     * Gets how far an import has come.
+     * Gets the progress of an import.
      *
      * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began, unless the caller has `admin:all`.
      */
     func get(input: GetImport) async throws  -> Import
     
     /**
-     * Goes on with an import that was broken off.
+     * Continues an import that was interrupted.
      *
-     * Its source is fed again from its beginning: what was read before is compared with what is fed, and not read again. Errors:
-     * `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is not open any more.
+     * Feed its source again from the beginning: what was read before is compared, not imported again. Errors: `RESOURCE_NOT_FOUND` for an
+     * import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is no longer open.
      */
     func resume(input: ResumeImport) async throws  -> Import
     
@@ -5535,9 +5537,9 @@ open class Imports: ImportsProtocol, @unchecked Sendable {
 
     
     /**
-     * Gives an import up. Accounts that it made stay.
+     * Cancels an import. Accounts that it created stay.
      *
-     * Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that is over.
+     * Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that has ended.
      */
 open func abort(input: AbortImport)async throws  -> Import  {
     return
@@ -5556,10 +5558,11 @@ open func abort(input: AbortImport)async throws  -> Import  {
 }
     
     /**
-     * Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
+     * Begins an import of users, which `imports.feed` feeds and `imports.finish` ends. Each language has a helper that does all three.
      *
      * Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
-     * passwords, roles, groups and addresses that count as proved need `admin:all`, groups also `role:assign` and `group:read`. An import that is not fed for seven days ends, and what is known of it goes.
+     * passwords, roles, groups and addresses that count as verified need `admin:all`, groups also `role:assign` and `group:read`. An import
+     * that is not fed for seven days ends, and is deleted.
      * Errors: `VALIDATION_ERROR` with all wrong fields.
      */
 open func begin(input: BeginImport)async throws  -> Import  {
@@ -5579,8 +5582,8 @@ open func begin(input: BeginImport)async throws  -> Import  {
 }
     
     /**
-     * Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
-     * has another address now, or is deleted.
+     * Lists the records of an import that neither created nor changed an account and were not skipped, in order: those that failed, and
+     * those whose account now has another address or is deleted.
      *
      * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`.
      */
@@ -5601,13 +5604,13 @@ open func failures(input: ListImportFailures)async throws  -> ImportItemPage  {
 }
     
     /**
-     * Feeds an import with the bytes of its source from `position` on.
+     * Feeds an import with bytes of its source, from `position` on.
      *
-     * Up to 500 records are imported in one commit, and the answer says by `import.position` which byte is fed next: a record of which the end is
-     * missing is fed again. What fails is told, and kept for `imports.failures`; when 10,000 records have failed, the import stops.
-     * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR` for what is no base64, for
-     * UTF-16, and for the header of a CSV that names an unknown column; `CONFLICT` for other bytes than those that are due, for a source
-     * that is not the one which was begun with, and for an import that is over.
+     * Up to 500 records are imported in one commit, and `import.position` of the result is the next byte to feed: an incomplete record is
+     * fed again. Failures are returned, and kept for `imports.failures`; when 10,000 records have failed, the import stops.
+     * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR` for invalid base64, for UTF-16,
+     * and for the header of a CSV that names an unknown column; `CONFLICT` for bytes of the wrong position, for a different source, and for
+     * an import that has ended.
      */
 open func feed(input: FeedImport)async throws  -> ImportProgress  {
     return
@@ -5626,10 +5629,11 @@ open func feed(input: FeedImport)async throws  -> ImportProgress  {
 }
     
     /**
-     * Ends an import all of whose pieces were fed, the last one with `is_last`. One that is to be whole makes its accounts now.
+     * Ends an import whose pieces have all been fed, the last one with `is_last`. An `atomic` import creates its accounts now.
      *
-     * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT` where not all has been fed; of one that is to
-     * be whole that of the first record that cannot be imported, and nothing is written: it can be given up, or finished when what is in its way is gone.
+     * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT` if not everything has been fed. An
+     * `atomic` import fails with the error of the first record that cannot be imported, and nothing is written: cancel it, or finish it once
+     * the cause is removed.
      */
 open func finish(input: FinishImport)async throws  -> Import  {
     return
@@ -5648,7 +5652,7 @@ open func finish(input: FinishImport)async throws  -> Import  {
 }
     
     /**
-     * Gets how far an import has come.
+     * Gets the progress of an import.
      *
      * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began, unless the caller has `admin:all`.
      */
@@ -5669,10 +5673,10 @@ open func get(input: GetImport)async throws  -> Import  {
 }
     
     /**
-     * Goes on with an import that was broken off.
+     * Continues an import that was interrupted.
      *
-     * Its source is fed again from its beginning: what was read before is compared with what is fed, and not read again. Errors:
-     * `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is not open any more.
+     * Feed its source again from the beginning: what was read before is compared, not imported again. Errors: `RESOURCE_NOT_FOUND` for an
+     * import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is no longer open.
      */
 open func resume(input: ResumeImport)async throws  -> Import  {
     return
@@ -5741,55 +5745,57 @@ func FfiConverterTypeImports_lower(_ value: Imports) -> UInt64 {
 
 
 /**
- * Invitations: accounts and roles for who has an e-mail address.
+ * Invitations: accounts and roles for the owner of an e-mail address.
  */
 public protocol InvitationsProtocol: AnyObject, Sendable {
     
     /**
-     * Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, the roles and the membership in groups.
+     * Accepts an invitation, with the token that was mailed: creates an account with the address, which counts as verified, the roles and
+     * the memberships in groups.
      *
-     * Nobody is signed in: sign in with the new password. An account that has the address already and never proved it may be somebody
-     * else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
-     * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles and is in the groups.
-     * Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
-     * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username; `CONFLICT` if a group has 10,000
-     * members or the user is in 200 groups;
-     * `RATE_LIMIT_EXCEEDED` after too many taken names and passwords known from breaches. The token stays good after all but the first.
+     * Nobody is signed in: sign in with the new password. An account that already has the address but never verified it may have been
+     * registered by somebody else: it gets this password and these names, and what was set before becomes void, as after `passwords.reset`.
+     * If an account has verified the address, or signs in at another issuer, its owner has to be signed in to it and gives only the token:
+     * the account then gets the roles and joins the groups.
+     * Errors: `UNAUTHORIZED` for an invalid or expired token, also if the inviter may no longer invite (reason `invalid_token`), and if the
+     * owner has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username;
+     * `CONFLICT` if a group has 10,000 members or the user is in 200 groups; `RATE_LIMIT_EXCEEDED` after too many taken names and passwords
+     * known from breaches. The token stays valid after all but the first.
      */
     func accept(input: AcceptInvitation) async throws  -> AcceptedInvitation
     
     /**
-     * Invites somebody to have an account, the roles and the membership in groups that are named: mails a link to the address, a notice of the kind
-     * `invitation`.
+     * Invites somebody to an account with the given roles and groups: mails a link to the address, a notice of the kind `invitation`.
      *
-     * The link is good for 72 hours and once, by `invitations.accept`, as long as whoever invites is active, may invite and may give the
-     * roles and add members to the groups. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
+     * The link is valid for 72 hours and once, for `invitations.accept`, as long as the inviter is active, may invite, and may give the
+     * roles and add members to the groups. It replaces an open invitation to the same address. The result is the same whether or not an
+     * account has the address.
      * Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now, and so does naming
      * groups, beside `role:assign` and `group:read`.
      * Errors: `VALIDATION_ERROR` with all wrong fields; `RATE_LIMIT_EXCEEDED` for an address that was invited within the last minute, or
-     * five times within an hour, by whomever, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
-     * `UNAVAILABLE` where the store has no notifier.
+     * five times within an hour, by anybody, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
+     * `UNAVAILABLE` if the store has no notifier.
      */
     func create(input: CreateInvitation) async throws  -> Invitation
     
     /**
-     * Lists invitations, newest first, for 90 days from their end.
+     * Lists invitations, newest first, until 90 days after their end.
      *
-     * Permission `user:invite`: who may invite all users sees all invitations, others those that they made themselves.
+     * Permission `user:invite`: callers who hold it for all users see all invitations, others only their own.
      */
     func list(input: ListInvitations) async throws  -> InvitationPage
     
     /**
-     * Ends an invitation: one that the caller made, or with `user:invite` for all users anybody's.
+     * Ends an invitation: the caller's own, or with `user:invite` for all users anybody's.
      *
-     * Its link is good no more. One that was accepted, revoked or replaced stays as it is. One that the caller may not see is
+     * Its link is no longer valid. One that was accepted, revoked or replaced stays as it is. One that the caller may not see is
      * `RESOURCE_NOT_FOUND`.
      */
     func revoke(input: RevokeInvitation) async throws 
     
 }
 /**
- * Invitations: accounts and roles for who has an e-mail address.
+ * Invitations: accounts and roles for the owner of an e-mail address.
  */
 open class Invitations: InvitationsProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -5845,15 +5851,17 @@ open class Invitations: InvitationsProtocol, @unchecked Sendable {
 
     
     /**
-     * Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, the roles and the membership in groups.
+     * Accepts an invitation, with the token that was mailed: creates an account with the address, which counts as verified, the roles and
+     * the memberships in groups.
      *
-     * Nobody is signed in: sign in with the new password. An account that has the address already and never proved it may be somebody
-     * else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
-     * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles and is in the groups.
-     * Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
-     * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username; `CONFLICT` if a group has 10,000
-     * members or the user is in 200 groups;
-     * `RATE_LIMIT_EXCEEDED` after too many taken names and passwords known from breaches. The token stays good after all but the first.
+     * Nobody is signed in: sign in with the new password. An account that already has the address but never verified it may have been
+     * registered by somebody else: it gets this password and these names, and what was set before becomes void, as after `passwords.reset`.
+     * If an account has verified the address, or signs in at another issuer, its owner has to be signed in to it and gives only the token:
+     * the account then gets the roles and joins the groups.
+     * Errors: `UNAUTHORIZED` for an invalid or expired token, also if the inviter may no longer invite (reason `invalid_token`), and if the
+     * owner has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username;
+     * `CONFLICT` if a group has 10,000 members or the user is in 200 groups; `RATE_LIMIT_EXCEEDED` after too many taken names and passwords
+     * known from breaches. The token stays valid after all but the first.
      */
 open func accept(input: AcceptInvitation)async throws  -> AcceptedInvitation  {
     return
@@ -5872,16 +5880,16 @@ open func accept(input: AcceptInvitation)async throws  -> AcceptedInvitation  {
 }
     
     /**
-     * Invites somebody to have an account, the roles and the membership in groups that are named: mails a link to the address, a notice of the kind
-     * `invitation`.
+     * Invites somebody to an account with the given roles and groups: mails a link to the address, a notice of the kind `invitation`.
      *
-     * The link is good for 72 hours and once, by `invitations.accept`, as long as whoever invites is active, may invite and may give the
-     * roles and add members to the groups. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
+     * The link is valid for 72 hours and once, for `invitations.accept`, as long as the inviter is active, may invite, and may give the
+     * roles and add members to the groups. It replaces an open invitation to the same address. The result is the same whether or not an
+     * account has the address.
      * Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now, and so does naming
      * groups, beside `role:assign` and `group:read`.
      * Errors: `VALIDATION_ERROR` with all wrong fields; `RATE_LIMIT_EXCEEDED` for an address that was invited within the last minute, or
-     * five times within an hour, by whomever, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
-     * `UNAVAILABLE` where the store has no notifier.
+     * five times within an hour, by anybody, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
+     * `UNAVAILABLE` if the store has no notifier.
      */
 open func create(input: CreateInvitation)async throws  -> Invitation  {
     return
@@ -5900,9 +5908,9 @@ open func create(input: CreateInvitation)async throws  -> Invitation  {
 }
     
     /**
-     * Lists invitations, newest first, for 90 days from their end.
+     * Lists invitations, newest first, until 90 days after their end.
      *
-     * Permission `user:invite`: who may invite all users sees all invitations, others those that they made themselves.
+     * Permission `user:invite`: callers who hold it for all users see all invitations, others only their own.
      */
 open func list(input: ListInvitations = ListInvitations())async throws  -> InvitationPage  {
     return
@@ -5921,9 +5929,9 @@ open func list(input: ListInvitations = ListInvitations())async throws  -> Invit
 }
     
     /**
-     * Ends an invitation: one that the caller made, or with `user:invite` for all users anybody's.
+     * Ends an invitation: the caller's own, or with `user:invite` for all users anybody's.
      *
-     * Its link is good no more. One that was accepted, revoked or replaced stays as it is. One that the caller may not see is
+     * Its link is no longer valid. One that was accepted, revoked or replaced stays as it is. One that the caller may not see is
      * `RESOURCE_NOT_FOUND`.
      */
 open func revoke(input: RevokeInvitation)async throws   {
@@ -5998,10 +6006,9 @@ func FfiConverterTypeInvitations_lower(_ value: Invitations) -> UInt64 {
 public protocol LimitsProtocol: AnyObject, Sendable {
     
     /**
-     * Forgets the failed sign-ins and wrong codes of a user, so that it may try at once, also where its name lets nobody in any more.
+     * Clears a user's failed sign-ins and wrong codes, so that they can try again at once, even if their name is locked.
      *
-     * What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
-     * administrator `admin:all`.
+     * Failed attempts of addresses, devices and sessions are not cleared. Permission `user:set_status`; for an administrator `admin:all`.
      */
     func clear(input: ClearLimits) async throws 
     
@@ -6063,10 +6070,9 @@ open class Limits: LimitsProtocol, @unchecked Sendable {
 
     
     /**
-     * Forgets the failed sign-ins and wrong codes of a user, so that it may try at once, also where its name lets nobody in any more.
+     * Clears a user's failed sign-ins and wrong codes, so that they can try again at once, even if their name is locked.
      *
-     * What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
-     * administrator `admin:all`.
+     * Failed attempts of addresses, devices and sessions are not cleared. Permission `user:set_status`; for an administrator `admin:all`.
      */
 open func clear(input: ClearLimits)async throws   {
     return
@@ -6845,7 +6851,8 @@ public protocol PasswordsProtocol: AnyObject, Sendable {
     /**
      * Changes the caller's own password.
      *
-     * All its sessions end; it goes on in a new one, by the tokens of the answer. Its API keys stay, unless `revoke_keys` ends them.
+     * All of the caller's sessions end; the caller continues in a new one with the returned tokens. API keys stay valid, unless
+     * `revoke_keys` ends them.
      * Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
      * `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
      * after ten in a row.
@@ -6853,50 +6860,49 @@ public protocol PasswordsProtocol: AnyObject, Sendable {
     func change(input: ChangePassword) async throws  -> Tokens
     
     /**
-     * Tells what the stored passwords' hashes cost, and how many there are of each: how far the move from another system, or to
-     * another cost, has come.
+     * Lists the costs of the stored password hashes, and how many there are of each: the progress of a migration from another system, or to
+     * another cost.
      *
-     * Only the application itself may, with `system`.
+     * Only the application itself may call it, with `system`.
      */
     func costs() async throws  -> [PasswordCost]
     
     /**
      * Makes passwords expire: the next sign-in with one must choose another.
      *
-     * Sessions go on. Only the application itself may, with `system`: when passwords may have become known, not by the calendar
+     * Sessions stay valid. Only the application itself may call it, with `system`: when passwords may have become known, not by the calendar
      * (NIST SP 800-63B-4, 3.1.1.2).
      */
     func expire(input: ExpirePasswords) async throws 
     
     /**
-     * Mails a link by which a forgotten password is replaced: a notice of the kind `password_reset`.
+     * Mails a link to replace a forgotten password: a notice of the kind `password_reset`.
      *
-     * The answer is the same whether or not there is such an account. The link goes to the account's address, not to what was
-     * typed, and is good for an hour and once. Who asks again soon is mailed the same link. An account without a password
-     * that signs in at another issuer is told so instead.
+     * The result is the same whether or not there is such an account. The link goes to the account's address, not to what was typed, and is
+     * valid for an hour and once. A repeated request soon after is mailed the same link. The owner of an account without a password that
+     * signs in at another issuer is notified of that instead.
      * Errors: `RATE_LIMIT_EXCEEDED` for the same name twice within a minute or six times within an hour, and for an address
      * that asks more than ten times within an hour; `UNAVAILABLE` where the store has no notifier.
      */
     func forgot(input: ForgotPassword) async throws 
     
     /**
-     * Sets a new password by the token of a `password_reset`.
+     * Sets a new password, with the token of a `password_reset`.
      *
-     * All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as
-     * proved. If it never was before, identities that the account stands for at other issuers are unlinked: somebody else may
-     * have registered the address.
-     * Errors: `UNAUTHORIZED` for a token that is not good (any more), `VALIDATION_ERROR` for a password that breaks the rule or
-     * is the present one; the token stays good then.
+     * All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as verified. If it
+     * was not before, identities at other issuers that the account stands for are unlinked: somebody else may have registered the address.
+     * Errors: `UNAUTHORIZED` for an invalid or expired token, `VALIDATION_ERROR` for a password that breaks the rule or is the present one;
+     * the token stays valid then.
      */
     func reset(input: ResetPassword) async throws  -> PasswordReset
     
     /**
-     * Ends the passwords whose hashes have a cost: their users choose new ones by `passwords.forgot`.
+     * Ends the passwords whose hashes have a cost: their users choose new ones with `passwords.forgot`.
      *
-     * For hashes of another system whose users have not signed in for long: a thief of the storage would guess them more easily than
-     * others, and every sign-in does the work of each cost that is stored. At most 500 at a time; ask again while the answer has some
-     * left. Sessions go on. A user without an e-mail address needs another one to set a password.
-     * Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made now, and for
+     * For hashes of another system whose users have not signed in for a long time: if the storage is stolen they are easier to guess than
+     * others, and every sign-in does the work of each stored cost. At most 500 at a time; call it again while some are left. Sessions stay
+     * valid. For a user without an e-mail address, somebody else has to set a password.
+     * Only the application itself may call it, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made now, and for
      * one that no stored hash has.
      */
     func retire(input: RetirePasswords) async throws  -> RetiredPasswords
@@ -6904,16 +6910,16 @@ public protocol PasswordsProtocol: AnyObject, Sendable {
     /**
      * Sets a user's password.
      *
-     * Only the application itself may, with `system`. All sessions of the user end.
+     * Only the application itself may call it, with `system`. All sessions of the user end.
      */
     func set(input: SetPassword) async throws 
     
     /**
      * Gives a user a generated password that must be changed at the next sign-in.
      *
-     * It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user
-     * end. Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the
-     * password may do what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
+     * It is returned once and can be used to sign in for 72 hours, unless the configuration says otherwise. All sessions of the user end.
+     * Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the password may do what
+     * the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
      */
     func setTemporary(input: SetTemporaryPassword) async throws  -> TemporaryPassword
     
@@ -6977,7 +6983,8 @@ open class Passwords: PasswordsProtocol, @unchecked Sendable {
     /**
      * Changes the caller's own password.
      *
-     * All its sessions end; it goes on in a new one, by the tokens of the answer. Its API keys stay, unless `revoke_keys` ends them.
+     * All of the caller's sessions end; the caller continues in a new one with the returned tokens. API keys stay valid, unless
+     * `revoke_keys` ends them.
      * Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
      * `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
      * after ten in a row.
@@ -6999,10 +7006,10 @@ open func change(input: ChangePassword)async throws  -> Tokens  {
 }
     
     /**
-     * Tells what the stored passwords' hashes cost, and how many there are of each: how far the move from another system, or to
-     * another cost, has come.
+     * Lists the costs of the stored password hashes, and how many there are of each: the progress of a migration from another system, or to
+     * another cost.
      *
-     * Only the application itself may, with `system`.
+     * Only the application itself may call it, with `system`.
      */
 open func costs()async throws  -> [PasswordCost]  {
     return
@@ -7023,7 +7030,7 @@ open func costs()async throws  -> [PasswordCost]  {
     /**
      * Makes passwords expire: the next sign-in with one must choose another.
      *
-     * Sessions go on. Only the application itself may, with `system`: when passwords may have become known, not by the calendar
+     * Sessions stay valid. Only the application itself may call it, with `system`: when passwords may have become known, not by the calendar
      * (NIST SP 800-63B-4, 3.1.1.2).
      */
 open func expire(input: ExpirePasswords = ExpirePasswords())async throws   {
@@ -7043,11 +7050,11 @@ open func expire(input: ExpirePasswords = ExpirePasswords())async throws   {
 }
     
     /**
-     * Mails a link by which a forgotten password is replaced: a notice of the kind `password_reset`.
+     * Mails a link to replace a forgotten password: a notice of the kind `password_reset`.
      *
-     * The answer is the same whether or not there is such an account. The link goes to the account's address, not to what was
-     * typed, and is good for an hour and once. Who asks again soon is mailed the same link. An account without a password
-     * that signs in at another issuer is told so instead.
+     * The result is the same whether or not there is such an account. The link goes to the account's address, not to what was typed, and is
+     * valid for an hour and once. A repeated request soon after is mailed the same link. The owner of an account without a password that
+     * signs in at another issuer is notified of that instead.
      * Errors: `RATE_LIMIT_EXCEEDED` for the same name twice within a minute or six times within an hour, and for an address
      * that asks more than ten times within an hour; `UNAVAILABLE` where the store has no notifier.
      */
@@ -7068,13 +7075,12 @@ open func forgot(input: ForgotPassword)async throws   {
 }
     
     /**
-     * Sets a new password by the token of a `password_reset`.
+     * Sets a new password, with the token of a `password_reset`.
      *
-     * All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as
-     * proved. If it never was before, identities that the account stands for at other issuers are unlinked: somebody else may
-     * have registered the address.
-     * Errors: `UNAUTHORIZED` for a token that is not good (any more), `VALIDATION_ERROR` for a password that breaks the rule or
-     * is the present one; the token stays good then.
+     * All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as verified. If it
+     * was not before, identities at other issuers that the account stands for are unlinked: somebody else may have registered the address.
+     * Errors: `UNAUTHORIZED` for an invalid or expired token, `VALIDATION_ERROR` for a password that breaks the rule or is the present one;
+     * the token stays valid then.
      */
 open func reset(input: ResetPassword)async throws  -> PasswordReset  {
     return
@@ -7093,12 +7099,12 @@ open func reset(input: ResetPassword)async throws  -> PasswordReset  {
 }
     
     /**
-     * Ends the passwords whose hashes have a cost: their users choose new ones by `passwords.forgot`.
+     * Ends the passwords whose hashes have a cost: their users choose new ones with `passwords.forgot`.
      *
-     * For hashes of another system whose users have not signed in for long: a thief of the storage would guess them more easily than
-     * others, and every sign-in does the work of each cost that is stored. At most 500 at a time; ask again while the answer has some
-     * left. Sessions go on. A user without an e-mail address needs another one to set a password.
-     * Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made now, and for
+     * For hashes of another system whose users have not signed in for a long time: if the storage is stolen they are easier to guess than
+     * others, and every sign-in does the work of each stored cost. At most 500 at a time; call it again while some are left. Sessions stay
+     * valid. For a user without an e-mail address, somebody else has to set a password.
+     * Only the application itself may call it, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made now, and for
      * one that no stored hash has.
      */
 open func retire(input: RetirePasswords)async throws  -> RetiredPasswords  {
@@ -7120,7 +7126,7 @@ open func retire(input: RetirePasswords)async throws  -> RetiredPasswords  {
     /**
      * Sets a user's password.
      *
-     * Only the application itself may, with `system`. All sessions of the user end.
+     * Only the application itself may call it, with `system`. All sessions of the user end.
      */
 open func set(input: SetPassword)async throws   {
     return
@@ -7141,9 +7147,9 @@ open func set(input: SetPassword)async throws   {
     /**
      * Gives a user a generated password that must be changed at the next sign-in.
      *
-     * It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user
-     * end. Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the
-     * password may do what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
+     * It is returned once and can be used to sign in for 72 hours, unless the configuration says otherwise. All sessions of the user end.
+     * Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the password may do what
+     * the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
      */
 open func setTemporary(input: SetTemporaryPassword)async throws  -> TemporaryPassword  {
     return
@@ -7531,7 +7537,7 @@ func FfiConverterTypePermissions_lower(_ value: Permissions) -> UInt64 {
  * - `load` returns, consistently, the newest position and every change whose batch has a position after `since`. If a row
  * changed several times, the last change counts, so a map from a change's `id` to its position and row is enough.
  * Deleted rows must be kept as changes, unless nobody shares the data; a persister that drops them after a long time
- * answers a `load` from before with all that it has (`is_whole`).
+ * returns everything for a `load` from before (`is_whole`).
  * - After an exception of `persist` nothing of that batch may be stored later.
  *
  * Calls come one after another, from threads of the library. A call is never cancelled. `is_shared` and `forget` have
@@ -7572,7 +7578,7 @@ public protocol Persister: AnyObject, Sendable {
  * - `load` returns, consistently, the newest position and every change whose batch has a position after `since`. If a row
  * changed several times, the last change counts, so a map from a change's `id` to its position and row is enough.
  * Deleted rows must be kept as changes, unless nobody shares the data; a persister that drops them after a long time
- * answers a `load` from before with all that it has (`is_whole`).
+ * returns everything for a `load` from before (`is_whole`).
  * - After an exception of `persist` nothing of that batch may be stored later.
  *
  * Calls come one after another, from threads of the library. A call is never cancelled. `is_shared` and `forget` have
@@ -8249,27 +8255,27 @@ func FfiConverterTypePolicy_lower(_ value: Policy) -> UInt64 {
 
 
 /**
- * What the caller likes.
+ * The caller's preferences.
  */
 public protocol PreferencesProtocol: AnyObject, Sendable {
     
     /**
-     * Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language and no
-     * time zone, mail welcome and text messages not. Whether the profile is public is what the user's visibility says.
+     * Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language, no time zone,
+     * mail accepted, text messages not. Whether the profile is public follows from the user's visibility.
      */
     func get() async throws  -> UserPreferences
     
     /**
      * Changes the given preferences of the caller; null clears one.
      *
-     * To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does, which may do so without
-     * moving the version of the preferences. Errors: `CONFLICT` if `expected_version` is stale.
+     * Making the profile public, or private again, needs permission `user:update_profile`, as with `profiles.update`, which does not
+     * increase the version of the preferences. Errors: `CONFLICT` if `expected_version` is stale.
      */
     func update(input: UpdatePreferences) async throws  -> UserPreferences
     
 }
 /**
- * What the caller likes.
+ * The caller's preferences.
  */
 open class Preferences: PreferencesProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -8325,8 +8331,8 @@ open class Preferences: PreferencesProtocol, @unchecked Sendable {
 
     
     /**
-     * Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language and no
-     * time zone, mail welcome and text messages not. Whether the profile is public is what the user's visibility says.
+     * Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language, no time zone,
+     * mail accepted, text messages not. Whether the profile is public follows from the user's visibility.
      */
 open func get()async throws  -> UserPreferences  {
     return
@@ -8347,8 +8353,8 @@ open func get()async throws  -> UserPreferences  {
     /**
      * Changes the given preferences of the caller; null clears one.
      *
-     * To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does, which may do so without
-     * moving the version of the preferences. Errors: `CONFLICT` if `expected_version` is stale.
+     * Making the profile public, or private again, needs permission `user:update_profile`, as with `profiles.update`, which does not
+     * increase the version of the preferences. Errors: `CONFLICT` if `expected_version` is stale.
      */
 open func update(input: UpdatePreferences = UpdatePreferences())async throws  -> UserPreferences  {
     return
@@ -8776,38 +8782,39 @@ func FfiConverterTypePrincipal_lower(_ value: Principal) -> UInt64 {
 
 
 /**
- * What users show of themselves, and to whom.
+ * Profiles of users, and who sees them.
  */
 public protocol ProfilesProtocol: AnyObject, Sendable {
     
     /**
-     * Clears one's own profile: everything that `profiles.update` changes but the visibility. The account stays.
+     * Clears one's own profile: everything that `profiles.update` changes, except the visibility. The account stays.
      *
      * Permission and errors as with `update`.
      */
     func delete(input: DeleteProfile) async throws 
     
     /**
-     * Gets a user's profile, or as much of it as its visibility allows; one's own is shown whole.
+     * Gets a user's profile, as far as its visibility allows; one's own is returned completely.
      *
-     * That of another needs permission `user:read_profile`, and is shown while its user is active: whole but for the phone number and the
-     * date of birth where it is `public`, as a card (names and picture) to all but followers where it is `followers`, not at all where it is
-     * `private`. Permission `user:read_any_profile` shows everything, whatever the visibility and the status. A profile that the caller may
-     * not see is `RESOURCE_NOT_FOUND`, as one of a user that does not exist.
+     * Another user's profile needs permission `user:read_profile`, and is returned while the user is active: without phone number and date
+     * of birth if it is `public`, as a card (names and picture) to all but followers if it is `followers`, and not at all if it is
+     * `private`. With permission `user:read_any_profile` everything is returned, whatever the visibility and the status. A profile that the
+     * caller may not see is `RESOURCE_NOT_FOUND`, like that of a user who does not exist.
      */
     func get(input: GetProfile) async throws  -> Profile
     
     /**
      * Changes the given fields of one's own profile; null clears one.
      *
-     * Permission `user:update_profile` before and after the change; what the policy's conditions read of users is changed by administrators.
+     * Permission `user:update_profile` before and after the change; only administrators may change what the policy's conditions read of
+     * users.
      * Errors: `CONFLICT` if `expected_version` is stale.
      */
     func update(input: UpdateProfile) async throws  -> Profile
     
 }
 /**
- * What users show of themselves, and to whom.
+ * Profiles of users, and who sees them.
  */
 open class Profiles: ProfilesProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -8863,7 +8870,7 @@ open class Profiles: ProfilesProtocol, @unchecked Sendable {
 
     
     /**
-     * Clears one's own profile: everything that `profiles.update` changes but the visibility. The account stays.
+     * Clears one's own profile: everything that `profiles.update` changes, except the visibility. The account stays.
      *
      * Permission and errors as with `update`.
      */
@@ -8884,12 +8891,12 @@ open func delete(input: DeleteProfile = DeleteProfile())async throws   {
 }
     
     /**
-     * Gets a user's profile, or as much of it as its visibility allows; one's own is shown whole.
+     * Gets a user's profile, as far as its visibility allows; one's own is returned completely.
      *
-     * That of another needs permission `user:read_profile`, and is shown while its user is active: whole but for the phone number and the
-     * date of birth where it is `public`, as a card (names and picture) to all but followers where it is `followers`, not at all where it is
-     * `private`. Permission `user:read_any_profile` shows everything, whatever the visibility and the status. A profile that the caller may
-     * not see is `RESOURCE_NOT_FOUND`, as one of a user that does not exist.
+     * Another user's profile needs permission `user:read_profile`, and is returned while the user is active: without phone number and date
+     * of birth if it is `public`, as a card (names and picture) to all but followers if it is `followers`, and not at all if it is
+     * `private`. With permission `user:read_any_profile` everything is returned, whatever the visibility and the status. A profile that the
+     * caller may not see is `RESOURCE_NOT_FOUND`, like that of a user who does not exist.
      */
 open func get(input: GetProfile = GetProfile())async throws  -> Profile  {
     return
@@ -8910,7 +8917,8 @@ open func get(input: GetProfile = GetProfile())async throws  -> Profile  {
     /**
      * Changes the given fields of one's own profile; null clears one.
      *
-     * Permission `user:update_profile` before and after the change; what the policy's conditions read of users is changed by administrators.
+     * Permission `user:update_profile` before and after the change; only administrators may change what the policy's conditions read of
+     * users.
      * Errors: `CONFLICT` if `expected_version` is stale.
      */
 open func update(input: UpdateProfile = UpdateProfile())async throws  -> Profile  {
@@ -8996,7 +9004,8 @@ public protocol RegionsProtocol: AnyObject, Sendable {
      *
      * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
      * of its drones, and that of its kind for each other asset, before and after, so that only administrators can delete their own region; and `admin:all` if
-     * one of those roles denies something or one of the users is an administrator.
+     * one of those roles denies something or one of the users is an administrator. Errors: `CONFLICT` if more than 10,000 users, drones and other
+     * assets would be left without it at once.
      */
     func delete(input: DeleteRegion) async throws 
     
@@ -9105,7 +9114,8 @@ open func create(input: CreateRegion)async throws  -> Region  {
      *
      * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
      * of its drones, and that of its kind for each other asset, before and after, so that only administrators can delete their own region; and `admin:all` if
-     * one of those roles denies something or one of the users is an administrator.
+     * one of those roles denies something or one of the users is an administrator. Errors: `CONFLICT` if more than 10,000 users, drones and other
+     * assets would be left without it at once.
      */
 open func delete(input: DeleteRegion)async throws   {
     return
@@ -9258,10 +9268,10 @@ public protocol RolesProtocol: AnyObject, Sendable {
     func assignMany(input: AssignRoles) async throws  -> [RoleAssignment]
     
     /**
-     * Lists the roles that were given to users themselves: to one user, of one role, or all.
+     * Lists the roles that were assigned to users directly: those of one user, of one role, or all.
      *
-     * Permission `role:read`. What users hold by their groups `users.overview` shows, `groups.roles` what was given to a group;
-     * `users.list` with a `role` finds who holds it either way.
+     * Permission `role:read`. For roles that users hold through groups use `users.overview`, for those of a group `groups.roles`;
+     * `users.list` with a `role` finds the users who hold it either way.
      */
     func assignments(input: ListAssignments) async throws  -> RoleAssignmentPage
     
@@ -9296,7 +9306,7 @@ public protocol RolesProtocol: AnyObject, Sendable {
     func list(input: ListRoles) async throws  -> RolePage
     
     /**
-     * Lists the roles that the caller holds, those of its groups among them.
+     * Lists the roles that the caller holds, directly and through groups.
      */
     func mine() async throws  -> [HeldRole]
     
@@ -9416,10 +9426,10 @@ open func assignMany(input: AssignRoles = AssignRoles())async throws  -> [RoleAs
 }
     
     /**
-     * Lists the roles that were given to users themselves: to one user, of one role, or all.
+     * Lists the roles that were assigned to users directly: those of one user, of one role, or all.
      *
-     * Permission `role:read`. What users hold by their groups `users.overview` shows, `groups.roles` what was given to a group;
-     * `users.list` with a `role` finds who holds it either way.
+     * Permission `role:read`. For roles that users hold through groups use `users.overview`, for those of a group `groups.roles`;
+     * `users.list` with a `role` finds the users who hold it either way.
      */
 open func assignments(input: ListAssignments = ListAssignments())async throws  -> RoleAssignmentPage  {
     return
@@ -9524,7 +9534,7 @@ open func list(input: ListRoles = ListRoles())async throws  -> RolePage  {
 }
     
     /**
-     * Lists the roles that the caller holds, those of its groups among them.
+     * Lists the roles that the caller holds, directly and through groups.
      */
 open func mine()async throws  -> [HeldRole]  {
     return
@@ -9808,8 +9818,7 @@ func FfiConverterTypeRules_lower(_ value: Rules) -> UInt64 {
 public protocol ScopesProtocol: AnyObject, Sendable {
     
     /**
-     * Creates the row of a scope whose kind lies within another, or another within it: what a role allows or denies in a country reaches what
-     * lies in its regions.
+     * Creates the row of a scope of a nested kind, which says what it lies within: roles held in a country then apply in its regions.
      *
      * Permission `scope:create`; with a parent also `role:assign`, and for now `admin:all`, as it changes who may do what. Errors:
      * `DUPLICATE_RESOURCE` if the scope has a row, `CONFLICT` if 20,000 scopes lie within others.
@@ -9819,8 +9828,8 @@ public protocol ScopesProtocol: AnyObject, Sendable {
     /**
      * Deletes the row of a scope: roles held in it end, unless it is a region, which is still there.
      *
-     * Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for the
-     * former `role:assign`. Errors: `CONFLICT` if `expected_version` is stale, and if other scopes lie within it, with their count.
+     * Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for
+     * the former `role:assign`. Errors: `CONFLICT` if `expected_version` is stale, and if other scopes lie within it.
      */
     func delete(input: DeleteScope) async throws 
     
@@ -9839,8 +9848,8 @@ public protocol ScopesProtocol: AnyObject, Sendable {
     func list(input: ListScopes) async throws  -> ScopeRowPage
     
     /**
-     * Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope say
-     * nothing of it, and those held in the new one do.
+     * Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope no
+     * longer apply to it, and those held in the new one do.
      *
      * Permission `scope:update`, before and after, and `role:assign`, for now also `admin:all`, as it changes who may do what. Errors: `CONFLICT` if
      * `expected_version` is stale, or if 20,000 scopes lie within others.
@@ -9912,8 +9921,7 @@ open class Scopes: ScopesProtocol, @unchecked Sendable {
 
     
     /**
-     * Creates the row of a scope whose kind lies within another, or another within it: what a role allows or denies in a country reaches what
-     * lies in its regions.
+     * Creates the row of a scope of a nested kind, which says what it lies within: roles held in a country then apply in its regions.
      *
      * Permission `scope:create`; with a parent also `role:assign`, and for now `admin:all`, as it changes who may do what. Errors:
      * `DUPLICATE_RESOURCE` if the scope has a row, `CONFLICT` if 20,000 scopes lie within others.
@@ -9937,8 +9945,8 @@ open func create(input: CreateScope)async throws  -> ScopeRow  {
     /**
      * Deletes the row of a scope: roles held in it end, unless it is a region, which is still there.
      *
-     * Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for the
-     * former `role:assign`. Errors: `CONFLICT` if `expected_version` is stale, and if other scopes lie within it, with their count.
+     * Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for
+     * the former `role:assign`. Errors: `CONFLICT` if `expected_version` is stale, and if other scopes lie within it.
      */
 open func delete(input: DeleteScope)async throws   {
     return
@@ -9999,8 +10007,8 @@ open func list(input: ListScopes = ListScopes())async throws  -> ScopeRowPage  {
 }
     
     /**
-     * Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope say
-     * nothing of it, and those held in the new one do.
+     * Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope no
+     * longer apply to it, and those held in the new one do.
      *
      * Permission `scope:update`, before and after, and `role:assign`, for now also `admin:all`, as it changes who may do what. Errors: `CONFLICT` if
      * `expected_version` is stale, or if 20,000 scopes lie within others.
@@ -10098,24 +10106,24 @@ func FfiConverterTypeScopes_lower(_ value: Scopes) -> UInt64 {
 public protocol SessionsProtocol: AnyObject, Sendable {
     
     /**
-     * Lets the caller act as another user for at most an hour, to see what that sees.
+     * Lets the caller act as another user for at most an hour, to see what that user sees.
      *
-     * The answer has an access token of the user and no refresh token. With it one may do what both the caller and the user may. It is
-     * refused for whatever the user does with its own account: passwords, factors, sessions, addresses, keys, identities. It ends with the
-     * caller's session, when either account is not active any more or the caller may not do this any more, and with all sessions of the
-     * user, who sees it among its own and is told by mail. The audit log names both, and the reason.
+     * The result has an access token of the user and no refresh token. With it, the caller may do what both the caller and the user may,
+     * except operations on the user's own account: passwords, factors, sessions, addresses, keys, identities. It ends with the caller's
+     * session, when either account is no longer active, when the caller loses the permission, and when all sessions of the user are ended.
+     * The user sees it among their sessions and is notified by mail. The audit log names both users, and the reason.
      * Permission `user:impersonate`; for a user with more than the default roles `admin:all`. It needs a sign-in or `sessions.step_up`
      * within the last five minutes.
      * Errors: `CONFLICT` for a user who is not active, `VALIDATION_ERROR` for oneself, `UNAUTHORIZED` for a caller without a session,
-     * `FORBIDDEN` for an API key and for whoever acts as another user already.
+     * `FORBIDDEN` for an API key and for a caller who already acts as another user.
      */
     func impersonate(input: Impersonate) async throws  -> Impersonation
     
     /**
-     * Says whether an access token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+     * Says whether an access token would be accepted now, and whose it is; if not, why (RFC 7662).
      *
-     * For gateways, and for services that have no store. Whoever has a token may ask about it. A refresh token is none, so that
-     * nobody learns whether one was used without using it.
+     * For gateways, and for services that have no store. Anybody who has a token may inspect it. Refresh tokens are not accepted, so that
+     * nobody can find out whether one was used without using it.
      */
     func inspect(input: InspectToken) async throws  -> TokenInspection
     
@@ -10134,10 +10142,10 @@ public protocol SessionsProtocol: AnyObject, Sendable {
     /**
      * Signs in with an e-mail address or username and the password.
      *
-     * The answer has the tokens, or names the step that the sign-in owes.
-     * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
-     * an account that may not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many that failed
-     * from the address or by the name, whether or not there is such an account, and when too many wait.
+     * The result has the tokens, or names the step that the sign-in still needs.
+     * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and an account that may
+     * not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many failed sign-ins from the address or with the
+     * name, whether or not there is such an account, and when too many sign-ins are waiting.
      */
     func login(input: Login) async throws  -> SignInResult
     
@@ -10149,8 +10157,8 @@ public protocol SessionsProtocol: AnyObject, Sendable {
     /**
      * Exchanges a refresh token for the next pair of tokens.
      *
-     * A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, for a
-     * lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
+     * A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, in case a response was lost
+     * or a second tab used it. Used later, it ends the session, as it may have been stolen.
      * Errors: `UNAUTHORIZED`.
      */
     func refresh(input: Refresh) async throws  -> Tokens
@@ -10158,7 +10166,7 @@ public protocol SessionsProtocol: AnyObject, Sendable {
     /**
      * Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
      *
-     * The user of a session that somebody else ends is told by mail.
+     * If somebody else ends a session, its user is notified by mail.
      */
     func revoke(input: RevokeSession) async throws 
     
@@ -10166,16 +10174,16 @@ public protocol SessionsProtocol: AnyObject, Sendable {
      * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
      * administrator's with `admin:all`.
      *
-     * The user is told by mail, with the API keys that go on working.
+     * The user is notified by mail, with the API keys that stay valid.
      */
     func revokeAll(input: RevokeAllSessions) async throws 
     
     /**
-     * Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
+     * Ends all sessions of all users at once, and all sign-ins in progress: for use after a break-in.
      *
-     * Everybody has to sign in anew. Passwords stay, as do links that were mailed, and API keys unless `revoke_keys` ends them: have
-     * passwords changed that may be known. Other instances refuse what has ended within a second.
-     * Only the application itself may, with `system`.
+     * Everybody has to sign in again. Passwords and links that were mailed stay valid, as do API keys unless `revoke_keys` ends them: have
+     * passwords changed that may have become known. Other instances refuse what has ended within a second.
+     * Only the application itself may call it, with `system`.
      */
     func revokeEveryone(input: RevokeEveryone) async throws 
     
@@ -10185,57 +10193,57 @@ public protocol SessionsProtocol: AnyObject, Sendable {
     func revokeOthers() async throws 
     
     /**
-     * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
+     * Authenticates the caller again, for operations that need an authentication within the last five minutes.
      *
-     * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once. An account that has
-     * a second factor is asked for it, too.
-     * Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
-     * after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
+     * The caller continues in a new session with the returned tokens; the present session ends at once. If the account has a second factor,
+     * it is needed, too.
+     * Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, used or missing, `UNAUTHORIZED` for a caller without a
+     * session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
      */
     func stepUp(input: StepUp) async throws  -> Tokens
     
     /**
-     * Proves again who the caller is by a token of another issuer, for operations that ask for a proof of the last five minutes.
+     * Authenticates the caller again by a token of another issuer, for operations that need an authentication within the last five minutes.
      *
-     * The token says that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr` of
-     * Supabase): ask the issuer for that (`max_age=0`). It is used up. An account that has a second factor is asked for it, too. The
-     * caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-     * Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a
-     * caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
+     * The token must say that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr`
+     * of Supabase): request that from the issuer (`max_age=0`). The token is used up. If the account has a second factor, it is needed, too.
+     * The caller continues in a new session with the returned tokens; the present session ends at once.
+     * Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, used or missing, `UNAUTHORIZED` for a caller
+     * without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
      * fetched.
      */
     func stepUpExternal(input: StepUpExternal) async throws  -> Tokens
     
     /**
-     * Proves again by a passkey who the caller is, for operations that ask for a proof of the last five minutes.
+     * Authenticates the caller again by a passkey, for operations that need an authentication within the last five minutes.
      *
-     * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-     * Errors: `VALIDATION_ERROR` for an answer that is not accepted, for a wrong password, and without a password where the passkey does
-     * not verify who is there; `UNAUTHORIZED` for a challenge that is not good any more and for a caller without a session;
-     * `RATE_LIMIT_EXCEEDED` after too many wrong answers or passwords.
+     * The caller continues in a new session with the returned tokens; the present session ends at once.
+     * Errors: `VALIDATION_ERROR` for a response that is not accepted, for a wrong password, and for a missing one if the passkey does not
+     * verify its user; `UNAUTHORIZED` for an expired or used challenge and for a caller without a session; `RATE_LIMIT_EXCEEDED` after too
+     * many wrong responses or passwords.
      */
     func stepUpPasskey(input: StepUpByPasskey) async throws  -> Tokens
     
     /**
-     * Begins to prove again by a passkey who the caller is.
+     * Begins to authenticate the caller again by a passkey.
      *
-     * Have a browser use one by the `options`, then give its answer to `sessions.step_up_passkey` within ten minutes.
-     * Errors: `CONFLICT` for an account that has no passkey, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
+     * Have a browser use one with the `options`, then pass its response to `sessions.step_up_passkey` within ten minutes.
+     * Errors: `CONFLICT` for an account that has no passkey, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` if the
      * configuration has no `passkey_domain`.
      */
     func stepUpPasskeyStart() async throws  -> PasskeyOptions
     
     /**
-     * Makes a token by which the caller reaches the tables and services of a Supabase project, as one of the users of its own.
+     * Makes a token with which the caller can access the tables and services of a Supabase project, like one of the project's own users.
      *
-     * It is what Supabase Auth would issue, for five minutes: `sub` is whom the account stands for at that issuer, or else its id here;
-     * `email` is its address if that was proved. What policies may rely on is in `app_metadata`: `roles` that are held everywhere now,
-     * `scoped_roles` with where, and `region_id`. `user_metadata` has `username`, `full_name`, `region_id`, and `role` where there is one alone.
-     * Nothing ends it before its time, neither a logout nor a role that is taken. It is refused here, in place of an access token and of a
-     * token of another issuer.
-     * Errors: `UNAVAILABLE` where the setting `supabase_issuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
-     * API key and for whoever acts as another user, `CONFLICT` for an account with more than 50 roles, and for one that somebody made who is no
-     * administrator, until whom it stands for has signed in by a token of the project.
+     * It is what Supabase Auth would issue, for five minutes: `sub` is the subject that the account stands for at that issuer, or else its
+     * id here; `email` is its address if that is verified. What policies may rely on is in `app_metadata`: `roles` that are held everywhere
+     * now, `scoped_roles` with their scopes, and `region_id`. `user_metadata` has `username`, `full_name`, `region_id`, and `role` if there
+     * is exactly one. It cannot be revoked: neither a logout nor the removal of a role ends it before it expires. This library does not
+     * accept it, neither as an access token nor as a token of another issuer.
+     * Errors: `UNAVAILABLE` if the setting `supabase_issuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
+     * API key and for a caller who acts as another user, `CONFLICT` for an account with more than 50 roles, and for one that was created by
+     * somebody who is not an administrator, until its subject has signed in with a token of the project.
      */
     func supabaseToken() async throws  -> SupabaseToken
     
@@ -10297,16 +10305,16 @@ open class Sessions: SessionsProtocol, @unchecked Sendable {
 
     
     /**
-     * Lets the caller act as another user for at most an hour, to see what that sees.
+     * Lets the caller act as another user for at most an hour, to see what that user sees.
      *
-     * The answer has an access token of the user and no refresh token. With it one may do what both the caller and the user may. It is
-     * refused for whatever the user does with its own account: passwords, factors, sessions, addresses, keys, identities. It ends with the
-     * caller's session, when either account is not active any more or the caller may not do this any more, and with all sessions of the
-     * user, who sees it among its own and is told by mail. The audit log names both, and the reason.
+     * The result has an access token of the user and no refresh token. With it, the caller may do what both the caller and the user may,
+     * except operations on the user's own account: passwords, factors, sessions, addresses, keys, identities. It ends with the caller's
+     * session, when either account is no longer active, when the caller loses the permission, and when all sessions of the user are ended.
+     * The user sees it among their sessions and is notified by mail. The audit log names both users, and the reason.
      * Permission `user:impersonate`; for a user with more than the default roles `admin:all`. It needs a sign-in or `sessions.step_up`
      * within the last five minutes.
      * Errors: `CONFLICT` for a user who is not active, `VALIDATION_ERROR` for oneself, `UNAUTHORIZED` for a caller without a session,
-     * `FORBIDDEN` for an API key and for whoever acts as another user already.
+     * `FORBIDDEN` for an API key and for a caller who already acts as another user.
      */
 open func impersonate(input: Impersonate)async throws  -> Impersonation  {
     return
@@ -10325,10 +10333,10 @@ open func impersonate(input: Impersonate)async throws  -> Impersonation  {
 }
     
     /**
-     * Says whether an access token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+     * Says whether an access token would be accepted now, and whose it is; if not, why (RFC 7662).
      *
-     * For gateways, and for services that have no store. Whoever has a token may ask about it. A refresh token is none, so that
-     * nobody learns whether one was used without using it.
+     * For gateways, and for services that have no store. Anybody who has a token may inspect it. Refresh tokens are not accepted, so that
+     * nobody can find out whether one was used without using it.
      */
 open func inspect(input: InspectToken)async throws  -> TokenInspection  {
     return
@@ -10389,10 +10397,10 @@ open func listOf(input: ListSessionsOf)async throws  -> SessionPage  {
     /**
      * Signs in with an e-mail address or username and the password.
      *
-     * The answer has the tokens, or names the step that the sign-in owes.
-     * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
-     * an account that may not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many that failed
-     * from the address or by the name, whether or not there is such an account, and when too many wait.
+     * The result has the tokens, or names the step that the sign-in still needs.
+     * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and an account that may
+     * not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many failed sign-ins from the address or with the
+     * name, whether or not there is such an account, and when too many sign-ins are waiting.
      */
 open func login(input: Login)async throws  -> SignInResult  {
     return
@@ -10432,8 +10440,8 @@ open func logout()async throws   {
     /**
      * Exchanges a refresh token for the next pair of tokens.
      *
-     * A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, for a
-     * lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
+     * A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, in case a response was lost
+     * or a second tab used it. Used later, it ends the session, as it may have been stolen.
      * Errors: `UNAUTHORIZED`.
      */
 open func refresh(input: Refresh)async throws  -> Tokens  {
@@ -10455,7 +10463,7 @@ open func refresh(input: Refresh)async throws  -> Tokens  {
     /**
      * Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
      *
-     * The user of a session that somebody else ends is told by mail.
+     * If somebody else ends a session, its user is notified by mail.
      */
 open func revoke(input: RevokeSession)async throws   {
     return
@@ -10477,7 +10485,7 @@ open func revoke(input: RevokeSession)async throws   {
      * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
      * administrator's with `admin:all`.
      *
-     * The user is told by mail, with the API keys that go on working.
+     * The user is notified by mail, with the API keys that stay valid.
      */
 open func revokeAll(input: RevokeAllSessions = RevokeAllSessions())async throws   {
     return
@@ -10496,11 +10504,11 @@ open func revokeAll(input: RevokeAllSessions = RevokeAllSessions())async throws 
 }
     
     /**
-     * Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
+     * Ends all sessions of all users at once, and all sign-ins in progress: for use after a break-in.
      *
-     * Everybody has to sign in anew. Passwords stay, as do links that were mailed, and API keys unless `revoke_keys` ends them: have
-     * passwords changed that may be known. Other instances refuse what has ended within a second.
-     * Only the application itself may, with `system`.
+     * Everybody has to sign in again. Passwords and links that were mailed stay valid, as do API keys unless `revoke_keys` ends them: have
+     * passwords changed that may have become known. Other instances refuse what has ended within a second.
+     * Only the application itself may call it, with `system`.
      */
 open func revokeEveryone(input: RevokeEveryone = RevokeEveryone())async throws   {
     return
@@ -10538,12 +10546,12 @@ open func revokeOthers()async throws   {
 }
     
     /**
-     * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
+     * Authenticates the caller again, for operations that need an authentication within the last five minutes.
      *
-     * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once. An account that has
-     * a second factor is asked for it, too.
-     * Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
-     * after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
+     * The caller continues in a new session with the returned tokens; the present session ends at once. If the account has a second factor,
+     * it is needed, too.
+     * Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, used or missing, `UNAUTHORIZED` for a caller without a
+     * session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
      */
 open func stepUp(input: StepUp)async throws  -> Tokens  {
     return
@@ -10562,13 +10570,13 @@ open func stepUp(input: StepUp)async throws  -> Tokens  {
 }
     
     /**
-     * Proves again who the caller is by a token of another issuer, for operations that ask for a proof of the last five minutes.
+     * Authenticates the caller again by a token of another issuer, for operations that need an authentication within the last five minutes.
      *
-     * The token says that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr` of
-     * Supabase): ask the issuer for that (`max_age=0`). It is used up. An account that has a second factor is asked for it, too. The
-     * caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-     * Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a
-     * caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
+     * The token must say that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr`
+     * of Supabase): request that from the issuer (`max_age=0`). The token is used up. If the account has a second factor, it is needed, too.
+     * The caller continues in a new session with the returned tokens; the present session ends at once.
+     * Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, used or missing, `UNAUTHORIZED` for a caller
+     * without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
      * fetched.
      */
 open func stepUpExternal(input: StepUpExternal)async throws  -> Tokens  {
@@ -10588,12 +10596,12 @@ open func stepUpExternal(input: StepUpExternal)async throws  -> Tokens  {
 }
     
     /**
-     * Proves again by a passkey who the caller is, for operations that ask for a proof of the last five minutes.
+     * Authenticates the caller again by a passkey, for operations that need an authentication within the last five minutes.
      *
-     * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-     * Errors: `VALIDATION_ERROR` for an answer that is not accepted, for a wrong password, and without a password where the passkey does
-     * not verify who is there; `UNAUTHORIZED` for a challenge that is not good any more and for a caller without a session;
-     * `RATE_LIMIT_EXCEEDED` after too many wrong answers or passwords.
+     * The caller continues in a new session with the returned tokens; the present session ends at once.
+     * Errors: `VALIDATION_ERROR` for a response that is not accepted, for a wrong password, and for a missing one if the passkey does not
+     * verify its user; `UNAUTHORIZED` for an expired or used challenge and for a caller without a session; `RATE_LIMIT_EXCEEDED` after too
+     * many wrong responses or passwords.
      */
 open func stepUpPasskey(input: StepUpByPasskey)async throws  -> Tokens  {
     return
@@ -10612,10 +10620,10 @@ open func stepUpPasskey(input: StepUpByPasskey)async throws  -> Tokens  {
 }
     
     /**
-     * Begins to prove again by a passkey who the caller is.
+     * Begins to authenticate the caller again by a passkey.
      *
-     * Have a browser use one by the `options`, then give its answer to `sessions.step_up_passkey` within ten minutes.
-     * Errors: `CONFLICT` for an account that has no passkey, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
+     * Have a browser use one with the `options`, then pass its response to `sessions.step_up_passkey` within ten minutes.
+     * Errors: `CONFLICT` for an account that has no passkey, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` if the
      * configuration has no `passkey_domain`.
      */
 open func stepUpPasskeyStart()async throws  -> PasskeyOptions  {
@@ -10635,16 +10643,16 @@ open func stepUpPasskeyStart()async throws  -> PasskeyOptions  {
 }
     
     /**
-     * Makes a token by which the caller reaches the tables and services of a Supabase project, as one of the users of its own.
+     * Makes a token with which the caller can access the tables and services of a Supabase project, like one of the project's own users.
      *
-     * It is what Supabase Auth would issue, for five minutes: `sub` is whom the account stands for at that issuer, or else its id here;
-     * `email` is its address if that was proved. What policies may rely on is in `app_metadata`: `roles` that are held everywhere now,
-     * `scoped_roles` with where, and `region_id`. `user_metadata` has `username`, `full_name`, `region_id`, and `role` where there is one alone.
-     * Nothing ends it before its time, neither a logout nor a role that is taken. It is refused here, in place of an access token and of a
-     * token of another issuer.
-     * Errors: `UNAVAILABLE` where the setting `supabase_issuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
-     * API key and for whoever acts as another user, `CONFLICT` for an account with more than 50 roles, and for one that somebody made who is no
-     * administrator, until whom it stands for has signed in by a token of the project.
+     * It is what Supabase Auth would issue, for five minutes: `sub` is the subject that the account stands for at that issuer, or else its
+     * id here; `email` is its address if that is verified. What policies may rely on is in `app_metadata`: `roles` that are held everywhere
+     * now, `scoped_roles` with their scopes, and `region_id`. `user_metadata` has `username`, `full_name`, `region_id`, and `role` if there
+     * is exactly one. It cannot be revoked: neither a logout nor the removal of a role ends it before it expires. This library does not
+     * accept it, neither as an access token nor as a token of another issuer.
+     * Errors: `UNAVAILABLE` if the setting `supabase_issuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
+     * API key and for a caller who acts as another user, `CONFLICT` for an account with more than 50 roles, and for one that was created by
+     * somebody who is not an administrator, until its subject has signed in with a token of the project.
      */
 open func supabaseToken()async throws  -> SupabaseToken  {
     return
@@ -10720,8 +10728,8 @@ public protocol SetupProtocol: AnyObject, Sendable {
     /**
      * Creates the given regions, users and drones that do not exist yet, in one commit.
      *
-     * The seed fixes their ids, so that it may be applied at every start. Only the application itself may, with `system`.
-     * Passwords are given by e-mail address, apart from the users, so that a seed file contains none.
+     * The seed fixes their ids, so that it may be applied at every start. Only the application itself may call it, with `system`. Passwords
+     * are given by e-mail address, apart from the users, so that a seed file contains none.
      */
     func seed(input: Seed) async throws  -> SeedResult
     
@@ -10785,8 +10793,8 @@ open class Setup: SetupProtocol, @unchecked Sendable {
     /**
      * Creates the given regions, users and drones that do not exist yet, in one commit.
      *
-     * The seed fixes their ids, so that it may be applied at every start. Only the application itself may, with `system`.
-     * Passwords are given by e-mail address, apart from the users, so that a seed file contains none.
+     * The seed fixes their ids, so that it may be applied at every start. Only the application itself may call it, with `system`. Passwords
+     * are given by e-mail address, apart from the users, so that a seed file contains none.
      */
 open func seed(input: Seed = Seed())async throws  -> SeedResult  {
     return
@@ -10860,121 +10868,121 @@ func FfiConverterTypeSetup_lower(_ value: Setup) -> UInt64 {
 public protocol SignInProtocol: AnyObject, Sendable {
     
     /**
-     * Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with the sign-in.
+     * Adds the authenticator app that a sign-in needs, with a code that it shows, and continues the sign-in.
      *
-     * With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and code
-     * answer the same again for as long as a used refresh token does, but for the recovery codes: make new ones.
-     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where
-     * the configuration has no second factors any more.
+     * An account's first second factor comes with ten recovery codes. All other sessions of the user end. The same challenge and code return
+     * the same result again for as long as a used refresh token does, except the recovery codes: generate new ones.
+     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for an expired or used challenge, `UNAVAILABLE` if the configuration no
+     * longer has second factors.
      */
     func enrol(input: Enrol) async throws  -> SignInResult
     
     /**
-     * Adds a passkey as the second factor that a sign-in owes, by what its authenticator answered, and goes on with the sign-in.
+     * Adds a passkey as the second factor that a sign-in needs, with the authenticator's response, and continues the sign-in.
      *
-     * With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and answer
-     * are answered the same again for as long as a used refresh token is, but for the recovery codes: make new ones.
-     * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more,
-     * `DUPLICATE_RESOURCE` for a passkey that is known.
+     * An account's first second factor comes with ten recovery codes. All other sessions of the user end. The same challenge and response
+     * return the same result again for as long as a used refresh token does, except the recovery codes: generate new ones.
+     * Errors: `VALIDATION_ERROR` for a response that is not accepted, `UNAUTHORIZED` for an expired or used challenge, `DUPLICATE_RESOURCE`
+     * for a passkey that is known.
      */
     func enrolPasskey(input: EnrolPasskey) async throws  -> SignInResult
     
     /**
-     * Begins to add a passkey as the second factor that a sign-in owes.
+     * Begins to add a passkey as the second factor that a sign-in needs.
      *
-     * Have a browser make one by the `options`, then give its answer to `sign_in.enrol_passkey`. Asked again with the same challenge
-     * it answers the same.
-     * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where the configuration has no `passkey_domain`.
+     * Have a browser create one with the `options`, then pass its response to `sign_in.enrol_passkey`. Called again with the same challenge
+     * it returns the same.
+     * Errors: `UNAUTHORIZED` for an expired or used challenge, `UNAVAILABLE` where the configuration has no `passkey_domain`.
      */
     func enrolPasskeyStart(input: StartEnrolPasskey) async throws  -> PasskeyOptions
     
     /**
-     * Begins to add the authenticator app that a sign-in owes.
+     * Begins to add the authenticator app that a sign-in needs.
      *
-     * Show the QR code, or the key, then give a code of the app to `sign_in.enrol`. Asked again with the same challenge it answers
-     * the same.
-     * Errors: `UNAUTHORIZED` for a challenge that is not good any more.
+     * Show the QR code, or the key, then pass a code of the app to `sign_in.enrol`. Called again with the same challenge it returns the
+     * same.
+     * Errors: `UNAUTHORIZED` for an expired or used challenge.
      */
     func enrolStart(input: StartEnrol) async throws  -> FactorSetup
     
     /**
-     * Signs in by a token of another issuer, for whose subject an account stands or is made: an ID token of OpenID Connect, or an access token of
-     * Supabase.
+     * Signs in with a token of another issuer, to the account that stands for its subject: an ID token of OpenID Connect, or an access token
+     * of Supabase.
      *
-     * The issuer is one of the setting `trusted_issuers`. Each token signs in once; one that began a session is answered the same again for
-     * as long as a used refresh token is, in case the answer was lost. It counts as a password does: an account that has a second factor owes it
-     * still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address. Where there
-     * is none, one is made if the issuer's setting `register` says so.
-     * What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
-     * (`auth_time`, or `amr` of Supabase).
-     * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
-     * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. Also where an
-     * account would be made, after ten of them from the address within an hour. `UNAVAILABLE` while
-     * the issuer's keys cannot be fetched (reason `issuer_unavailable`).
+     * The issuer is one of the setting `trusted_issuers`. Each token can be used once; one that began a session returns the same result
+     * again for as long as a used refresh token does, in case the response was lost. It counts like a password: an account with a second
+     * factor still needs that. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never
+     * by an address. If there is no account, one is created if the issuer's setting `register` says so. Operations that need an
+     * authentication within the last five minutes accept the sign-in at the issuer only if the token has its time (`auth_time`, or `amr` of
+     * Supabase).
+     * Errors: `UNAUTHORIZED`, with the same text whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
+     * log has the actual reason. `RATE_LIMIT_EXCEEDED` instead after too many failures from the address; a valid token is still accepted.
+     * Also if an account would be created, after ten of them from the address within an hour. `UNAVAILABLE` while the issuer's keys cannot
+     * be fetched (reason `issuer_unavailable`).
      */
     func external(input: SignInByToken) async throws  -> SignInResult
     
     /**
-     * Proves the second factor, and goes on with the sign-in that owes it.
+     * Proves the second factor, and continues the sign-in that needs it.
      *
-     * A code counts once. The same challenge and code answer the same again for as long as a used refresh token does, in case the
-     * answer was lost.
-     * Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for a challenge that is not good any more
-     * (`invalid_token`): after ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes.
+     * A code can be used once. The same challenge and code return the same result again for as long as a used refresh token does, in case
+     * the response was lost.
+     * Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for an expired or used challenge (`invalid_token`): after
+     * ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes.
      */
     func factor(input: ProveFactor) async throws  -> SignInResult
     
     /**
-     * Signs in by a code that was mailed.
+     * Signs in with a code that was mailed.
      *
-     * It proves the address. Where nobody had proved that before, the account may be one that somebody else registered: its
-     * password, its second factors and its links to other issuers are void, which its user is told, and other sessions end. The same challenge and code answer
-     * the same again for as long as a used refresh token does, in case the answer was lost.
-     * Errors: `UNAUTHORIZED` for a wrong code, with one text for whatever is wrong with it or with the account (reason
-     * `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`): after ten minutes, and after five wrong
-     * codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes by the name, or failed sign-ins from the address.
+     * It verifies the address. If the address was not verified before, the account may have been registered by somebody else: then its
+     * password, its second factors and its links to other issuers become void, of which the user is notified, and other sessions end. The
+     * same challenge and code return the same result again for as long as a used refresh token does, in case the response was lost.
+     * Errors: `UNAUTHORIZED` for a wrong code, with the same text whatever is wrong with it or with the account (reason
+     * `invalid_credentials`), and for an expired or used challenge (`invalid_token`): after ten minutes, and after five wrong codes.
+     * `RATE_LIMIT_EXCEEDED` after too many wrong codes for the name, or failed sign-ins from the address.
      */
     func mail(input: SignInByMail) async throws  -> SignInResult
     
     /**
-     * Begins to sign in by mail: mails a code to the account's address, if there is such an account.
+     * Begins a sign-in by mail: mails a code to the account's address, if there is such an account.
      *
-     * Give the code to `sign_in.mail` within ten minutes, together with the challenge. The answer is the same, and takes as long,
-     * whether or not there is an account; one that has a second factor, or has to have one, is mailed how it signs in instead.
-     * Errors: `RATE_LIMIT_EXCEEDED` for a name for which somebody asked from the same network within the last minute, or five times within
-     * an hour (of all networks together four and twenty times), and for an address of ten requests within an hour; `UNAVAILABLE` where `mail_sign_in` is not set or nothing is mailed.
+     * Pass the code to `sign_in.mail` within ten minutes, together with the challenge. The result and its timing are the same whether or not
+     * there is an account. The owner of an account that has or is required to have a second factor is mailed how to sign in instead.
+     * Errors: `RATE_LIMIT_EXCEEDED` for a name that was requested from the same network within the last minute, or five times within an hour
+     * (from all networks together four and twenty times), and for an address with ten requests within an hour; `UNAVAILABLE` if
+     * `mail_sign_in` is not set or there is no notifier.
      */
     func mailStart(input: StartSignInByMail) async throws  -> MailChallenge
     
     /**
-     * Signs in with a passkey, or proves the second factor by one and goes on with the sign-in that owes it.
+     * Signs in with a passkey, or proves the second factor with one and continues the sign-in that needs it.
      *
-     * A passkey that signs in by itself is two factors: it is had, and it verifies who is there; no other is asked for. The same
-     * challenge and answer are answered the same again for as long as a used refresh token is, in case the answer was lost.
-     * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the answer, the passkey or the account (reason
-     * `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`); the audit log has the actual reason.
-     * `RATE_LIMIT_EXCEEDED` in the place of `UNAUTHORIZED` after too many wrong answers from the address; a right one is let in.
+     * A passkey that signs in by itself counts as two factors, because the authenticator verifies its user; no other factor is needed. The
+     * same challenge and response return the same result again for as long as a used refresh token does, in case the response was lost.
+     * Errors: `UNAUTHORIZED`, with the same text whatever is wrong with the response, the passkey or the account (reason
+     * `invalid_credentials`), and for an expired or used challenge (`invalid_token`); the audit log has the actual reason.
+     * `RATE_LIMIT_EXCEEDED` instead of `UNAUTHORIZED` after too many wrong responses from the address; a valid one is still accepted.
      */
     func passkey(input: SignInByPasskey) async throws  -> SignInResult
     
     /**
-     * Begins to sign in with a passkey, or to prove the second factor by one.
+     * Begins to sign in with a passkey, or to prove the second factor with one.
      *
-     * Have a browser use one by the `options`, then give its answer to `sign_in.passkey` within ten minutes. Without a challenge any
-     * passkey of the application will do: it says whose it is, and verifies who is there. Nothing is stored by that, so that a page may ask
-     * for it whenever it is opened, also for the browser's suggestions in a field (`mediation: "conditional"`).
-     * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `CONFLICT` for an account that has no passkey, `UNAVAILABLE` where
-     * the configuration has no `passkey_domain`.
+     * Have a browser use one with the `options`, then pass its response to `sign_in.passkey` within ten minutes. Without a challenge any
+     * passkey of the application is accepted: it identifies its user, and verifies them. Nothing is stored by that, so a page may call it
+     * whenever it is opened, also for the browser's suggestions in a field (`mediation: "conditional"`).
+     * Errors: `UNAUTHORIZED` for an expired or used challenge, `CONFLICT` for an account that has no passkey, `UNAVAILABLE` if the
+     * configuration has no `passkey_domain`.
      */
     func passkeyStart(input: StartSignInByPasskey) async throws  -> PasskeyOptions
     
     /**
-     * Chooses a new password and goes on with the sign-in that owes one.
+     * Chooses a new password and continues the sign-in that needs one.
      *
-     * A sign-in owes one where the present password was set by somebody else, or has expired. All other sessions of the user end.
-     * The same challenge and password answer the same again for as long as a used refresh token does, in case the answer was
-     * lost. Errors: `UNAUTHORIZED` for a challenge that is not good any more, `VALIDATION_ERROR` for a password that breaks the
-     * rule or is the present one.
+     * That is so if the present password was set by somebody else, or has expired. All other sessions of the user end. The same challenge
+     * and password return the same result again for as long as a used refresh token does, in case the response was lost. Errors:
+     * `UNAUTHORIZED` for an expired or used challenge, `VALIDATION_ERROR` for a password that breaks the rule or is the present one.
      */
     func password(input: ChoosePassword) async throws  -> SignInResult
     
@@ -11036,12 +11044,12 @@ open class SignIn: SignInProtocol, @unchecked Sendable {
 
     
     /**
-     * Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with the sign-in.
+     * Adds the authenticator app that a sign-in needs, with a code that it shows, and continues the sign-in.
      *
-     * With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and code
-     * answer the same again for as long as a used refresh token does, but for the recovery codes: make new ones.
-     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where
-     * the configuration has no second factors any more.
+     * An account's first second factor comes with ten recovery codes. All other sessions of the user end. The same challenge and code return
+     * the same result again for as long as a used refresh token does, except the recovery codes: generate new ones.
+     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for an expired or used challenge, `UNAVAILABLE` if the configuration no
+     * longer has second factors.
      */
 open func enrol(input: Enrol)async throws  -> SignInResult  {
     return
@@ -11060,12 +11068,12 @@ open func enrol(input: Enrol)async throws  -> SignInResult  {
 }
     
     /**
-     * Adds a passkey as the second factor that a sign-in owes, by what its authenticator answered, and goes on with the sign-in.
+     * Adds a passkey as the second factor that a sign-in needs, with the authenticator's response, and continues the sign-in.
      *
-     * With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and answer
-     * are answered the same again for as long as a used refresh token is, but for the recovery codes: make new ones.
-     * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more,
-     * `DUPLICATE_RESOURCE` for a passkey that is known.
+     * An account's first second factor comes with ten recovery codes. All other sessions of the user end. The same challenge and response
+     * return the same result again for as long as a used refresh token does, except the recovery codes: generate new ones.
+     * Errors: `VALIDATION_ERROR` for a response that is not accepted, `UNAUTHORIZED` for an expired or used challenge, `DUPLICATE_RESOURCE`
+     * for a passkey that is known.
      */
 open func enrolPasskey(input: EnrolPasskey)async throws  -> SignInResult  {
     return
@@ -11084,11 +11092,11 @@ open func enrolPasskey(input: EnrolPasskey)async throws  -> SignInResult  {
 }
     
     /**
-     * Begins to add a passkey as the second factor that a sign-in owes.
+     * Begins to add a passkey as the second factor that a sign-in needs.
      *
-     * Have a browser make one by the `options`, then give its answer to `sign_in.enrol_passkey`. Asked again with the same challenge
-     * it answers the same.
-     * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where the configuration has no `passkey_domain`.
+     * Have a browser create one with the `options`, then pass its response to `sign_in.enrol_passkey`. Called again with the same challenge
+     * it returns the same.
+     * Errors: `UNAUTHORIZED` for an expired or used challenge, `UNAVAILABLE` where the configuration has no `passkey_domain`.
      */
 open func enrolPasskeyStart(input: StartEnrolPasskey)async throws  -> PasskeyOptions  {
     return
@@ -11107,11 +11115,11 @@ open func enrolPasskeyStart(input: StartEnrolPasskey)async throws  -> PasskeyOpt
 }
     
     /**
-     * Begins to add the authenticator app that a sign-in owes.
+     * Begins to add the authenticator app that a sign-in needs.
      *
-     * Show the QR code, or the key, then give a code of the app to `sign_in.enrol`. Asked again with the same challenge it answers
-     * the same.
-     * Errors: `UNAUTHORIZED` for a challenge that is not good any more.
+     * Show the QR code, or the key, then pass a code of the app to `sign_in.enrol`. Called again with the same challenge it returns the
+     * same.
+     * Errors: `UNAUTHORIZED` for an expired or used challenge.
      */
 open func enrolStart(input: StartEnrol)async throws  -> FactorSetup  {
     return
@@ -11130,19 +11138,19 @@ open func enrolStart(input: StartEnrol)async throws  -> FactorSetup  {
 }
     
     /**
-     * Signs in by a token of another issuer, for whose subject an account stands or is made: an ID token of OpenID Connect, or an access token of
-     * Supabase.
+     * Signs in with a token of another issuer, to the account that stands for its subject: an ID token of OpenID Connect, or an access token
+     * of Supabase.
      *
-     * The issuer is one of the setting `trusted_issuers`. Each token signs in once; one that began a session is answered the same again for
-     * as long as a used refresh token is, in case the answer was lost. It counts as a password does: an account that has a second factor owes it
-     * still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address. Where there
-     * is none, one is made if the issuer's setting `register` says so.
-     * What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
-     * (`auth_time`, or `amr` of Supabase).
-     * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
-     * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. Also where an
-     * account would be made, after ten of them from the address within an hour. `UNAVAILABLE` while
-     * the issuer's keys cannot be fetched (reason `issuer_unavailable`).
+     * The issuer is one of the setting `trusted_issuers`. Each token can be used once; one that began a session returns the same result
+     * again for as long as a used refresh token does, in case the response was lost. It counts like a password: an account with a second
+     * factor still needs that. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never
+     * by an address. If there is no account, one is created if the issuer's setting `register` says so. Operations that need an
+     * authentication within the last five minutes accept the sign-in at the issuer only if the token has its time (`auth_time`, or `amr` of
+     * Supabase).
+     * Errors: `UNAUTHORIZED`, with the same text whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
+     * log has the actual reason. `RATE_LIMIT_EXCEEDED` instead after too many failures from the address; a valid token is still accepted.
+     * Also if an account would be created, after ten of them from the address within an hour. `UNAVAILABLE` while the issuer's keys cannot
+     * be fetched (reason `issuer_unavailable`).
      */
 open func external(input: SignInByToken)async throws  -> SignInResult  {
     return
@@ -11161,12 +11169,12 @@ open func external(input: SignInByToken)async throws  -> SignInResult  {
 }
     
     /**
-     * Proves the second factor, and goes on with the sign-in that owes it.
+     * Proves the second factor, and continues the sign-in that needs it.
      *
-     * A code counts once. The same challenge and code answer the same again for as long as a used refresh token does, in case the
-     * answer was lost.
-     * Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for a challenge that is not good any more
-     * (`invalid_token`): after ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes.
+     * A code can be used once. The same challenge and code return the same result again for as long as a used refresh token does, in case
+     * the response was lost.
+     * Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for an expired or used challenge (`invalid_token`): after
+     * ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes.
      */
 open func factor(input: ProveFactor)async throws  -> SignInResult  {
     return
@@ -11185,14 +11193,14 @@ open func factor(input: ProveFactor)async throws  -> SignInResult  {
 }
     
     /**
-     * Signs in by a code that was mailed.
+     * Signs in with a code that was mailed.
      *
-     * It proves the address. Where nobody had proved that before, the account may be one that somebody else registered: its
-     * password, its second factors and its links to other issuers are void, which its user is told, and other sessions end. The same challenge and code answer
-     * the same again for as long as a used refresh token does, in case the answer was lost.
-     * Errors: `UNAUTHORIZED` for a wrong code, with one text for whatever is wrong with it or with the account (reason
-     * `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`): after ten minutes, and after five wrong
-     * codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes by the name, or failed sign-ins from the address.
+     * It verifies the address. If the address was not verified before, the account may have been registered by somebody else: then its
+     * password, its second factors and its links to other issuers become void, of which the user is notified, and other sessions end. The
+     * same challenge and code return the same result again for as long as a used refresh token does, in case the response was lost.
+     * Errors: `UNAUTHORIZED` for a wrong code, with the same text whatever is wrong with it or with the account (reason
+     * `invalid_credentials`), and for an expired or used challenge (`invalid_token`): after ten minutes, and after five wrong codes.
+     * `RATE_LIMIT_EXCEEDED` after too many wrong codes for the name, or failed sign-ins from the address.
      */
 open func mail(input: SignInByMail)async throws  -> SignInResult  {
     return
@@ -11211,12 +11219,13 @@ open func mail(input: SignInByMail)async throws  -> SignInResult  {
 }
     
     /**
-     * Begins to sign in by mail: mails a code to the account's address, if there is such an account.
+     * Begins a sign-in by mail: mails a code to the account's address, if there is such an account.
      *
-     * Give the code to `sign_in.mail` within ten minutes, together with the challenge. The answer is the same, and takes as long,
-     * whether or not there is an account; one that has a second factor, or has to have one, is mailed how it signs in instead.
-     * Errors: `RATE_LIMIT_EXCEEDED` for a name for which somebody asked from the same network within the last minute, or five times within
-     * an hour (of all networks together four and twenty times), and for an address of ten requests within an hour; `UNAVAILABLE` where `mail_sign_in` is not set or nothing is mailed.
+     * Pass the code to `sign_in.mail` within ten minutes, together with the challenge. The result and its timing are the same whether or not
+     * there is an account. The owner of an account that has or is required to have a second factor is mailed how to sign in instead.
+     * Errors: `RATE_LIMIT_EXCEEDED` for a name that was requested from the same network within the last minute, or five times within an hour
+     * (from all networks together four and twenty times), and for an address with ten requests within an hour; `UNAVAILABLE` if
+     * `mail_sign_in` is not set or there is no notifier.
      */
 open func mailStart(input: StartSignInByMail)async throws  -> MailChallenge  {
     return
@@ -11235,13 +11244,13 @@ open func mailStart(input: StartSignInByMail)async throws  -> MailChallenge  {
 }
     
     /**
-     * Signs in with a passkey, or proves the second factor by one and goes on with the sign-in that owes it.
+     * Signs in with a passkey, or proves the second factor with one and continues the sign-in that needs it.
      *
-     * A passkey that signs in by itself is two factors: it is had, and it verifies who is there; no other is asked for. The same
-     * challenge and answer are answered the same again for as long as a used refresh token is, in case the answer was lost.
-     * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the answer, the passkey or the account (reason
-     * `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`); the audit log has the actual reason.
-     * `RATE_LIMIT_EXCEEDED` in the place of `UNAUTHORIZED` after too many wrong answers from the address; a right one is let in.
+     * A passkey that signs in by itself counts as two factors, because the authenticator verifies its user; no other factor is needed. The
+     * same challenge and response return the same result again for as long as a used refresh token does, in case the response was lost.
+     * Errors: `UNAUTHORIZED`, with the same text whatever is wrong with the response, the passkey or the account (reason
+     * `invalid_credentials`), and for an expired or used challenge (`invalid_token`); the audit log has the actual reason.
+     * `RATE_LIMIT_EXCEEDED` instead of `UNAUTHORIZED` after too many wrong responses from the address; a valid one is still accepted.
      */
 open func passkey(input: SignInByPasskey)async throws  -> SignInResult  {
     return
@@ -11260,13 +11269,13 @@ open func passkey(input: SignInByPasskey)async throws  -> SignInResult  {
 }
     
     /**
-     * Begins to sign in with a passkey, or to prove the second factor by one.
+     * Begins to sign in with a passkey, or to prove the second factor with one.
      *
-     * Have a browser use one by the `options`, then give its answer to `sign_in.passkey` within ten minutes. Without a challenge any
-     * passkey of the application will do: it says whose it is, and verifies who is there. Nothing is stored by that, so that a page may ask
-     * for it whenever it is opened, also for the browser's suggestions in a field (`mediation: "conditional"`).
-     * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `CONFLICT` for an account that has no passkey, `UNAVAILABLE` where
-     * the configuration has no `passkey_domain`.
+     * Have a browser use one with the `options`, then pass its response to `sign_in.passkey` within ten minutes. Without a challenge any
+     * passkey of the application is accepted: it identifies its user, and verifies them. Nothing is stored by that, so a page may call it
+     * whenever it is opened, also for the browser's suggestions in a field (`mediation: "conditional"`).
+     * Errors: `UNAUTHORIZED` for an expired or used challenge, `CONFLICT` for an account that has no passkey, `UNAVAILABLE` if the
+     * configuration has no `passkey_domain`.
      */
 open func passkeyStart(input: StartSignInByPasskey = StartSignInByPasskey())async throws  -> PasskeyOptions  {
     return
@@ -11285,12 +11294,11 @@ open func passkeyStart(input: StartSignInByPasskey = StartSignInByPasskey())asyn
 }
     
     /**
-     * Chooses a new password and goes on with the sign-in that owes one.
+     * Chooses a new password and continues the sign-in that needs one.
      *
-     * A sign-in owes one where the present password was set by somebody else, or has expired. All other sessions of the user end.
-     * The same challenge and password answer the same again for as long as a used refresh token does, in case the answer was
-     * lost. Errors: `UNAUTHORIZED` for a challenge that is not good any more, `VALIDATION_ERROR` for a password that breaks the
-     * rule or is the present one.
+     * That is so if the present password was set by somebody else, or has expired. All other sessions of the user end. The same challenge
+     * and password return the same result again for as long as a used refresh token does, in case the response was lost. Errors:
+     * `UNAUTHORIZED` for an expired or used challenge, `VALIDATION_ERROR` for a password that breaks the rule or is the present one.
      */
 open func password(input: ChoosePassword)async throws  -> SignInResult  {
     return
@@ -11364,31 +11372,31 @@ func FfiConverterTypeSignIn_lower(_ value: SignIn) -> UInt64 {
 public protocol SigningKeysProtocol: AnyObject, Sendable {
     
     /**
-     * Gives the public keys by which other services verify access tokens, as a JWK Set (RFC 7517).
+     * Returns the public keys with which other services verify access tokens, as a JWK Set (RFC 7517).
      *
-     * To be served as `/.well-known/jwks.json`. Keys of `hs256` are no public keys and never in it: with that algorithm the set is
-     * empty. Nothing is read from the storage.
+     * Serve it as `/.well-known/jwks.json`. Keys of `hs256` are secret and never in it: with that algorithm the set is empty. Nothing is
+     * read from the storage.
      */
     func jwks() async throws  -> Jwks
     
     /**
-     * Lists the keys that a store made for itself and whose tokens it accepts, by algorithm and the newest first.
+     * Lists the keys that a store made for itself and whose tokens it accepts, by algorithm, newest first.
      *
-     * A key of `hs256` is a root key, from which refresh tokens, links and challenges follow as well. Those that the application gives
-     * by the settings `signing_key` and `retired_signing_keys` are not among them.
-     * Only the application itself may, with `system`.
+     * A key of `hs256` is a root key, which also signs refresh tokens, links and challenges. Keys that the application gives with the
+     * settings `signing_key` and `retired_signing_keys` are not among them.
+     * Only the application itself may call it, with `system`.
      */
     func list() async throws  -> [SigningKeyView]
     
     /**
-     * Ends a key at once, and all that was signed with it: for when somebody else has it.
+     * Ends a key at once, and everything that was signed with it: for a key that has leaked.
      *
-     * Access tokens of the key are refused from then on, and of a root key all refresh tokens, links, challenges and device tokens, too:
-     * everybody signs in again. If it is the key that signs, the next one does at once. The key is deleted. Other services accept its
-     * tokens until they ask for the key set again.
+     * Access tokens of the key are refused from then on, and for a root key also all refresh tokens, links, challenges and device tokens:
+     * everybody has to sign in again. If it is the current key, the next one signs at once. The key is deleted. Other services accept its
+     * tokens until they fetch the key set again.
      *
-     * Only the application itself may, with `system`. Errors: `RESOURCE_NOT_FOUND` for a key that the store did not make for itself; one of
-     * the settings ends by changing them.
+     * Only the application itself may call it, with `system`. Errors: `RESOURCE_NOT_FOUND` for a key that the store did not make for itself;
+     * to end a key of the settings, change the settings.
      */
     func revoke(input: RevokeSigningKey) async throws 
     
@@ -11396,15 +11404,15 @@ public protocol SigningKeysProtocol: AnyObject, Sendable {
      * Makes the next key of each kind that the store made for itself: the root key, and with `token_algorithm` `es256` or `eddsa` the
      * key of access tokens.
      *
-     * They sign in ten minutes; until then everybody comes to know of them. What the keys of before signed is accepted for as long as it
-     * would have been: access tokens until they expire; of a root key the rest for 30 days, or for `session_seconds` if that is longer
-     * (a device is not known any more after that). Keys of an algorithm that is not the setting any more end likewise.
-     * Nobody is signed out. Failed sign-ins are counted anew under a new root key. Rotate as often as your rules ask for, at once after
-     * somebody left who could read the storage; where somebody else has a key, use `signing_keys.revoke`.
+     * They begin to sign after ten minutes; until then they are published. What the former keys signed stays accepted: access tokens until
+     * they expire; everything else that a root key signed for 30 days, or for `session_seconds` if that is longer (after that, devices are
+     * no longer known). Keys of a former `token_algorithm` end in the same way. Nobody is signed out. Counts of failed sign-ins begin anew
+     * with a new root key. Rotate as often as your rules require, and at once when somebody leaves who could read the storage; for a key
+     * that has leaked use `signing_keys.revoke`.
      *
-     * Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` where the application gives the root key by
+     * Only the application itself may call it, with `system`. Errors: `VALIDATION_ERROR` if the application gives the root key with
      * `signing_key` and there is no other key (give a new one, and the old one in `retired_signing_keys`), `CONFLICT` while the next keys do
-     * not sign yet, and where 32 of a kind are accepted.
+     * not sign yet, and if 32 keys of a kind are still accepted.
      */
     func rotate() async throws  -> [SigningKeyView]
     
@@ -11466,10 +11474,10 @@ open class SigningKeys: SigningKeysProtocol, @unchecked Sendable {
 
     
     /**
-     * Gives the public keys by which other services verify access tokens, as a JWK Set (RFC 7517).
+     * Returns the public keys with which other services verify access tokens, as a JWK Set (RFC 7517).
      *
-     * To be served as `/.well-known/jwks.json`. Keys of `hs256` are no public keys and never in it: with that algorithm the set is
-     * empty. Nothing is read from the storage.
+     * Serve it as `/.well-known/jwks.json`. Keys of `hs256` are secret and never in it: with that algorithm the set is empty. Nothing is
+     * read from the storage.
      */
 open func jwks()async throws  -> Jwks  {
     return
@@ -11488,11 +11496,11 @@ open func jwks()async throws  -> Jwks  {
 }
     
     /**
-     * Lists the keys that a store made for itself and whose tokens it accepts, by algorithm and the newest first.
+     * Lists the keys that a store made for itself and whose tokens it accepts, by algorithm, newest first.
      *
-     * A key of `hs256` is a root key, from which refresh tokens, links and challenges follow as well. Those that the application gives
-     * by the settings `signing_key` and `retired_signing_keys` are not among them.
-     * Only the application itself may, with `system`.
+     * A key of `hs256` is a root key, which also signs refresh tokens, links and challenges. Keys that the application gives with the
+     * settings `signing_key` and `retired_signing_keys` are not among them.
+     * Only the application itself may call it, with `system`.
      */
 open func list()async throws  -> [SigningKeyView]  {
     return
@@ -11511,14 +11519,14 @@ open func list()async throws  -> [SigningKeyView]  {
 }
     
     /**
-     * Ends a key at once, and all that was signed with it: for when somebody else has it.
+     * Ends a key at once, and everything that was signed with it: for a key that has leaked.
      *
-     * Access tokens of the key are refused from then on, and of a root key all refresh tokens, links, challenges and device tokens, too:
-     * everybody signs in again. If it is the key that signs, the next one does at once. The key is deleted. Other services accept its
-     * tokens until they ask for the key set again.
+     * Access tokens of the key are refused from then on, and for a root key also all refresh tokens, links, challenges and device tokens:
+     * everybody has to sign in again. If it is the current key, the next one signs at once. The key is deleted. Other services accept its
+     * tokens until they fetch the key set again.
      *
-     * Only the application itself may, with `system`. Errors: `RESOURCE_NOT_FOUND` for a key that the store did not make for itself; one of
-     * the settings ends by changing them.
+     * Only the application itself may call it, with `system`. Errors: `RESOURCE_NOT_FOUND` for a key that the store did not make for itself;
+     * to end a key of the settings, change the settings.
      */
 open func revoke(input: RevokeSigningKey)async throws   {
     return
@@ -11540,15 +11548,15 @@ open func revoke(input: RevokeSigningKey)async throws   {
      * Makes the next key of each kind that the store made for itself: the root key, and with `token_algorithm` `es256` or `eddsa` the
      * key of access tokens.
      *
-     * They sign in ten minutes; until then everybody comes to know of them. What the keys of before signed is accepted for as long as it
-     * would have been: access tokens until they expire; of a root key the rest for 30 days, or for `session_seconds` if that is longer
-     * (a device is not known any more after that). Keys of an algorithm that is not the setting any more end likewise.
-     * Nobody is signed out. Failed sign-ins are counted anew under a new root key. Rotate as often as your rules ask for, at once after
-     * somebody left who could read the storage; where somebody else has a key, use `signing_keys.revoke`.
+     * They begin to sign after ten minutes; until then they are published. What the former keys signed stays accepted: access tokens until
+     * they expire; everything else that a root key signed for 30 days, or for `session_seconds` if that is longer (after that, devices are
+     * no longer known). Keys of a former `token_algorithm` end in the same way. Nobody is signed out. Counts of failed sign-ins begin anew
+     * with a new root key. Rotate as often as your rules require, and at once when somebody leaves who could read the storage; for a key
+     * that has leaked use `signing_keys.revoke`.
      *
-     * Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` where the application gives the root key by
+     * Only the application itself may call it, with `system`. Errors: `VALIDATION_ERROR` if the application gives the root key with
      * `signing_key` and there is no other key (give a new one, and the old one in `retired_signing_keys`), `CONFLICT` while the next keys do
-     * not sign yet, and where 32 of a kind are accepted.
+     * not sign yet, and if 32 keys of a kind are still accepted.
      */
 open func rotate()async throws  -> [SigningKeyView]  {
     return
@@ -11837,7 +11845,7 @@ open class UserManagement: UserManagementProtocol, @unchecked Sendable {
      * Opens a store: in memory, in the SQLite file of the config, or where the persister keeps it.
      *
      * The notifier sends mail. Without one, what is done by mail, such as `passwords.forgot`, throws `UNAVAILABLE`
-     * (`NOT_OFFERED`), and nobody is told of what happens to an account. `breached_passwords` refuses passwords that are
+     * (`NOT_OFFERED`), and users are not notified of what happens to their accounts. `breached_passwords` refuses passwords that are
      * known from breaches. With `restore` the store, which has to be empty, begins with what a backup holds.
      *
      * Throws `VALIDATION_ERROR` (`CONFIG_INVALID`, `POLICY_INVALID` with every problem of the policy)
@@ -12349,104 +12357,107 @@ func FfiConverterTypeUserManagement_lower(_ value: UserManagement) -> UInt64 {
 public protocol UsersProtocol: AnyObject, Sendable {
     
     /**
-     * Lets an inactive user sign in again.
+     * Lets an inactive user sign in again; one who may sign in already stays as it is.
      *
-     * Permission `user:set_status`, for an administrator `admin:all`. Suspended and banned users are lifted,
-     * not activated.
+     * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead.
      */
     func activate(input: ActivateUser) async throws  -> User
     
     /**
-     * Shuts a user out; its sessions end at once.
+     * Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, unless it was a suspension
+     * that has ended. For banned users the reason is replaced.
      *
      * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
      */
     func ban(input: BanUser) async throws  -> User
     
     /**
-     * Begins the account that `users.register` asked for, by the token of a `registration` and the password that was chosen.
+     * Creates the account that `users.register` asked for, with the token of a `registration` and the password that was chosen.
      *
-     * Its address counts as proved. Nobody is signed in: sign in with the password. A username that somebody else has taken meanwhile is
-     * left out, and so are names that decide about rights by now.
-     * Errors: `UNAUTHORIZED` for a token that is not good (any more), because somebody has the address by now, too, and for a wrong
-     * password; `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is good no more.
+     * Its address counts as verified. Nobody is signed in: sign in with the password. A username that somebody else has taken in the
+     * meantime is left out, as are names that conditions of the policy read by now.
+     * Errors: `UNAUTHORIZED` for an invalid or expired token, also if another account has the address by now, and for a wrong password;
+     * `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is no longer valid.
      */
     func confirmRegistration(input: ConfirmRegistration) async throws  -> ConfirmedRegistration
     
     /**
-     * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
-     * somebody at another issuer, or both.
+     * Creates a user, with the default roles of the policy and those that are named. A user has an e-mail address, an identity at another
+     * issuer, or both.
      *
      * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now, and so does naming a group, beside
      * `role:assign`, `group:read` and, of the user, `user:read`.
      * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity; `CONFLICT` if a group
-     * has 10,000 members;
-     * `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
+     * has 10,000 members; `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII until the existing names have been indexed.
      */
     func create(input: CreateUser) async throws  -> User
     
     /**
-     * Switches a user off; its sessions end at once.
+     * Deactivates a user; their sessions end at once. Suspended and banned users stay so, and are inactive when that ends; inactive users stay as
+     * they are.
      *
      * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
      */
     func deactivate(input: DeactivateUser) async throws  -> User
     
     /**
-     * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones, other assets and roles are taken away, and the
-     * roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
-     * library by itself after `keep_deleted_users_seconds`. Whether others may take its
-     * names meanwhile says `names_after_delete`.
+     * Deletes a user: the account is no longer found, its sessions and API keys end, its drones, other assets and roles are removed, and the
+     * roles that others hold on it end. `users.restore` restores it until it is purged, by `users.purge` or automatically after
+     * `keep_deleted_users_seconds`. Whether others may take its names in the meantime is up to
+     * `names_after_delete`.
      *
-     * Permission `user:delete`; `drone:set_authority` for each drone it flies, and that of its kind for each other asset it uses, where the
-     * policy's conditions read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
+     * Permission `user:delete`; `drone:set_authority` for each drone that the user flies, and `KIND:set_authority` for each other asset that
+     * the user uses, if the policy's conditions read that; and `admin:all` if one of those roles on the account denies something. Errors:
+     * `CONFLICT` for the last active administrator.
      */
     func delete(input: DeleteUser) async throws 
     
     /**
      * Deletes many users, in one commit, each as `users.delete` does.
      *
-     * Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
+     * Permission `user:delete`. Users who cannot be deleted stay, and the result says why; with `atomic` no user is deleted then. Errors:
      * `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
      */
     func deleteMany(input: DeleteUsers) async throws  -> BulkResult
     
     /**
-     * Changes the given fields of a user and its status, in one commit; null clears a field, as `update` does.
+     * Changes the given fields and the status of a user, in one commit; null clears a field, as `update` does.
      *
-     * Each part asks its own permission, beside `user:read`, before and after the change: the fields `user:update` and whatever `update` asks, the status
-     * `user:set_status`, as `activate`, `deactivate`, `suspend`, `ban` and `lift` do. A status that the user has already is no change of it, unless another reason or
-     * end is given with it.
+     * Each part needs its own permission, in addition to `user:read`, before and after the change: the fields `user:update` and whatever
+     * else `update` needs; the status `user:set_status`, as for `activate`, `deactivate`, `suspend`, `ban` and `lift`. The user's
+     * present status is no change, unless another reason or end is given with it.
      * Errors: those of either part; `CONFLICT` if `expected_version` is stale.
      */
     func edit(input: EditUser) async throws  -> ChangedUser
     
     /**
-     * Removes a user for good, as `users.purge` does after a deletion, and what the audit log says of the person: changed fields but ids,
-     * times, numbers and states, reasons, and the IP addresses and user agents of its own requests. What stays of it is its id, and what
-     * happened to it when. The log still shows that nothing else was removed from it. It cannot be undone.
+     * Removes a user for good, as `users.purge` does after a deletion, together with the personal data in the audit log: changed fields
+     * other than ids, times, numbers and states; reasons; and the IP addresses and user agents of the user's own requests. The user's id,
+     * and what happened to the account and when, stay. The log still proves that nothing else was removed from it. It cannot be undone.
      *
-     * The account is gone at once, and nobody is shown any more what the log says of it (`audit.export`, which shows the log as it is stored,
-     * does until that is done). The log itself is gone through in pieces, in the background; the last one tells the log of `users.erased`.
-     * Copies of the storage are not changed. Whether others may take the names says
+     * The account is gone at once, and its data in the log is no longer shown (except by `audit.export`, which returns the log as it is
+     * stored, until the erasure is done). The log itself is processed in pieces, in the background; the last one writes the entry
+     * `users.erased`. Copies of the storage are not changed. Whether others may take the names is up to
      * `names_after_purge`.
      *
-     * Permission `user:erase`, also for oneself; beside it what `users.delete` needs. Who was purged already is erased by the application
-     * itself alone. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes; `CONFLICT` for the last active
-     * administrator.
+     * Permission `user:erase`, also for one's own account, in addition to those of `users.delete`. Only the application itself can erase a
+     * user who was already purged. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last
+     * five minutes; `CONFLICT` for the last active administrator.
      */
     func erase(input: EraseUser) async throws 
     
     /**
-     * Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
+     * Exports everything that is stored about a user: the account and what belongs to it, without secrets, and what the audit log says about
+     * it.
      *
-     * Anybody may export what is its own; that of others needs permission `user:export`, also where they are deleted and not purged yet. The
-     * audit log tells of it. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes.
+     * Users may export their own data; exporting that of others needs permission `user:export`, also if they are deleted but not yet purged.
+     * The audit log records it. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five
+     * minutes.
      */
     func export(input: ExportUser) async throws  -> UserExport
     
     /**
-     * Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
+     * Finds a user by username or e-mail address, whatever the case, or by an identity at another issuer.
      *
      * Permission `user:read`, as with `get`. Errors: `VALIDATION_ERROR` unless one of the three is given.
      */
@@ -12455,28 +12466,28 @@ public protocol UsersProtocol: AnyObject, Sendable {
     /**
      * Gets a user by id.
      *
-     * Permission `user:read`; a user one may not read is `RESOURCE_NOT_FOUND`, as one that does not exist.
+     * Permission `user:read`; a user whom the caller may not read is `RESOURCE_NOT_FOUND`, like one that does not exist.
      */
     func get(input: GetUser) async throws  -> User
     
     /**
-     * Makes a user an administrator: gives it, everywhere, the policy's role that holds `admin:all`.
+     * Makes a user an administrator: assigns, everywhere, the policy's role that grants `admin:all`.
      *
-     * Permission `user:set_admin`, and `admin:all` itself. Does nothing for who is one already.
+     * Permission `user:set_admin`, and `admin:all` itself. Does nothing for a user who already is one.
      */
     func grantAdmin(input: GrantAdmin) async throws 
     
     /**
-     * Lifts a suspension or ban.
+     * Lifts a ban, else a suspension: what the user was before is so again. Who may sign in stays as it is.
      *
-     * Permission `user:set_status`, for an administrator `admin:all`.
+     * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted.
      */
     func lift(input: LiftUser) async throws  -> User
     
     /**
      * Lists the users that the caller may see, newest first unless said otherwise.
      *
-     * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows.
+     * Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`, others just the rows that it allows.
      */
     func list(input: ListUsers) async throws  -> UserPage
     
@@ -12488,8 +12499,9 @@ public protocol UsersProtocol: AnyObject, Sendable {
     /**
      * Moves many users to a region, or out of theirs, in one commit, each as `users.update` does.
      *
-     * Permission `user:update`, and what that says of the region. Who cannot be moved stays, and the answer says why; with `atomic` nobody is
-     * moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user who cannot be moved.
+     * Permission `user:update`, and what that says of the region. Users who cannot be moved stay, and the result says why; with `atomic` no
+     * user is moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user
+     * who cannot be moved.
      */
     func moveMany(input: MoveUsers) async throws  -> BulkResult
     
@@ -12503,93 +12515,96 @@ public protocol UsersProtocol: AnyObject, Sendable {
     /**
      * Lists the users that the caller may see as `list` does, each as `overview` shows it.
      *
-     * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows. Filters, orders and pages
-     * are those of `list`.
+     * Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`, others just the rows that it allows. Filters, orders and
+     * pages are those of `list`.
      */
     func overviews(input: ListUserOverviews) async throws  -> UserOverviewPage
     
     /**
-     * Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
+     * Removes a deleted user for good, with everything that is stored about them except in the audit log. It cannot be undone.
      *
-     * Whether others may take its names then says `names_after_purge`. Permission `user:purge`. Errors:
-     * `CONFLICT` for a user who is not deleted.
+     * Whether others may take the names then is up to `names_after_purge`. Permission `user:purge`.
+     * Errors: `CONFLICT` for a user who is not deleted.
      */
     func purge(input: PurgeUser) async throws 
     
     /**
-     * Makes an account for oneself, where the setting `registration` says so.
+     * Creates an account for oneself, if the setting `registration` allows it.
      *
      * It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
-     * `registration`, and by `users.confirm_registration` it begins. The answer is the same whether or not somebody has the address, whose
-     * owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
-     * Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
-     * somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
-     * for an e-mail address that was mailed for somebody of the same network within the last minute, or five times within an hour (of all
-     * networks together four and twenty times); `UNAVAILABLE` where nobody may register.
+     * `registration`, and `users.confirm_registration` creates the account. The result is the same whether or not another account has the
+     * address; its owner is notified (`address_taken`). With `open` the account begins at once, with an unverified address. Nobody is signed
+     * in.
+     * Errors: `VALIDATION_ERROR` with all wrong fields, including names that conditions of the policy read; `DUPLICATE_RESOURCE` for a taken
+     * username, and with `open` for a taken address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and for an
+     * e-mail address that was mailed on behalf of the same network within the last minute, or five times within an hour (for all networks
+     * together four and twenty times); `UNAVAILABLE` if registration is off.
      */
     func register(input: RegisterUser) async throws  -> RegisteredUser
     
     /**
-     * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
-     * stands for somebody at another issuer. Who sees the profile stays, unless it is given.
+     * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only if the account stands for an identity
+     * at another issuer. The visibility of the profile stays unless it is given.
      *
      * Permission and errors as with `update`.
      */
     func replace(input: ReplaceUser) async throws  -> ChangedUser
     
     /**
-     * Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
-     * Sessions, API keys, drones, other assets and roles do not come back: it has the default roles of the policy and those that are named.
+     * Restores a deleted user: the account is as it was, with its password, factors, preferences and linked identities. Sessions, API keys,
+     * drones, other assets and roles are not restored: the user gets the default roles of the policy and those that are given.
      *
-     * Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
-     * another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
-     * `DUPLICATE_RESOURCE` where others have its names by now (`names_after_delete`): give it another one.
+     * Permission `user:restore`, for the restored user; naming a role that is not a default role needs `admin:all` for now, another e-mail
+     * address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` if
+     * others have taken the names (`names_after_delete`): give another one.
      */
     func restore(input: RestoreUser) async throws  -> User
     
     /**
-     * Takes from a user every role that makes it an administrator.
+     * Removes from a user every role that makes them an administrator.
      *
-     * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for who
-     * is one by a group.
+     * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for a user who is one
+     * through a group.
      */
     func revokeAdmin(input: RevokeAdmin) async throws 
     
     /**
      * Changes the status of many users, in one commit.
      *
-     * Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
-     * stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
-     * with `atomic` that of the first user who cannot be changed.
+     * Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Users who cannot be
+     * changed stay as they are, and the result says why; with `atomic` no user is changed then. Errors: `VALIDATION_ERROR` with all wrong
+     * fields; with `atomic` that of the first user who cannot be changed.
      */
     func setStatusMany(input: SetStatuses) async throws  -> BulkResult
     
     /**
-     * Counts the users that the caller may list: by status, by whether their address was proved, and new ones by day.
+     * Counts the users that the caller may list: by status, by whether their address is verified, and new ones by day.
      *
-     * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows are counted; deleted users
-     * never are. The answer is not kept: it is of now.
+     * Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`; otherwise just the rows that it allows are counted; deleted
+     * users never are. The result is not cached.
      */
     func statistics(input: GetUserStatistics) async throws  -> UserStatistics
     
     /**
-     * Switches a user off for a time, or until it is lifted; its sessions end at once.
+     * Suspends a user, for a limited time or until it is lifted; their sessions end at once. Inactive users are inactive again afterwards. For
+     * suspended users the reason and the end are replaced.
      *
-     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users.
      */
     func suspend(input: SuspendUser) async throws  -> User
     
     /**
-     * Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
-     * another issuer.
+     * Changes the given fields of a user; null clears one, the e-mail address only if the account stands for an identity at another
+     * issuer.
      *
-     * Permission `user:update` before and after the change; the region and whatever else the policy's
-     * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
-     * `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
-     * somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
-     * more than the default roles; it ends all sessions of the user. So does one of compatible letters, which is the same name and another
-     * mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
-     * notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
+     * Permission `user:update` before and after the change; the region, and everything else that the policy's conditions read, also
+     * needs `user:set_authority`; the account of an administrator needs `admin:all`; removing drones needs `drone:set_authority` if
+     * conditions read who flies them. Because the owner of an address can choose the password, changing somebody else's address needs a
+     * sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with more than the default roles; it ends
+     * all sessions of the user. The same applies to an address that differs only by compatible letters, which is another mailbox, but
+     * not if only the case of letters changes. Users change their own address with `email.change` if the store has a notifier; otherwise
+     * they need such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale, `DUPLICATE_RESOURCE`
+     * for a taken name, and `RATE_LIMIT_EXCEEDED` for another name of one's own account after ten within an hour that were taken.
      */
     func update(input: UpdateUser) async throws  -> ChangedUser
     
@@ -12651,10 +12666,9 @@ open class Users: UsersProtocol, @unchecked Sendable {
 
     
     /**
-     * Lets an inactive user sign in again.
+     * Lets an inactive user sign in again; one who may sign in already stays as it is.
      *
-     * Permission `user:set_status`, for an administrator `admin:all`. Suspended and banned users are lifted,
-     * not activated.
+     * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead.
      */
 open func activate(input: ActivateUser)async throws  -> User  {
     return
@@ -12673,7 +12687,8 @@ open func activate(input: ActivateUser)async throws  -> User  {
 }
     
     /**
-     * Shuts a user out; its sessions end at once.
+     * Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, unless it was a suspension
+     * that has ended. For banned users the reason is replaced.
      *
      * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
      */
@@ -12694,12 +12709,12 @@ open func ban(input: BanUser)async throws  -> User  {
 }
     
     /**
-     * Begins the account that `users.register` asked for, by the token of a `registration` and the password that was chosen.
+     * Creates the account that `users.register` asked for, with the token of a `registration` and the password that was chosen.
      *
-     * Its address counts as proved. Nobody is signed in: sign in with the password. A username that somebody else has taken meanwhile is
-     * left out, and so are names that decide about rights by now.
-     * Errors: `UNAUTHORIZED` for a token that is not good (any more), because somebody has the address by now, too, and for a wrong
-     * password; `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is good no more.
+     * Its address counts as verified. Nobody is signed in: sign in with the password. A username that somebody else has taken in the
+     * meantime is left out, as are names that conditions of the policy read by now.
+     * Errors: `UNAUTHORIZED` for an invalid or expired token, also if another account has the address by now, and for a wrong password;
+     * `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is no longer valid.
      */
 open func confirmRegistration(input: ConfirmRegistration)async throws  -> ConfirmedRegistration  {
     return
@@ -12718,14 +12733,13 @@ open func confirmRegistration(input: ConfirmRegistration)async throws  -> Confir
 }
     
     /**
-     * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
-     * somebody at another issuer, or both.
+     * Creates a user, with the default roles of the policy and those that are named. A user has an e-mail address, an identity at another
+     * issuer, or both.
      *
      * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now, and so does naming a group, beside
      * `role:assign`, `group:read` and, of the user, `user:read`.
      * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity; `CONFLICT` if a group
-     * has 10,000 members;
-     * `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
+     * has 10,000 members; `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII until the existing names have been indexed.
      */
 open func create(input: CreateUser = CreateUser())async throws  -> User  {
     return
@@ -12744,7 +12758,8 @@ open func create(input: CreateUser = CreateUser())async throws  -> User  {
 }
     
     /**
-     * Switches a user off; its sessions end at once.
+     * Deactivates a user; their sessions end at once. Suspended and banned users stay so, and are inactive when that ends; inactive users stay as
+     * they are.
      *
      * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
      */
@@ -12765,13 +12780,14 @@ open func deactivate(input: DeactivateUser)async throws  -> User  {
 }
     
     /**
-     * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones, other assets and roles are taken away, and the
-     * roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
-     * library by itself after `keep_deleted_users_seconds`. Whether others may take its
-     * names meanwhile says `names_after_delete`.
+     * Deletes a user: the account is no longer found, its sessions and API keys end, its drones, other assets and roles are removed, and the
+     * roles that others hold on it end. `users.restore` restores it until it is purged, by `users.purge` or automatically after
+     * `keep_deleted_users_seconds`. Whether others may take its names in the meantime is up to
+     * `names_after_delete`.
      *
-     * Permission `user:delete`; `drone:set_authority` for each drone it flies, and that of its kind for each other asset it uses, where the
-     * policy's conditions read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
+     * Permission `user:delete`; `drone:set_authority` for each drone that the user flies, and `KIND:set_authority` for each other asset that
+     * the user uses, if the policy's conditions read that; and `admin:all` if one of those roles on the account denies something. Errors:
+     * `CONFLICT` for the last active administrator.
      */
 open func delete(input: DeleteUser)async throws   {
     return
@@ -12792,7 +12808,7 @@ open func delete(input: DeleteUser)async throws   {
     /**
      * Deletes many users, in one commit, each as `users.delete` does.
      *
-     * Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
+     * Permission `user:delete`. Users who cannot be deleted stay, and the result says why; with `atomic` no user is deleted then. Errors:
      * `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
      */
 open func deleteMany(input: DeleteUsers = DeleteUsers())async throws  -> BulkResult  {
@@ -12812,11 +12828,11 @@ open func deleteMany(input: DeleteUsers = DeleteUsers())async throws  -> BulkRes
 }
     
     /**
-     * Changes the given fields of a user and its status, in one commit; null clears a field, as `update` does.
+     * Changes the given fields and the status of a user, in one commit; null clears a field, as `update` does.
      *
-     * Each part asks its own permission, beside `user:read`, before and after the change: the fields `user:update` and whatever `update` asks, the status
-     * `user:set_status`, as `activate`, `deactivate`, `suspend`, `ban` and `lift` do. A status that the user has already is no change of it, unless another reason or
-     * end is given with it.
+     * Each part needs its own permission, in addition to `user:read`, before and after the change: the fields `user:update` and whatever
+     * else `update` needs; the status `user:set_status`, as for `activate`, `deactivate`, `suspend`, `ban` and `lift`. The user's
+     * present status is no change, unless another reason or end is given with it.
      * Errors: those of either part; `CONFLICT` if `expected_version` is stale.
      */
 open func edit(input: EditUser)async throws  -> ChangedUser  {
@@ -12836,18 +12852,18 @@ open func edit(input: EditUser)async throws  -> ChangedUser  {
 }
     
     /**
-     * Removes a user for good, as `users.purge` does after a deletion, and what the audit log says of the person: changed fields but ids,
-     * times, numbers and states, reasons, and the IP addresses and user agents of its own requests. What stays of it is its id, and what
-     * happened to it when. The log still shows that nothing else was removed from it. It cannot be undone.
+     * Removes a user for good, as `users.purge` does after a deletion, together with the personal data in the audit log: changed fields
+     * other than ids, times, numbers and states; reasons; and the IP addresses and user agents of the user's own requests. The user's id,
+     * and what happened to the account and when, stay. The log still proves that nothing else was removed from it. It cannot be undone.
      *
-     * The account is gone at once, and nobody is shown any more what the log says of it (`audit.export`, which shows the log as it is stored,
-     * does until that is done). The log itself is gone through in pieces, in the background; the last one tells the log of `users.erased`.
-     * Copies of the storage are not changed. Whether others may take the names says
+     * The account is gone at once, and its data in the log is no longer shown (except by `audit.export`, which returns the log as it is
+     * stored, until the erasure is done). The log itself is processed in pieces, in the background; the last one writes the entry
+     * `users.erased`. Copies of the storage are not changed. Whether others may take the names is up to
      * `names_after_purge`.
      *
-     * Permission `user:erase`, also for oneself; beside it what `users.delete` needs. Who was purged already is erased by the application
-     * itself alone. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes; `CONFLICT` for the last active
-     * administrator.
+     * Permission `user:erase`, also for one's own account, in addition to those of `users.delete`. Only the application itself can erase a
+     * user who was already purged. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last
+     * five minutes; `CONFLICT` for the last active administrator.
      */
 open func erase(input: EraseUser)async throws   {
     return
@@ -12866,10 +12882,12 @@ open func erase(input: EraseUser)async throws   {
 }
     
     /**
-     * Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
+     * Exports everything that is stored about a user: the account and what belongs to it, without secrets, and what the audit log says about
+     * it.
      *
-     * Anybody may export what is its own; that of others needs permission `user:export`, also where they are deleted and not purged yet. The
-     * audit log tells of it. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes.
+     * Users may export their own data; exporting that of others needs permission `user:export`, also if they are deleted but not yet purged.
+     * The audit log records it. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five
+     * minutes.
      */
 open func export(input: ExportUser = ExportUser())async throws  -> UserExport  {
     return
@@ -12888,7 +12906,7 @@ open func export(input: ExportUser = ExportUser())async throws  -> UserExport  {
 }
     
     /**
-     * Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
+     * Finds a user by username or e-mail address, whatever the case, or by an identity at another issuer.
      *
      * Permission `user:read`, as with `get`. Errors: `VALIDATION_ERROR` unless one of the three is given.
      */
@@ -12911,7 +12929,7 @@ open func find(input: FindUser = FindUser())async throws  -> User  {
     /**
      * Gets a user by id.
      *
-     * Permission `user:read`; a user one may not read is `RESOURCE_NOT_FOUND`, as one that does not exist.
+     * Permission `user:read`; a user whom the caller may not read is `RESOURCE_NOT_FOUND`, like one that does not exist.
      */
 open func get(input: GetUser)async throws  -> User  {
     return
@@ -12930,9 +12948,9 @@ open func get(input: GetUser)async throws  -> User  {
 }
     
     /**
-     * Makes a user an administrator: gives it, everywhere, the policy's role that holds `admin:all`.
+     * Makes a user an administrator: assigns, everywhere, the policy's role that grants `admin:all`.
      *
-     * Permission `user:set_admin`, and `admin:all` itself. Does nothing for who is one already.
+     * Permission `user:set_admin`, and `admin:all` itself. Does nothing for a user who already is one.
      */
 open func grantAdmin(input: GrantAdmin)async throws   {
     return
@@ -12951,9 +12969,9 @@ open func grantAdmin(input: GrantAdmin)async throws   {
 }
     
     /**
-     * Lifts a suspension or ban.
+     * Lifts a ban, else a suspension: what the user was before is so again. Who may sign in stays as it is.
      *
-     * Permission `user:set_status`, for an administrator `admin:all`.
+     * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted.
      */
 open func lift(input: LiftUser)async throws  -> User  {
     return
@@ -12974,7 +12992,7 @@ open func lift(input: LiftUser)async throws  -> User  {
     /**
      * Lists the users that the caller may see, newest first unless said otherwise.
      *
-     * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows.
+     * Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`, others just the rows that it allows.
      */
 open func list(input: ListUsers = ListUsers())async throws  -> UserPage  {
     return
@@ -13014,8 +13032,9 @@ open func me()async throws  -> User  {
     /**
      * Moves many users to a region, or out of theirs, in one commit, each as `users.update` does.
      *
-     * Permission `user:update`, and what that says of the region. Who cannot be moved stays, and the answer says why; with `atomic` nobody is
-     * moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user who cannot be moved.
+     * Permission `user:update`, and what that says of the region. Users who cannot be moved stay, and the result says why; with `atomic` no
+     * user is moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user
+     * who cannot be moved.
      */
 open func moveMany(input: MoveUsers = MoveUsers())async throws  -> BulkResult  {
     return
@@ -13057,8 +13076,8 @@ open func overview(input: GetUserOverview)async throws  -> UserOverview  {
     /**
      * Lists the users that the caller may see as `list` does, each as `overview` shows it.
      *
-     * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows. Filters, orders and pages
-     * are those of `list`.
+     * Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`, others just the rows that it allows. Filters, orders and
+     * pages are those of `list`.
      */
 open func overviews(input: ListUserOverviews = ListUserOverviews())async throws  -> UserOverviewPage  {
     return
@@ -13077,10 +13096,10 @@ open func overviews(input: ListUserOverviews = ListUserOverviews())async throws 
 }
     
     /**
-     * Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
+     * Removes a deleted user for good, with everything that is stored about them except in the audit log. It cannot be undone.
      *
-     * Whether others may take its names then says `names_after_purge`. Permission `user:purge`. Errors:
-     * `CONFLICT` for a user who is not deleted.
+     * Whether others may take the names then is up to `names_after_purge`. Permission `user:purge`.
+     * Errors: `CONFLICT` for a user who is not deleted.
      */
 open func purge(input: PurgeUser)async throws   {
     return
@@ -13099,15 +13118,16 @@ open func purge(input: PurgeUser)async throws   {
 }
     
     /**
-     * Makes an account for oneself, where the setting `registration` says so.
+     * Creates an account for oneself, if the setting `registration` allows it.
      *
      * It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
-     * `registration`, and by `users.confirm_registration` it begins. The answer is the same whether or not somebody has the address, whose
-     * owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
-     * Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
-     * somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
-     * for an e-mail address that was mailed for somebody of the same network within the last minute, or five times within an hour (of all
-     * networks together four and twenty times); `UNAVAILABLE` where nobody may register.
+     * `registration`, and `users.confirm_registration` creates the account. The result is the same whether or not another account has the
+     * address; its owner is notified (`address_taken`). With `open` the account begins at once, with an unverified address. Nobody is signed
+     * in.
+     * Errors: `VALIDATION_ERROR` with all wrong fields, including names that conditions of the policy read; `DUPLICATE_RESOURCE` for a taken
+     * username, and with `open` for a taken address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and for an
+     * e-mail address that was mailed on behalf of the same network within the last minute, or five times within an hour (for all networks
+     * together four and twenty times); `UNAVAILABLE` if registration is off.
      */
 open func register(input: RegisterUser)async throws  -> RegisteredUser  {
     return
@@ -13126,8 +13146,8 @@ open func register(input: RegisterUser)async throws  -> RegisteredUser  {
 }
     
     /**
-     * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
-     * stands for somebody at another issuer. Who sees the profile stays, unless it is given.
+     * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only if the account stands for an identity
+     * at another issuer. The visibility of the profile stays unless it is given.
      *
      * Permission and errors as with `update`.
      */
@@ -13148,12 +13168,12 @@ open func replace(input: ReplaceUser)async throws  -> ChangedUser  {
 }
     
     /**
-     * Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
-     * Sessions, API keys, drones, other assets and roles do not come back: it has the default roles of the policy and those that are named.
+     * Restores a deleted user: the account is as it was, with its password, factors, preferences and linked identities. Sessions, API keys,
+     * drones, other assets and roles are not restored: the user gets the default roles of the policy and those that are given.
      *
-     * Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
-     * another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
-     * `DUPLICATE_RESOURCE` where others have its names by now (`names_after_delete`): give it another one.
+     * Permission `user:restore`, for the restored user; naming a role that is not a default role needs `admin:all` for now, another e-mail
+     * address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` if
+     * others have taken the names (`names_after_delete`): give another one.
      */
 open func restore(input: RestoreUser)async throws  -> User  {
     return
@@ -13172,10 +13192,10 @@ open func restore(input: RestoreUser)async throws  -> User  {
 }
     
     /**
-     * Takes from a user every role that makes it an administrator.
+     * Removes from a user every role that makes them an administrator.
      *
-     * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for who
-     * is one by a group.
+     * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for a user who is one
+     * through a group.
      */
 open func revokeAdmin(input: RevokeAdmin)async throws   {
     return
@@ -13196,9 +13216,9 @@ open func revokeAdmin(input: RevokeAdmin)async throws   {
     /**
      * Changes the status of many users, in one commit.
      *
-     * Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
-     * stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
-     * with `atomic` that of the first user who cannot be changed.
+     * Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Users who cannot be
+     * changed stay as they are, and the result says why; with `atomic` no user is changed then. Errors: `VALIDATION_ERROR` with all wrong
+     * fields; with `atomic` that of the first user who cannot be changed.
      */
 open func setStatusMany(input: SetStatuses)async throws  -> BulkResult  {
     return
@@ -13217,10 +13237,10 @@ open func setStatusMany(input: SetStatuses)async throws  -> BulkResult  {
 }
     
     /**
-     * Counts the users that the caller may list: by status, by whether their address was proved, and new ones by day.
+     * Counts the users that the caller may list: by status, by whether their address is verified, and new ones by day.
      *
-     * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows are counted; deleted users
-     * never are. The answer is not kept: it is of now.
+     * Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`; otherwise just the rows that it allows are counted; deleted
+     * users never are. The result is not cached.
      */
 open func statistics(input: GetUserStatistics = GetUserStatistics())async throws  -> UserStatistics  {
     return
@@ -13239,9 +13259,10 @@ open func statistics(input: GetUserStatistics = GetUserStatistics())async throws
 }
     
     /**
-     * Switches a user off for a time, or until it is lifted; its sessions end at once.
+     * Suspends a user, for a limited time or until it is lifted; their sessions end at once. Inactive users are inactive again afterwards. For
+     * suspended users the reason and the end are replaced.
      *
-     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users.
      */
 open func suspend(input: SuspendUser)async throws  -> User  {
     return
@@ -13260,16 +13281,17 @@ open func suspend(input: SuspendUser)async throws  -> User  {
 }
     
     /**
-     * Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
-     * another issuer.
+     * Changes the given fields of a user; null clears one, the e-mail address only if the account stands for an identity at another
+     * issuer.
      *
-     * Permission `user:update` before and after the change; the region and whatever else the policy's
-     * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
-     * `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
-     * somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
-     * more than the default roles; it ends all sessions of the user. So does one of compatible letters, which is the same name and another
-     * mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
-     * notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
+     * Permission `user:update` before and after the change; the region, and everything else that the policy's conditions read, also
+     * needs `user:set_authority`; the account of an administrator needs `admin:all`; removing drones needs `drone:set_authority` if
+     * conditions read who flies them. Because the owner of an address can choose the password, changing somebody else's address needs a
+     * sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with more than the default roles; it ends
+     * all sessions of the user. The same applies to an address that differs only by compatible letters, which is another mailbox, but
+     * not if only the case of letters changes. Users change their own address with `email.change` if the store has a notifier; otherwise
+     * they need such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale, `DUPLICATE_RESOURCE`
+     * for a taken name, and `RATE_LIMIT_EXCEEDED` for another name of one's own account after ten within an hour that were taken.
      */
 open func update(input: UpdateUser)async throws  -> ChangedUser  {
     return
@@ -13338,27 +13360,27 @@ func FfiConverterTypeUsers_lower(_ value: Users) -> UInt64 {
 
 
 /**
- * Whether forms are filled in well, before anything is done with them.
+ * Checks of forms before they are submitted.
  */
 public protocol ValidateProtocol: AnyObject, Sendable {
     
     /**
-     * Checks the fields of a form for an account or a profile, those that are given; the answer has everything that is wrong with them, and
-     * what would be stored of the others. Fields that may not be missing are not asked for.
+     * Checks the given fields of a form for an account or a profile, and returns everything that is wrong with them, and the valid ones as
+     * they would be stored. Missing fields are not errors.
      *
-     * Anybody may ask. It is not said whether a name is taken or a password known from a breach, which whatever creates or changes the account
-     * tells.
+     * Anybody may call it. It does not check whether a name is taken or a password is known from a breach; the operation that creates or
+     * changes the account does.
      */
     func account(input: ValidateAccount) async throws  -> FormValidation
     
     /**
-     * Checks the fields of a form for preferences, those that are given, as `validate.account` does.
+     * Checks the given fields of a form for preferences, as `validate.account` does.
      */
     func preferences(input: ValidatePreferences) async throws  -> FormValidation
     
 }
 /**
- * Whether forms are filled in well, before anything is done with them.
+ * Checks of forms before they are submitted.
  */
 open class Validate: ValidateProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -13414,11 +13436,11 @@ open class Validate: ValidateProtocol, @unchecked Sendable {
 
     
     /**
-     * Checks the fields of a form for an account or a profile, those that are given; the answer has everything that is wrong with them, and
-     * what would be stored of the others. Fields that may not be missing are not asked for.
+     * Checks the given fields of a form for an account or a profile, and returns everything that is wrong with them, and the valid ones as
+     * they would be stored. Missing fields are not errors.
      *
-     * Anybody may ask. It is not said whether a name is taken or a password known from a breach, which whatever creates or changes the account
-     * tells.
+     * Anybody may call it. It does not check whether a name is taken or a password is known from a breach; the operation that creates or
+     * changes the account does.
      */
 open func account(input: ValidateAccount = ValidateAccount())async throws  -> FormValidation  {
     return
@@ -13437,7 +13459,7 @@ open func account(input: ValidateAccount = ValidateAccount())async throws  -> Fo
 }
     
     /**
-     * Checks the fields of a form for preferences, those that are given, as `validate.account` does.
+     * Checks the given fields of a form for preferences, as `validate.account` does.
      */
 open func preferences(input: ValidatePreferences = ValidatePreferences())async throws  -> FormValidation  {
     return
@@ -13506,25 +13528,25 @@ func FfiConverterTypeValidate_lower(_ value: Validate) -> UInt64 {
 
 
 /**
- * Proving that an account's e-mail address is its user's.
+ * Verifying that an account's e-mail address belongs to its user.
  */
 public protocol VerificationProtocol: AnyObject, Sendable {
     
     /**
-     * Proves an account's e-mail address by the token of a `verification`.
+     * Verifies an account's e-mail address, with the token of a `verification`.
      *
-     * The token alone proves that somebody reads the address, who need not be the one that made the account. So the caller is signed in
-     * as the user, or gives the account's password. Otherwise nothing changes and the answer has a token for
-     * `passwords.reset`, unless the password was changed since, or the account has none and signs in at another issuer.
-     * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a wrong password, `RATE_LIMIT_EXCEEDED` after too
-     * many wrong passwords.
+     * The token alone only proves that somebody reads the address, who may not be the one who created the account. So the caller has to be
+     * signed in as the user, or give the account's password. Otherwise nothing changes, and the result has a token for `passwords.reset`,
+     * unless the password was changed since, or the account has none and signs in at another issuer.
+     * Errors: `UNAUTHORIZED` for an invalid or expired token and for a wrong password, `RATE_LIMIT_EXCEEDED` after too many wrong passwords.
      */
     func confirm(input: ConfirmVerification) async throws  -> Confirmation
     
     /**
-     * Mails the caller a link that proves its e-mail address: a notice of the kind `verification`.
+     * Mails the caller a link that verifies their e-mail address: a notice of the kind `verification`.
      *
-     * The link is good for a day. Nothing is mailed if the address is proved already. Who asks again soon is mailed the same link.
+     * The link is valid for a day. Nothing is mailed if the address is already verified. A repeated request soon after is mailed the same
+     * link.
      * Errors: `CONFLICT` for an account without an address, `RATE_LIMIT_EXCEEDED` for asking twice within a minute or six times
      * within an hour, `UNAVAILABLE` where the store has no notifier.
      */
@@ -13532,7 +13554,7 @@ public protocol VerificationProtocol: AnyObject, Sendable {
     
 }
 /**
- * Proving that an account's e-mail address is its user's.
+ * Verifying that an account's e-mail address belongs to its user.
  */
 open class Verification: VerificationProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -13588,13 +13610,12 @@ open class Verification: VerificationProtocol, @unchecked Sendable {
 
     
     /**
-     * Proves an account's e-mail address by the token of a `verification`.
+     * Verifies an account's e-mail address, with the token of a `verification`.
      *
-     * The token alone proves that somebody reads the address, who need not be the one that made the account. So the caller is signed in
-     * as the user, or gives the account's password. Otherwise nothing changes and the answer has a token for
-     * `passwords.reset`, unless the password was changed since, or the account has none and signs in at another issuer.
-     * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a wrong password, `RATE_LIMIT_EXCEEDED` after too
-     * many wrong passwords.
+     * The token alone only proves that somebody reads the address, who may not be the one who created the account. So the caller has to be
+     * signed in as the user, or give the account's password. Otherwise nothing changes, and the result has a token for `passwords.reset`,
+     * unless the password was changed since, or the account has none and signs in at another issuer.
+     * Errors: `UNAUTHORIZED` for an invalid or expired token and for a wrong password, `RATE_LIMIT_EXCEEDED` after too many wrong passwords.
      */
 open func confirm(input: ConfirmVerification)async throws  -> Confirmation  {
     return
@@ -13613,9 +13634,10 @@ open func confirm(input: ConfirmVerification)async throws  -> Confirmation  {
 }
     
     /**
-     * Mails the caller a link that proves its e-mail address: a notice of the kind `verification`.
+     * Mails the caller a link that verifies their e-mail address: a notice of the kind `verification`.
      *
-     * The link is good for a day. Nothing is mailed if the address is proved already. Who asks again soon is mailed the same link.
+     * The link is valid for a day. Nothing is mailed if the address is already verified. A repeated request soon after is mailed the same
+     * link.
      * Errors: `CONFLICT` for an account without an address, `RATE_LIMIT_EXCEEDED` for asking twice within a minute or six times
      * within an hour, `UNAVAILABLE` where the store has no notifier.
      */
@@ -13684,9 +13706,9 @@ func FfiConverterTypeVerification_lower(_ value: Verification) -> UInt64 {
 
 
 /**
- * Gives an import up. Accounts that it made stay.
+ * Cancels an import. Accounts that it created stay.
  *
- * Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that is over.
+ * Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that has ended.
  */
 public struct AbortImport: Equatable, Hashable {
     /**
@@ -13745,15 +13767,17 @@ func FfiConverterTypeAbortImport_lower(_ value: AbortImport) -> RustBuffer {
 
 
 /**
- * Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, the roles and the membership in groups.
+ * Accepts an invitation, with the token that was mailed: creates an account with the address, which counts as verified, the roles and
+ * the memberships in groups.
  *
- * Nobody is signed in: sign in with the new password. An account that has the address already and never proved it may be somebody
- * else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
- * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles and is in the groups.
- * Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
- * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username; `CONFLICT` if a group has 10,000
- * members or the user is in 200 groups;
- * `RATE_LIMIT_EXCEEDED` after too many taken names and passwords known from breaches. The token stays good after all but the first.
+ * Nobody is signed in: sign in with the new password. An account that already has the address but never verified it may have been
+ * registered by somebody else: it gets this password and these names, and what was set before becomes void, as after `passwords.reset`.
+ * If an account has verified the address, or signs in at another issuer, its owner has to be signed in to it and gives only the token:
+ * the account then gets the roles and joins the groups.
+ * Errors: `UNAUTHORIZED` for an invalid or expired token, also if the inviter may no longer invite (reason `invalid_token`), and if the
+ * owner has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username;
+ * `CONFLICT` if a group has 10,000 members or the user is in 200 groups; `RATE_LIMIT_EXCEEDED` after too many taken names and passwords
+ * known from breaches. The token stays valid after all but the first.
  */
 public struct AcceptInvitation: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -13766,7 +13790,7 @@ public struct AcceptInvitation: Equatable, Hashable, CustomDebugStringConvertibl
      */
     public let username: String?
     /**
-     * The password, at least 15 characters unless the configuration says otherwise; needed where one is not signed in.
+     * The password, at least 15 characters unless the configuration says otherwise; required unless the caller is signed in.
      */
     public let password: String?
     /**
@@ -13797,7 +13821,7 @@ public struct AcceptInvitation: Equatable, Hashable, CustomDebugStringConvertibl
          * dots and hyphens too, or letters of any language; unique, whatever the case.
          */username: String? = nil, 
         /**
-         * The password, at least 15 characters unless the configuration says otherwise; needed where one is not signed in.
+         * The password, at least 15 characters unless the configuration says otherwise; required unless the caller is signed in.
          */password: String? = nil, 
         /**
          * The whole name, at most 255 characters.
@@ -13896,7 +13920,7 @@ func FfiConverterTypeAcceptInvitation_lower(_ value: AcceptInvitation) -> RustBu
 
 
 /**
- * The answer to who accepts an invitation.
+ * The result of accepting an invitation.
  */
 public struct AcceptedInvitation: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -13904,7 +13928,7 @@ public struct AcceptedInvitation: Equatable, Hashable, CustomDebugStringConverti
      */
     public let user: User
     /**
-     * What the next sign-in on this device gives, as the `device_token` of an earlier sign-in.
+     * The `device_token` for the next sign-in on this device.
      */
     public let deviceToken: String
 
@@ -13915,7 +13939,7 @@ public struct AcceptedInvitation: Equatable, Hashable, CustomDebugStringConverti
          * The account.
          */user: User, 
         /**
-         * What the next sign-in on this device gives, as the `device_token` of an earlier sign-in.
+         * The `device_token` for the next sign-in on this device.
          */deviceToken: String) {
         self.user = user
         self.deviceToken = deviceToken
@@ -13987,10 +14011,10 @@ func FfiConverterTypeAcceptedInvitation_lower(_ value: AcceptedInvitation) -> Ru
 
 
 /**
- * Notes how far a consumer has come, and renews its lease.
+ * Records how far a consumer has read, and renews its lease.
  *
- * For the application itself. Errors: `CONFLICT`, reason `lease_lost`, where another process has the lease meanwhile, or nobody asked for;
- * nothing is noted then.
+ * For the application itself. Errors: `CONFLICT`, reason `lease_lost`, if another process has taken over the lease, or there is none;
+ * nothing is recorded then.
  */
 public struct Acknowledge: Equatable, Hashable {
     /**
@@ -13998,7 +14022,7 @@ public struct Acknowledge: Equatable, Hashable {
      */
     public let name: String
     /**
-     * The lease that `claim` gave.
+     * The lease that `claim` returned.
      */
     public let lease: Uuid
     /**
@@ -14013,7 +14037,7 @@ public struct Acknowledge: Equatable, Hashable {
          * The consumer's name.
          */name: String, 
         /**
-         * The lease that `claim` gave.
+         * The lease that `claim` returned.
          */lease: Uuid, 
         /**
          * The position of the last event that was handled, or of a batch.
@@ -14069,10 +14093,9 @@ func FfiConverterTypeAcknowledge_lower(_ value: Acknowledge) -> RustBuffer {
 
 
 /**
- * Lets an inactive user sign in again.
+ * Lets an inactive user sign in again; one who may sign in already stays as it is.
  *
- * Permission `user:set_status`, for an administrator `admin:all`. Suspended and banned users are lifted,
- * not activated.
+ * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead.
  */
 public struct ActivateUser: Equatable, Hashable {
     /**
@@ -14080,7 +14103,7 @@ public struct ActivateUser: Equatable, Hashable {
      */
     public let id: Uuid
     /**
-     * The version that the change was made on.
+     * The version that the change is based on.
      */
     public let expectedVersion: Int64?
 
@@ -14091,7 +14114,7 @@ public struct ActivateUser: Equatable, Hashable {
          * The user's id.
          */id: Uuid, 
         /**
-         * The version that the change was made on.
+         * The version that the change is based on.
          */expectedVersion: Int64? = nil) {
         self.id = id
         self.expectedVersion = expectedVersion
@@ -14141,12 +14164,12 @@ func FfiConverterTypeActivateUser_lower(_ value: ActivateUser) -> RustBuffer {
 
 
 /**
- * Adds an authenticator app to the caller's account, by a code that it shows.
+ * Adds an authenticator app to the caller's account, with a code that it shows.
  *
- * From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on in a new one, by the tokens of the
- * answer. With an account's first second factor come ten recovery codes.
- * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more), `CONFLICT` for an
- * account that has three by now.
+ * From then on every sign-in needs a code of it, too. All sessions end; the caller continues in a new one with the returned tokens. An
+ * account's first second factor comes with ten recovery codes.
+ * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for an invalid or expired challenge, `CONFLICT` for an account that has
+ * three by now.
  */
 public struct AddFactor: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -14247,7 +14270,7 @@ func FfiConverterTypeAddFactor_lower(_ value: AddFactor) -> RustBuffer {
 
 
 /**
- * Adds users to a group, in one commit: all, or none. Who is a member already stays one.
+ * Adds users to a group, in one commit: all, or none. Existing members stay members.
  *
  * Permissions `role:assign`, and for now `admin:all`, as it gives them the group's roles; `group:read` and, of each user, `user:read`.
  * Errors: `VALIDATION_ERROR` naming each user that does not exist (`user_ids[3]`), `CONFLICT` if the group would have more than 10,000
@@ -14259,7 +14282,7 @@ public struct AddGroupMembers: Equatable, Hashable {
      */
     public let groupId: Uuid
     /**
-     * Who is to be a member; at most 1,000.
+     * The users to add; at most 1,000.
      */
     public let userIds: [Uuid]
 
@@ -14270,7 +14293,7 @@ public struct AddGroupMembers: Equatable, Hashable {
          * The group's id.
          */groupId: Uuid, 
         /**
-         * Who is to be a member; at most 1,000.
+         * The users to add; at most 1,000.
          */userIds: [Uuid] = []) {
         self.groupId = groupId
         self.userIds = userIds
@@ -14320,12 +14343,12 @@ func FfiConverterTypeAddGroupMembers_lower(_ value: AddGroupMembers) -> RustBuff
 
 
 /**
- * Adds a passkey to the caller's account, by what its authenticator answered.
+ * Adds a passkey to the caller's account, with the authenticator's response.
  *
- * From then on it signs in by itself (`sign_in.passkey`), and a sign-in by the password asks for it, or another second factor, too.
- * All sessions end; the caller goes on in a new one, by the tokens of the answer. With an account's first second factor come ten
- * recovery codes.
- * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good (any more),
+ * From then on it can be used to sign in (`sign_in.passkey`), and a sign-in by password needs it, or another second factor, too. All
+ * sessions end; the caller continues in a new one with the returned tokens. An account's first second factor comes with ten recovery
+ * codes.
+ * Errors: `VALIDATION_ERROR` for a response that is not accepted, `UNAUTHORIZED` for an invalid or expired challenge,
  * `DUPLICATE_RESOURCE` for a passkey that is known, `CONFLICT` for an account that has twenty by now.
  */
 public struct AddPasskey: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
@@ -14334,7 +14357,7 @@ public struct AddPasskey: Equatable, Hashable, CustomDebugStringConvertible, Cus
      */
     public let challenge: String
     /**
-     * What the browser answered: a `RegistrationResponseJSON`, as text.
+     * The browser's response: a `RegistrationResponseJSON`, as text.
      */
     public let response: String
     /**
@@ -14349,7 +14372,7 @@ public struct AddPasskey: Equatable, Hashable, CustomDebugStringConvertible, Cus
          * The challenge of `factors.add_passkey_start`.
          */challenge: String, 
         /**
-         * What the browser answered: a `RegistrationResponseJSON`, as text.
+         * The browser's response: a `RegistrationResponseJSON`, as text.
          */response: String, 
         /**
          * The user's name for it, at most 100 characters: "Laptop".
@@ -14439,8 +14462,7 @@ public struct AddedFactor: Equatable, Hashable, CustomDebugStringConvertible, Cu
      */
     public let tokens: Tokens
     /**
-     * With the first second factor of an account: codes that stand in for it, each once, to be kept where it is not. They
-     * are not shown again.
+     * With the first second factor of an account: recovery codes, each valid once, to be kept apart from it. They are not shown again.
      */
     public let recoveryCodes: [String]
 
@@ -14454,8 +14476,7 @@ public struct AddedFactor: Equatable, Hashable, CustomDebugStringConvertible, Cu
          * The tokens of the caller's new session.
          */tokens: Tokens, 
         /**
-         * With the first second factor of an account: codes that stand in for it, each once, to be kept where it is not. They
-         * are not shown again.
+         * With the first second factor of an account: recovery codes, each valid once, to be kept apart from it. They are not shown again.
          */recoveryCodes: [String] = []) {
         self.factor = factor
         self.tokens = tokens
@@ -14538,11 +14559,11 @@ public struct Aggregate: Equatable, Hashable {
      */
     public let kind: String
     /**
-     * Its id; what ties two things has both, with `/` between them.
+     * Its id; a row that links two objects has both ids, with `/` between them.
      */
     public let id: String
     /**
-     * Its version after the change. Of what ties two things it begins anew when it is made again.
+     * Its version after the change. For a row that links two objects it begins again when the row is created again.
      */
     public let version: Int64
 
@@ -14553,10 +14574,10 @@ public struct Aggregate: Equatable, Hashable {
          * `user`, `drone`, `role_assignment`.
          */kind: String, 
         /**
-         * Its id; what ties two things has both, with `/` between them.
+         * Its id; a row that links two objects has both ids, with `/` between them.
          */id: String, 
         /**
-         * Its version after the change. Of what ties two things it begins anew when it is made again.
+         * Its version after the change. For a row that links two objects it begins again when the row is created again.
          */version: Int64) {
         self.kind = kind
         self.id = id
@@ -14621,7 +14642,7 @@ public struct ApiKey: Equatable, Hashable {
      */
     public let userId: Uuid
     /**
-     * What its user calls it.
+     * The user's name for it.
      */
     public let name: String
     /**
@@ -14637,7 +14658,7 @@ public struct ApiKey: Equatable, Hashable {
      */
     public let networks: [String]?
     /**
-     * Whether roles count by it that need a second factor.
+     * Whether roles that require a second factor count for it.
      */
     public let hasSecondFactor: Bool
     /**
@@ -14645,7 +14666,7 @@ public struct ApiKey: Equatable, Hashable {
      */
     public let createdAt: Timestamp
     /**
-     * When it ends by itself.
+     * When it expires.
      */
     public let expiresAt: Timestamp
     /**
@@ -14653,11 +14674,11 @@ public struct ApiKey: Equatable, Hashable {
      */
     public let lastUsedAt: Timestamp?
     /**
-     * When it was ended before its time; none also where it ended with the keys of everybody.
+     * When it was ended before it expired; none also if it ended with the keys of everybody.
      */
     public let endedAt: Timestamp?
     /**
-     * Why it was ended before its time.
+     * Why it was ended before it expired.
      */
     public let endReason: ApiKeyEnd?
 
@@ -14671,7 +14692,7 @@ public struct ApiKey: Equatable, Hashable {
          * The id of its user.
          */userId: Uuid, 
         /**
-         * What its user calls it.
+         * The user's name for it.
          */name: String, 
         /**
          * The 26 characters that the key begins with, by which it is recognised where it was found. No secret.
@@ -14683,22 +14704,22 @@ public struct ApiKey: Equatable, Hashable {
          * The networks that it may be used from; none: from everywhere.
          */networks: [String]? = nil, 
         /**
-         * Whether roles count by it that need a second factor.
+         * Whether roles that require a second factor count for it.
          */hasSecondFactor: Bool, 
         /**
          * When it was made.
          */createdAt: Timestamp, 
         /**
-         * When it ends by itself.
+         * When it expires.
          */expiresAt: Timestamp, 
         /**
          * When it was used last, to the minute; none: never.
          */lastUsedAt: Timestamp? = nil, 
         /**
-         * When it was ended before its time; none also where it ended with the keys of everybody.
+         * When it was ended before it expired; none also if it ended with the keys of everybody.
          */endedAt: Timestamp? = nil, 
         /**
-         * Why it was ended before its time.
+         * Why it was ended before it expired.
          */endReason: ApiKeyEnd? = nil) {
         self.id = id
         self.userId = userId
@@ -15024,11 +15045,11 @@ public struct Asset: Equatable, Hashable {
      */
     public let code: String
     /**
-     * Its model, in the words of its kind.
+     * Its model, one of its kind's.
      */
     public let model: String
     /**
-     * Its status, in the words of its kind.
+     * Its status, one of its kind's.
      */
     public let status: String
     /**
@@ -15044,7 +15065,7 @@ public struct Asset: Equatable, Hashable {
      */
     public let assignedUsers: [UserBrief]
     /**
-     * Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+     * Other data that the application keeps with it. Times are RFC 3339, durations microseconds.
      */
     public let attributes: [String: JsonText]
     /**
@@ -15073,10 +15094,10 @@ public struct Asset: Equatable, Hashable {
          * A code chosen by the application, such as `truck-7`.
          */code: String, 
         /**
-         * Its model, in the words of its kind.
+         * Its model, one of its kind's.
          */model: String, 
         /**
-         * Its status, in the words of its kind.
+         * Its status, one of its kind's.
          */status: String, 
         /**
          * The region it belongs to.
@@ -15088,7 +15109,7 @@ public struct Asset: Equatable, Hashable {
          * The users who may use it and whom the caller may see, by username.
          */assignedUsers: [UserBrief] = [], 
         /**
-         * Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+         * Other data that the application keeps with it. Times are RFC 3339, durations microseconds.
          */attributes: [String: JsonText] = [:], 
         /**
          * When it was created.
@@ -15288,7 +15309,7 @@ public struct AssetKind: Equatable, Hashable {
      */
     public let models: [String]
     /**
-     * What the status of its assets may be; the first is that of a new one.
+     * The statuses that its assets may have; a new asset has the first.
      */
     public let statuses: [String]
     /**
@@ -15314,7 +15335,7 @@ public struct AssetKind: Equatable, Hashable {
          * The models that its assets may be.
          */models: [String] = [], 
         /**
-         * What the status of its assets may be; the first is that of a new one.
+         * The statuses that its assets may have; a new asset has the first.
          */statuses: [String] = [], 
         /**
          * When it was declared.
@@ -15912,7 +15933,7 @@ func FfiConverterTypeAssignRole_lower(_ value: AssignRole) -> RustBuffer {
  */
 public struct AssignRoles: Equatable, Hashable {
     /**
-     * Who is to hold which role; at most 1,000.
+     * The roles to assign; at most 1,000.
      */
     public let assignments: [NewRoleAssignment]
 
@@ -15920,7 +15941,7 @@ public struct AssignRoles: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Who is to hold which role; at most 1,000.
+         * The roles to assign; at most 1,000.
          */assignments: [NewRoleAssignment] = []) {
         self.assignments = assignments
     }
@@ -16080,7 +16101,7 @@ public struct AssignmentTrace: Equatable, Hashable {
      */
     public let until: Timestamp?
     /**
-     * Whether it is held at the time of the question.
+     * Whether it is held at the time of the check.
      */
     public let isValid: Bool
     /**
@@ -16107,7 +16128,7 @@ public struct AssignmentTrace: Equatable, Hashable {
          * Until when, exclusive.
          */until: Timestamp? = nil, 
         /**
-         * Whether it is held at the time of the question.
+         * Whether it is held at the time of the check.
          */isValid: Bool, 
         /**
          * Whether its scope covers the resource. For a deny it is also true if it is not known what lies within the scope.
@@ -16207,7 +16228,7 @@ public struct AuditEntry: Equatable, Hashable {
      */
     public let onBehalfOf: Uuid?
     /**
-     * The session that the actor came by; null where it had none.
+     * The actor's session; null if there was none.
      */
     public let sessionId: Uuid?
     /**
@@ -16219,11 +16240,11 @@ public struct AuditEntry: Equatable, Hashable {
      */
     public let targetId: String?
     /**
-     * The changed fields before; of what was deleted, all that had a value.
+     * The changed fields before the change; for a deletion, all that had a value.
      */
     public let before: JsonText?
     /**
-     * The changed fields after; of what was made, all that have a value.
+     * The changed fields after the change; for a creation, all that have a value.
      */
     public let after: JsonText?
     /**
@@ -16243,7 +16264,7 @@ public struct AuditEntry: Equatable, Hashable {
      */
     public let requestId: String?
     /**
-     * Whether something that it said was erased, with the person of whom it was (`users.erase`).
+     * Whether part of it was erased together with a person's data (`users.erase`).
      */
     public let isErased: Bool
     /**
@@ -16276,7 +16297,7 @@ public struct AuditEntry: Equatable, Hashable {
          * The user as whom the actor acted (`sessions.impersonate`).
          */onBehalfOf: Uuid? = nil, 
         /**
-         * The session that the actor came by; null where it had none.
+         * The actor's session; null if there was none.
          */sessionId: Uuid? = nil, 
         /**
          * The type of the target: `user`, `drone`, …
@@ -16285,10 +16306,10 @@ public struct AuditEntry: Equatable, Hashable {
          * The target's id.
          */targetId: String? = nil, 
         /**
-         * The changed fields before; of what was deleted, all that had a value.
+         * The changed fields before the change; for a deletion, all that had a value.
          */before: JsonText? = nil, 
         /**
-         * The changed fields after; of what was made, all that have a value.
+         * The changed fields after the change; for a creation, all that have a value.
          */after: JsonText? = nil, 
         /**
          * Why it failed, or other details.
@@ -16303,7 +16324,7 @@ public struct AuditEntry: Equatable, Hashable {
          * The id of the request in the application's own log.
          */requestId: String? = nil, 
         /**
-         * Whether something that it said was erased, with the person of whom it was (`users.erase`).
+         * Whether part of it was erased together with a person's data (`users.erase`).
          */isErased: Bool, 
         /**
          * The entry's hash; the next entry contains it.
@@ -16545,16 +16566,16 @@ func FfiConverterTypeAuditEntryPage_lower(_ value: AuditEntryPage) -> RustBuffer
 
 
 /**
- * Where the audit log ends now, to be kept away from the store.
+ * Where the audit log ends now, to be kept apart from the store.
  */
 public struct AuditHeads: Equatable, Hashable {
     /**
-     * The ends of all chains as one text, sealed: give it to `audit.verify` as `expected`, now or in years. It tells nothing of what is
-     * in the log.
+     * The ends of all chains as one text, sealed: pass it to `audit.verify` as `expected`, now or in years. It reveals nothing of the
+     * log's contents.
      */
     public let head: String
     /**
-     * The same for others, who do not have `audit_key`, where there is an `audit_signing_key`: a JWS (RFC 7515) whose payload names the end
+     * The same for others, who do not have `audit_key`, if there is an `audit_signing_key`: a JWS (RFC 7515) whose payload names the end
      * of each chain (`heads`: `lane`, `seq`, `hash`) and the time (`iat`, in seconds since 1970).
      */
     public let signed: String?
@@ -16571,11 +16592,11 @@ public struct AuditHeads: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The ends of all chains as one text, sealed: give it to `audit.verify` as `expected`, now or in years. It tells nothing of what is
-         * in the log.
+         * The ends of all chains as one text, sealed: pass it to `audit.verify` as `expected`, now or in years. It reveals nothing of the
+         * log's contents.
          */head: String, 
         /**
-         * The same for others, who do not have `audit_key`, where there is an `audit_signing_key`: a JWS (RFC 7515) whose payload names the end
+         * The same for others, who do not have `audit_key`, if there is an `audit_signing_key`: a JWS (RFC 7515) whose payload names the end
          * of each chain (`heads`: `lane`, `seq`, `hash`) and the time (`iat`, in seconds since 1970).
          */signed: String? = nil, 
         /**
@@ -16638,7 +16659,7 @@ func FfiConverterTypeAuditHeads_lower(_ value: AuditHeads) -> RustBuffer {
 
 
 /**
- * An entry of the audit log with all that is hashed of it.
+ * An entry of the audit log with everything that is hashed.
  */
 public struct AuditLine: Equatable, Hashable {
     /**
@@ -16876,7 +16897,7 @@ public struct AuditReport: Equatable, Hashable {
      */
     public let fault: ChainFault?
     /**
-     * Who keeps the key that the log is sealed with. With `store`, whoever has the storage can write another log that is whole.
+     * Who keeps the key that the log is sealed with. With `store`, whoever controls the storage can write another log that passes.
      */
     public let sealedBy: AuditKeeper
 
@@ -16893,7 +16914,7 @@ public struct AuditReport: Equatable, Hashable {
          * The first bad entry.
          */fault: ChainFault? = nil, 
         /**
-         * Who keeps the key that the log is sealed with. With `store`, whoever has the storage can write another log that is whole.
+         * Who keeps the key that the log is sealed with. With `store`, whoever controls the storage can write another log that passes.
          */sealedBy: AuditKeeper) {
         self.isWhole = isWhole
         self.verified = verified
@@ -17157,7 +17178,8 @@ func FfiConverterTypeBackupTable_lower(_ value: BackupTable) -> RustBuffer {
 
 
 /**
- * Shuts a user out; its sessions end at once.
+ * Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, unless it was a suspension
+ * that has ended. For banned users the reason is replaced.
  *
  * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
  */
@@ -17171,7 +17193,7 @@ public struct BanUser: Equatable, Hashable {
      */
     public let reason: String?
     /**
-     * The version that the change was made on.
+     * The version that the change is based on.
      */
     public let expectedVersion: Int64?
 
@@ -17185,7 +17207,7 @@ public struct BanUser: Equatable, Hashable {
          * Why, at most 500 characters.
          */reason: String? = nil, 
         /**
-         * The version that the change was made on.
+         * The version that the change is based on.
          */expectedVersion: Int64? = nil) {
         self.id = id
         self.reason = reason
@@ -17317,68 +17339,71 @@ func FfiConverterTypeBatch_lower(_ value: Batch) -> RustBuffer {
 
 
 /**
- * Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
+ * Begins an import of users, which `imports.feed` feeds and `imports.finish` ends. Each language has a helper that does all three.
  *
  * Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
- * passwords, roles, groups and addresses that count as proved need `admin:all`, groups also `role:assign` and `group:read`. An import that is not fed for seven days ends, and what is known of it goes.
+ * passwords, roles, groups and addresses that count as verified need `admin:all`, groups also `role:assign` and `group:read`. An import
+ * that is not fed for seven days ends, and is deleted.
  * Errors: `VALIDATION_ERROR` with all wrong fields.
  */
 public struct BeginImport: Equatable, Hashable {
     /**
-     * Where the users come from: 1 to 64 letters, digits, `-`, `_` and `.`, whatever the case. A user's id there, or its address where it
-     * has none, is remembered with it, so that the same record never makes two accounts.
+     * Where the users come from: 1 to 64 letters, digits, `-`, `_` and `.`, whatever the case. The user's id there, or else the address,
+     * is stored with it, so that the same record never creates two accounts.
      */
     public let source: String
     /**
-     * How records follow one another.
+     * The format of the data.
      */
     public let format: ImportFormat
     /**
-     * Whose names the fields have. Default: `rolekeep`, those of `users.create`, of which an unknown one is an error; in the others it is
-     * counted.
+     * The system whose field names the records have. Default: `rolekeep`, the names of `users.create`, where an unknown field is an
+     * error; in other shapes unknown fields are only counted.
      */
     public let shape: ImportShape?
     /**
-     * What becomes of records of accounts that are there. Default: `skip`.
+     * What happens to records of existing accounts. Default: `skip`.
      */
     public let onExisting: OnExisting?
     /**
-     * What becomes of fields that are wrong. Default: `strict`.
+     * What happens to invalid fields. Default: `strict`.
      */
     public let level: ImportLevel?
     /**
-     * Whether a record stands for the account with its address which the source did not make, where the address is proved here and there.
-     * Default: false: it fails.
+     * Whether a record is matched with an account of the same address that did not come from this source, if the address is verified
+     * here and there. Default: false: the record fails.
      */
     public let matchEmail: Bool?
     /**
-     * Whether all records make an account or none, at the end: up to 10,000 records and 8 MiB. Default: false.
+     * Whether all records are imported or none, at the end: up to 10,000 records and 8 MiB. Default: false.
      */
     public let atomic: Bool?
     /**
-     * Whether addresses count as proved that the source says are.
+     * Whether addresses count as verified if the source says so.
      */
     public let trustVerifiedEmails: Bool?
     /**
-     * Whether accounts are made without a password where its hash is of an unknown form. Default: false: they fail.
+     * Whether accounts whose password hash has an unknown format are created without a password. Default: false: they fail.
      */
     public let withoutUnknownHashes: Bool?
     /**
-     * Our roles, by those of the source; they are held everywhere. Others are counted. Default roles come with every account.
+     * A map from roles of the source to roles of the policy, to be held everywhere. Other roles are only counted. Every account also
+     * gets the default roles.
      */
     public let roles: [String: String]
     /**
-     * The names of our groups, by those of the source: the accounts that are made become members. Others are counted. In our own shape a
-     * record names its groups in the field `groups`; in those of other systems whatever may be a role may be a group as well.
+     * A map from groups of the source to names of groups here, of which created accounts become members. Others are only counted. In our
+     * own shape a record names its groups in the field `groups`; in those of other systems whatever may be a role may be a group as
+     * well.
      */
     public let groups: [String: String]
     /**
-     * Our attributes, by fields of the source. What the source keeps of its own accord becomes an attribute of the same name, but for those
-     * that the policy declares; other fields are counted.
+     * A map from fields of the source to attributes. Custom data of the source becomes attributes of the same names, except those that
+     * the policy declares; other fields are only counted.
      */
     public let attributes: [String: String]
     /**
-     * What the hashes of a Firebase project are made with.
+     * The hash parameters of a Firebase project.
      */
     public let firebase: FirebaseHashing?
 
@@ -17386,48 +17411,50 @@ public struct BeginImport: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Where the users come from: 1 to 64 letters, digits, `-`, `_` and `.`, whatever the case. A user's id there, or its address where it
-         * has none, is remembered with it, so that the same record never makes two accounts.
+         * Where the users come from: 1 to 64 letters, digits, `-`, `_` and `.`, whatever the case. The user's id there, or else the address,
+         * is stored with it, so that the same record never creates two accounts.
          */source: String, 
         /**
-         * How records follow one another.
+         * The format of the data.
          */format: ImportFormat, 
         /**
-         * Whose names the fields have. Default: `rolekeep`, those of `users.create`, of which an unknown one is an error; in the others it is
-         * counted.
+         * The system whose field names the records have. Default: `rolekeep`, the names of `users.create`, where an unknown field is an
+         * error; in other shapes unknown fields are only counted.
          */shape: ImportShape? = nil, 
         /**
-         * What becomes of records of accounts that are there. Default: `skip`.
+         * What happens to records of existing accounts. Default: `skip`.
          */onExisting: OnExisting? = nil, 
         /**
-         * What becomes of fields that are wrong. Default: `strict`.
+         * What happens to invalid fields. Default: `strict`.
          */level: ImportLevel? = nil, 
         /**
-         * Whether a record stands for the account with its address which the source did not make, where the address is proved here and there.
-         * Default: false: it fails.
+         * Whether a record is matched with an account of the same address that did not come from this source, if the address is verified
+         * here and there. Default: false: the record fails.
          */matchEmail: Bool? = nil, 
         /**
-         * Whether all records make an account or none, at the end: up to 10,000 records and 8 MiB. Default: false.
+         * Whether all records are imported or none, at the end: up to 10,000 records and 8 MiB. Default: false.
          */atomic: Bool? = nil, 
         /**
-         * Whether addresses count as proved that the source says are.
+         * Whether addresses count as verified if the source says so.
          */trustVerifiedEmails: Bool? = nil, 
         /**
-         * Whether accounts are made without a password where its hash is of an unknown form. Default: false: they fail.
+         * Whether accounts whose password hash has an unknown format are created without a password. Default: false: they fail.
          */withoutUnknownHashes: Bool? = nil, 
         /**
-         * Our roles, by those of the source; they are held everywhere. Others are counted. Default roles come with every account.
+         * A map from roles of the source to roles of the policy, to be held everywhere. Other roles are only counted. Every account also
+         * gets the default roles.
          */roles: [String: String] = [:], 
         /**
-         * The names of our groups, by those of the source: the accounts that are made become members. Others are counted. In our own shape a
-         * record names its groups in the field `groups`; in those of other systems whatever may be a role may be a group as well.
+         * A map from groups of the source to names of groups here, of which created accounts become members. Others are only counted. In our
+         * own shape a record names its groups in the field `groups`; in those of other systems whatever may be a role may be a group as
+         * well.
          */groups: [String: String] = [:], 
         /**
-         * Our attributes, by fields of the source. What the source keeps of its own accord becomes an attribute of the same name, but for those
-         * that the policy declares; other fields are counted.
+         * A map from fields of the source to attributes. Custom data of the source becomes attributes of the same names, except those that
+         * the policy declares; other fields are only counted.
          */attributes: [String: String] = [:], 
         /**
-         * What the hashes of a Firebase project are made with.
+         * The hash parameters of a Firebase project.
          */firebase: FirebaseHashing? = nil) {
         self.source = source
         self.format = format
@@ -17510,7 +17537,7 @@ func FfiConverterTypeBeginImport_lower(_ value: BeginImport) -> RustBuffer {
 
 
 /**
- * What became of one of many users.
+ * The result for one of many users.
  */
 public struct BulkItem: Equatable, Hashable {
     /**
@@ -17518,11 +17545,11 @@ public struct BulkItem: Equatable, Hashable {
      */
     public let id: Uuid
     /**
-     * Whether it is as it was to be.
+     * Whether the user is now as requested.
      */
     public let isDone: Bool
     /**
-     * The code of the error where it is not.
+     * The code of the error, if not.
      */
     public let code: Code?
     /**
@@ -17534,7 +17561,7 @@ public struct BulkItem: Equatable, Hashable {
      */
     public let message: String?
     /**
-     * What the user may not use any more, as it moved to another region.
+     * Assets that the user may no longer use after moving to another region.
      */
     public let dropped: DroppedAssets
 
@@ -17545,10 +17572,10 @@ public struct BulkItem: Equatable, Hashable {
          * The user's id.
          */id: Uuid, 
         /**
-         * Whether it is as it was to be.
+         * Whether the user is now as requested.
          */isDone: Bool, 
         /**
-         * The code of the error where it is not.
+         * The code of the error, if not.
          */code: Code? = nil, 
         /**
          * Its reason.
@@ -17557,7 +17584,7 @@ public struct BulkItem: Equatable, Hashable {
          * What is wrong, in English.
          */message: String? = nil, 
         /**
-         * What the user may not use any more, as it moved to another region.
+         * Assets that the user may no longer use after moving to another region.
          */dropped: DroppedAssets) {
         self.id = id
         self.isDone = isDone
@@ -17619,11 +17646,11 @@ func FfiConverterTypeBulkItem_lower(_ value: BulkItem) -> RustBuffer {
 
 
 /**
- * What became of many users.
+ * The result of a change of many users.
  */
 public struct BulkResult: Equatable, Hashable {
     /**
-     * How many were changed, or were already as they were to be.
+     * How many were changed, or already were as requested.
      */
     public let done: Int64
     /**
@@ -17631,7 +17658,7 @@ public struct BulkResult: Equatable, Hashable {
      */
     public let failed: Int64
     /**
-     * What became of each, in the order in which they were named.
+     * The result for each user, in the order of the input.
      */
     public let items: [BulkItem]
 
@@ -17639,13 +17666,13 @@ public struct BulkResult: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * How many were changed, or were already as they were to be.
+         * How many were changed, or already were as requested.
          */done: Int64, 
         /**
          * How many were not.
          */failed: Int64, 
         /**
-         * What became of each, in the order in which they were named.
+         * The result for each user, in the order of the input.
          */items: [BulkItem] = []) {
         self.done = done
         self.failed = failed
@@ -17710,11 +17737,11 @@ public struct CacheHealth: Equatable, Hashable {
      */
     public let count: Int64
     /**
-     * How often what was asked for was in it, since the store was opened.
+     * How often a lookup found its entry, since the store was opened.
      */
     public let hits: Int64
     /**
-     * How often it had to be read.
+     * How often the entry had to be read from the storage.
      */
     public let misses: Int64
 
@@ -17728,10 +17755,10 @@ public struct CacheHealth: Equatable, Hashable {
          * How many entries it has.
          */count: Int64, 
         /**
-         * How often what was asked for was in it, since the store was opened.
+         * How often a lookup found its entry, since the store was opened.
          */hits: Int64, 
         /**
-         * How often it had to be read.
+         * How often the entry had to be read from the storage.
          */misses: Int64) {
         self.kind = kind
         self.count = count
@@ -17876,13 +17903,13 @@ func FfiConverterTypeChainFault_lower(_ value: ChainFault) -> RustBuffer {
 
 
 /**
- * Mails a link to an address that is to become the caller's: a notice of the kind `email_change`.
+ * Begins to change the caller's e-mail address: mails a link to the new one, a notice of the kind `email_change`.
  *
- * Nothing changes before `email.confirm`. An address that another account has is told to that one, and not to the caller. The
- * link is good for an hour; who asks again soon is mailed the same link. It needs a sign-in or `sessions.step_up` within the last
- * five minutes.
- * Errors: `VALIDATION_ERROR` for what is no address or is the present one, `RATE_LIMIT_EXCEEDED` for asking twice within a
- * minute or six times within an hour, `UNAVAILABLE` where the store has no notifier.
+ * Nothing changes before `email.confirm`. If another account has the address, its owner is notified, and the caller does not learn it.
+ * The link is valid for an hour; a repeated request soon after is mailed the same link. It needs a sign-in or `sessions.step_up` within
+ * the last five minutes.
+ * Errors: `VALIDATION_ERROR` for an invalid address and for the present one, `RATE_LIMIT_EXCEEDED` for asking twice within a minute or
+ * six times within an hour, `UNAVAILABLE` where the store has no notifier.
  */
 public struct ChangeEmail: Equatable, Hashable {
     /**
@@ -17949,7 +17976,7 @@ public struct ChangeOutcome: Equatable, Hashable {
      */
     public let tookPlace: Bool
     /**
-     * The position that has reached its commit, for `at_least`.
+     * A position that includes its commit, for `at_least`.
      */
     public let position: String?
 
@@ -17960,7 +17987,7 @@ public struct ChangeOutcome: Equatable, Hashable {
          * Whether it took place. If not, it may still be on its way to the storage: ask again after a while.
          */tookPlace: Bool, 
         /**
-         * The position that has reached its commit, for `at_least`.
+         * A position that includes its commit, for `at_least`.
          */position: String? = nil) {
         self.tookPlace = tookPlace
         self.position = position
@@ -18012,7 +18039,8 @@ func FfiConverterTypeChangeOutcome_lower(_ value: ChangeOutcome) -> RustBuffer {
 /**
  * Changes the caller's own password.
  *
- * All its sessions end; it goes on in a new one, by the tokens of the answer. Its API keys stay, unless `revoke_keys` ends them.
+ * All of the caller's sessions end; the caller continues in a new one with the returned tokens. API keys stay valid, unless
+ * `revoke_keys` ends them.
  * Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
  * `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
  * after ten in a row.
@@ -18116,7 +18144,7 @@ func FfiConverterTypeChangePassword_lower(_ value: ChangePassword) -> RustBuffer
 
 
 /**
- * An asset as it is now, and from whom the change has taken it.
+ * An asset as it is now, and the users from whom the change has removed it.
  */
 public struct ChangedAsset: Equatable, Hashable {
     /**
@@ -18124,7 +18152,7 @@ public struct ChangedAsset: Equatable, Hashable {
      */
     public let asset: Asset
     /**
-     * Users who may not use it any more, as it moved to another region.
+     * Users who may no longer use it, because it moved to another region.
      */
     public let dropped: DroppedUsers
 
@@ -18135,7 +18163,7 @@ public struct ChangedAsset: Equatable, Hashable {
          * The asset.
          */asset: Asset, 
         /**
-         * Users who may not use it any more, as it moved to another region.
+         * Users who may no longer use it, because it moved to another region.
          */dropped: DroppedUsers) {
         self.asset = asset
         self.dropped = dropped
@@ -18185,7 +18213,7 @@ func FfiConverterTypeChangedAsset_lower(_ value: ChangedAsset) -> RustBuffer {
 
 
 /**
- * A drone as it is now, and from whom the change has taken it.
+ * A drone as it is now, and the users from whom the change has removed it.
  */
 public struct ChangedDrone: Equatable, Hashable {
     /**
@@ -18193,7 +18221,7 @@ public struct ChangedDrone: Equatable, Hashable {
      */
     public let drone: Drone
     /**
-     * Users who may not fly it any more, as it moved to another region.
+     * Users who may no longer fly it, because it moved to another region.
      */
     public let dropped: DroppedUsers
 
@@ -18204,7 +18232,7 @@ public struct ChangedDrone: Equatable, Hashable {
          * The drone.
          */drone: Drone, 
         /**
-         * Users who may not fly it any more, as it moved to another region.
+         * Users who may no longer fly it, because it moved to another region.
          */dropped: DroppedUsers) {
         self.drone = drone
         self.dropped = dropped
@@ -18254,7 +18282,7 @@ func FfiConverterTypeChangedDrone_lower(_ value: ChangedDrone) -> RustBuffer {
 
 
 /**
- * An account as it is now, and what the change has taken from its user.
+ * An account as it is now, and the assets that the change removed from its user.
  */
 public struct ChangedUser: Equatable, Hashable {
     /**
@@ -18262,7 +18290,7 @@ public struct ChangedUser: Equatable, Hashable {
      */
     public let user: User
     /**
-     * What the user may not use any more, as it moved to another region.
+     * Assets that the user may no longer use after moving to another region.
      */
     public let dropped: DroppedAssets
 
@@ -18273,7 +18301,7 @@ public struct ChangedUser: Equatable, Hashable {
          * The account.
          */user: User, 
         /**
-         * What the user may not use any more, as it moved to another region.
+         * Assets that the user may no longer use after moving to another region.
          */dropped: DroppedAssets) {
         self.user = user
         self.dropped = dropped
@@ -18392,12 +18420,11 @@ func FfiConverterTypeCheck_lower(_ value: Check) -> RustBuffer {
 
 
 /**
- * Chooses a new password and goes on with the sign-in that owes one.
+ * Chooses a new password and continues the sign-in that needs one.
  *
- * A sign-in owes one where the present password was set by somebody else, or has expired. All other sessions of the user end.
- * The same challenge and password answer the same again for as long as a used refresh token does, in case the answer was
- * lost. Errors: `UNAUTHORIZED` for a challenge that is not good any more, `VALIDATION_ERROR` for a password that breaks the
- * rule or is the present one.
+ * That is so if the present password was set by somebody else, or has expired. All other sessions of the user end. The same challenge
+ * and password return the same result again for as long as a used refresh token does, in case the response was lost. Errors:
+ * `UNAUTHORIZED` for an expired or used challenge, `VALIDATION_ERROR` for a password that breaks the rule or is the present one.
  */
 public struct ChoosePassword: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -18643,10 +18670,9 @@ func FfiConverterTypeClaimConsumer_lower(_ value: ClaimConsumer) -> RustBuffer {
 
 
 /**
- * Forgets the failed sign-ins and wrong codes of a user, so that it may try at once, also where its name lets nobody in any more.
+ * Clears a user's failed sign-ins and wrong codes, so that they can try again at once, even if their name is locked.
  *
- * What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
- * administrator `admin:all`.
+ * Failed attempts of addresses, devices and sessions are not cleared. Permission `user:set_status`; for an administrator `admin:all`.
  */
 public struct ClearLimits: Equatable, Hashable {
     /**
@@ -18705,46 +18731,46 @@ func FfiConverterTypeClearLimits_lower(_ value: ClearLimits) -> RustBuffer {
 
 
 /**
- * Where a store is kept, who may do what, and how it behaves: one type, the same in every language. What is not given
- * has a safe default. Times are in seconds unless the name says otherwise.
+ * Where a store is kept, who may do what, and how it behaves: one type, the same in every language. Settings that are not given have
+ * safe defaults. Times are in seconds unless the name says otherwise.
  *
- * What is not plain data is given beside it, in Rust to the `Builder`: a policy made in code, a storage or
- * persister, a notifier, a list of breached passwords, the environment, an observer, a limiter.
+ * What is not plain data is given separately, in Rust to the `Builder`: a policy made in code, a storage or persister,
+ * a notifier, a list of breached passwords, the environment, an observer, a limiter.
  */
 public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
-     * An SQLite file, made if it is not there; where no storage is given, everything is kept in memory.
+     * An SQLite file, created if it does not exist. If no storage is given, everything is kept in memory.
      */
     public let sqlite: String?
     /**
      * A PostgreSQL database, by a URL such as `postgres://user:password@host:5432/database`, for servers of several instances. Over TCP
-     * the server's certificate is verified unless the URL has an `sslmode` that asks for less. An error where this was built without
-     * PostgreSQL, as it is for all languages but Rust, by the feature `postgres`, and Python. Default: none.
+     * the server's certificate is verified unless the URL has an `sslmode` that asks for less. Available in Rust with the feature
+     * `postgres`, and in Python; elsewhere it is an error. Default: none.
      */
     public let postgres: String?
     /**
-     * The schema there that the tables are in, made if it is not there: 1 to 63 lower-case letters, digits and underscores, no digit
-     * first. Stores that share a database have a schema each. Default: `rolekeep`.
+     * The schema of its tables, created if it does not exist: 1 to 63 lower-case letters, digits and underscores, not beginning with a
+     * digit. Stores that share a database need a schema each. Default: `rolekeep`.
      */
     public let postgresSchema: String?
     /**
-     * The URL of the connection that listens to what other instances commit, where `postgres` leads to a pooler that gives a connection
-     * to a transaction and not to a session (PgBouncer's `pool_mode = transaction`). Through such a one nothing can be heard, and what
-     * others changed would be found half a second later. Default: that of `postgres`.
+     * The URL of the connection that listens for commits of other instances, if `postgres` leads to a pooler in transaction mode
+     * (PgBouncer's `pool_mode = transaction`). Such a pooler passes no notifications, and changes of others would be noticed half a
+     * second later. Default: that of `postgres`.
      */
     public let postgresListener: String?
     /**
-     * The URL of a replica of that database, for lists, which are read there where it is as far as the database itself. Default: none.
+     * The URL of a replica of that database. Lists are read from it when it has all commits that they need. Default: none.
      */
     public let postgresReplica: String?
     /**
-     * Whether opening makes or migrates the tables of `sqlite` or `postgres`. Where it does not, a database that needs it is refused
-     * (`schema_foreign`): the application then migrates it apart. Default: true.
+     * Whether opening creates or migrates the tables of `sqlite` or `postgres`. If not, a database that needs a migration is refused
+     * (`schema_foreign`): migrate it separately. Default: true.
      */
     public let migrates: Bool?
     /**
-     * Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
-     * looked for, and rights in memory never grow old: for phones and single programs. Default: false.
+     * Whether this process alone uses the SQLite file. Others that open it are refused, nothing polls for their changes, and rights in
+     * memory never become stale: for phones and single programs. Default: false.
      */
     public let exclusive: Bool?
     /**
@@ -18764,7 +18790,7 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let roles: [String: [String]]
     /**
-     * Permissions that exist beside those that a role allows.
+     * Permissions that exist in addition to those that a role allows.
      */
     public let permissions: [String]
     /**
@@ -18780,7 +18806,7 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let accessTokenSeconds: Int64?
     /**
-     * How long a session lasts without being used, in seconds; each refresh starts it anew. Default: 7 days.
+     * How long a session lasts without being used, in seconds; each refresh restarts it. Default: 7 days.
      */
     public let idleSeconds: Int64?
     /**
@@ -18788,30 +18814,29 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let sessionSeconds: Int64?
     /**
-     * How long a used refresh token still answers the same successor, in seconds: for a lost answer or a second tab.
+     * How long a used refresh token still returns the same successor, in seconds, in case a response was lost or a second tab used it.
      * Default: 30, at most 300.
      */
     public let refreshGraceSeconds: Int64?
     /**
-     * How far the clock of whoever made a token may be ahead of ours, in seconds. Default: 60, at most 300.
+     * How far the clock of a token's issuer may be ahead of ours, in seconds. Default: 60, at most 300.
      */
     public let leewaySeconds: Int64?
     /**
-     * How many sessions a user has at a time; who begins another ends the one that was used longest ago. Default: 100, at
-     * least 1.
+     * How many sessions a user may have at a time; beginning another one ends the least recently used. Default: 100, at least 1.
      */
     public let maxSessions: Int64?
     /**
-     * How long a commit stays in the change feed, in seconds; an instance that was away for longer reads everything
-     * anew. Default: 7 days, at least an hour.
+     * How long a commit stays in the change feed, in seconds; an instance that was away for longer reads everything again. Default: 7
+     * days, at least an hour.
      */
     public let keepFeedSeconds: Int64?
     /**
-     * How long a session is kept after its end, to be looked up, in seconds. Default: 30 days.
+     * How long a session is kept after its end, for lookups, in seconds. Default: 30 days.
      */
     public let keepSessionsSeconds: Int64?
     /**
-     * How long a deleted user can be restored, in seconds; then the library purges it by itself. Default: 30 days.
+     * How long a deleted user can be restored, in seconds; after that the library purges the account. Default: 30 days.
      */
     public let keepDeletedUsersSeconds: Int64?
     /**
@@ -18819,7 +18844,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let namesAfterDelete: NamesAfterDelete?
     /**
-     * Which of these nobody may ever take again once it is purged. What was kept stays so when the setting changes. Default: `username`.
+     * Which of these nobody may ever take again once the account is purged. Names that were reserved stay reserved when the setting
+     * changes. Default: `username`.
      */
     public let namesAfterPurge: NamesAfterPurge?
     /**
@@ -18837,18 +18863,18 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let passwordComposition: Bool?
     /**
-     * Who has to have a second factor beside the password. Who has to and has none adds it when it signs in next; with one a
-     * password of 8 characters will do (NIST SP 800-63B-4, 3.1.1.2). Default: `optional`.
+     * Who must have a second factor in addition to the password. Users who must have one and do not add it at their next sign-in; with
+     * one, a password of 8 characters is enough (NIST SP 800-63B-4, 3.1.1.2). Default: `optional`.
      */
     public let secondFactor: SecondFactor?
     /**
-     * Who may make an account for itself (`users.register`). With `open` everybody learns whether an address has an account, and may
-     * take one that is somebody else's until that one proves it; with `verified` neither. Default: `off`.
+     * Who may register an account (`users.register`). With `open`, anybody can find out whether an address has an account, and can
+     * register an address of somebody else, until its owner verifies it; with `verified` neither. Default: `off`.
      */
     public let registration: Registration?
     /**
-     * Which usernames may be chosen; those that are there stay. Once it was `precis`, nobody takes a name any more that looks like
-     * another's, whatever it is later; until the names that were there have been gone through, none beyond ASCII is given
+     * Which usernames may be chosen; existing ones stay. Once it has been `precis`, nobody can take a name that looks like another
+     * user's, even if the setting is changed back. Until the existing names have been indexed, names beyond ASCII are refused
      * (`names_not_ready`). Default: `basic`.
      */
     public let usernameProfile: UsernameProfile?
@@ -18858,8 +18884,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let smtputf8: Bool?
     /**
-     * The domain that passkeys are bound to for good, such as `example.org`: pages of it and of those below it can use them. In
-     * development `localhost`. Default: none; without it there are no passkeys.
+     * The domain that passkeys are bound to, such as `example.org`: its pages, and those of its subdomains, can use them. It cannot be
+     * changed without losing all passkeys. In development `localhost`. Default: none; without it there are no passkeys.
      */
     public let passkeyDomain: String?
     /**
@@ -18868,31 +18894,30 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let passkeyOrigins: [String]
     /**
-     * Whether a code or link that is mailed signs in, without a password. Without a notifier the store does not open. A mailbox is one
-     * factor, and none beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
+     * Whether users can sign in with a code or link that is mailed, without a password. Without a notifier the store does not open. A
+     * mailbox counts as one factor: users who have, or must have, a second factor cannot sign in this way. Default: false.
      */
     public let mailSignIn: Bool?
     /**
-     * Words that a password must not be built from, beside the account's own names: the service's name.
+     * Words that a password must not be built from, in addition to the account's own names, such as the service's name.
      */
     public let passwordContextWords: [String]
     /**
-     * How long a password that somebody else set lets its user in, who has to choose another one then, in seconds. Default: 72
-     * hours.
+     * How long a password that somebody else set can be used to sign in and choose another one, in seconds. Default: 72 hours.
      */
     public let temporaryPasswordSeconds: Int64?
     /**
-     * A random secret of at least 32 bytes (no phrase: its id stands in each hash) that goes into every hash of a password
-     * and is kept apart from the storage, so that who steals that alone guesses nothing. Without it no such password is right
-     * any more. Default: none.
+     * A random secret of at least 32 bytes (not a phrase: each hash contains its id) that goes into every password hash and is kept
+     * apart from the storage, so that somebody who steals only the storage cannot guess passwords. Without it such passwords are no
+     * longer accepted. Default: none.
      */
     public let passwordPepper: String?
     /**
-     * Secrets that `password_pepper` was before: sign-ins go on, and each replaces its hash by one of today's.
+     * Former values of `password_pepper`: their hashes still work, and each sign-in replaces one with a hash under the current value.
      */
     public let retiredPeppers: [String]
     /**
-     * The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With the passes it must reach one of OWASP's minimums:
+     * The memory of Argon2id, in KiB, at most 1048576. Default: 19456. Together with the passes it must reach one of OWASP's minimums:
      * 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
      */
     public let hashingMemoryKib: Int64?
@@ -18909,80 +18934,80 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let hashingParallel: Int64?
     /**
-     * How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000.
+     * How many passwords may wait to be hashed; further ones fail with `RATE_LIMIT_EXCEEDED`. Default: 1000.
      */
     public let hashingQueue: Int64?
     /**
-     * How long a sign-in may work, in milliseconds: it does the work of each cost that a stored hash has, of the hashes of other
-     * systems too, so that its time tells nothing (twice, where what is typed is not in NFC). The hash of another system that
-     * would go beyond it, as measured when it is given, is refused. Default: 1000; 0: any.
+     * How long the hashing of a sign-in may take, in milliseconds. It does the work of each cost among the stored hashes, including
+     * those of other systems, so that its timing reveals nothing (twice if the input is not in NFC). A hash of another system that would
+     * exceed this, as measured when it is given, is refused. Default: 1000; 0: no limit.
      */
     public let hashingMaxMillis: Int64?
     /**
-     * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage; and those
-     * of operations, up to a second, where the storage tells of others' commits, as PostgreSQL does. Default: 1000.
+     * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage; also those
+     * of operations, up to a second, if the storage notifies of others' commits, as PostgreSQL does. Default: 1000.
      */
     public let rightsMaxAgeMillis: Int64?
     /**
-     * The rights of how many users are kept in memory, beside those that callers hold: some 500 bytes each. Users that
-     * nobody asks about are dropped first and read again when needed. Default: 100000.
+     * For how many users the rights are kept in memory, in addition to those of callers in use: some 500 bytes each. The least used are
+     * dropped first and read again when needed. Default: 100000.
      */
     public let usersInMemory: Int64?
     /**
-     * A call of the storage that takes longer, in milliseconds, is counted in `health` and, in Rust with the feature `tracing`, told as a
-     * warning with the tables' names. Default: 250; 0: none is.
+     * A storage call that takes longer than this, in milliseconds, is counted in `health` and logged as a warning with the tables' names
+     * (in Rust with the feature `tracing`). Default: 250; 0: never.
      */
     public let slowStatementMillis: Int64?
     /**
-     * Which refused operations the audit log records: who asked for what, and on which target. At most one
-     * entry a minute is written per caller and operation; per instance a burst of 50, then one a second. The rest are only
-     * counted, as are entries that the storage refuses. They are written after the answer. Refused tries to sign in or to prove
-     * something, and tokens that are not good, are recorded in the same way whatever is set here. Default: `all`.
+     * Which refused operations the audit log records: who asked for what, and on which target. At most one entry a minute is written per
+     * caller and operation; per instance a burst of 50, then one a second. The rest are only counted, as are entries that the storage
+     * refuses. They are written after the operation returns. Failed attempts to sign in or to authenticate again, and invalid tokens,
+     * are recorded in the same way whatever this setting is. Default: `all`.
      */
     public let auditDenials: AuditDenials?
     /**
-     * Which answers of the rules the audit log records, where the application asks whether somebody may do something (`can`, `require`,
-     * `can_many`, `check`): about whom, which permission, on which resource. The same question with the same answer has one entry a minute;
-     * an instance writes 50 at once, then one a second, with `all` 1,000 and then 100 a second; the rest are only counted. They are written
-     * after the answer. Questions of the application about itself are not recorded, as it may do everything; the store of a web page records none.
-     * Default: `off`.
+     * Which decisions the audit log records when the application checks whether somebody may do something (`can`, `require`, `can_many`,
+     * `check`): the user, the permission and the resource. The same check with the same result has one entry a minute; an instance
+     * writes a burst of 50, then one a second (with `all` 1,000, then 100 a second); the rest are only counted. They are written after
+     * the check returns. Checks of the application about itself are not recorded, as it may do everything; the store of a web page
+     * records none. Default: `off`.
      */
     public let auditDecisions: AuditDecisions?
     /**
-     * A random secret of at least 32 bytes that seals the audit log, kept apart from the storage: whoever has the storage alone cannot
-     * change the log unseen. Every instance has to have it. Without it the storage keeps a key of its own, which guards against
-     * mistakes alone. Default: none.
+     * A random secret of at least 32 bytes that seals the audit log, kept apart from the storage: somebody who has only the storage
+     * cannot change the log unnoticed. Every instance needs it. Without it the store keeps a key in the storage, which only guards
+     * against accidents. Default: none.
      */
     public let auditKey: String?
     /**
-     * The key that signs what `audit.head` answers, for others who are to verify the log without `audit_key`: a private JWK (RFC 7517) of
-     * EdDSA or ES256 with its `kid`. They need its public part. Default: none.
+     * The key that signs the heads that `audit.head` returns, for those who verify the log without `audit_key`: a private JWK of EdDSA
+     * or ES256 (RFC 7517) with its `kid`. They need its public part. Default: none.
      */
     public let auditSigningKey: String?
     /**
-     * Secrets that `audit_key` was before, for what they sealed. Give a new one here to every instance before one seals with it.
+     * Former values of `audit_key`, for the entries they sealed. Before an instance uses a new key, give it to every instance here.
      */
     public let retiredAuditKeys: [String]
     /**
-     * A random secret of at least 32 bytes under which what the storage keeps is encrypted: of a database the columns that are secret,
-     * such as seeds of second factors, hashes and signing keys; of a persister every row. Every instance has to have it, and whoever
-     * loses it loses the store. Values from before there was one are read, and encrypted by and by. In web pages `open` takes it, and
-     * encrypts what the persister gets. Default: none.
+     * A random secret of at least 32 bytes that encrypts what the storage keeps: in a database the secret columns, such as seeds of
+     * second factors, hashes and signing keys; in a persister every row. Every instance needs it, and without it the store cannot be
+     * read. Unencrypted values from before are still read, and encrypted over time. In web pages `open` takes it, and encrypts what the
+     * persister gets. Default: none.
      */
     public let encryptionKey: String?
     /**
-     * Secrets that `encryption_key` was before, for what is still encrypted under them. Give a new one here to every instance before one
-     * encrypts with it; `upkeep` encrypts the rest anew.
+     * Former values of `encryption_key`, for what is still encrypted under them. Before an instance uses a new key, give it to every
+     * instance here; `tidy` re-encrypts the rest.
      */
     public let retiredEncryptionKeys: [String]
     /**
-     * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a request comes from one of them, the client's
-     * address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
+     * Addresses and networks (`10.0.0.0/8`) of the application's own proxies. If a request comes from one of them, the client's address
+     * is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
      */
     public let trustedProxies: [String]
     /**
-     * Addresses and networks from which requests are answered; from all others, and without an address, they are refused
-     * (`FORBIDDEN`). Requests of the application itself always are answered. Default: all.
+     * Addresses and networks from which requests are accepted; from all others, and without an address, they are refused (`FORBIDDEN`).
+     * Requests of the application itself are always accepted. Default: all.
      */
     public let allowedNetworks: [String]
     /**
@@ -18990,11 +19015,10 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let deniedNetworks: [String]
     /**
-     * How many failed sign-ins an address (IPv4, or the /64 of IPv6) and an account's name each have within
-     * `sign_in_seconds`; further ones are answered `RATE_LIMIT_EXCEEDED`, whether or not there is such an account. They
-     * become possible again one after the other, not all at once (GCRA). Successful ones do not count. Who gives the
-     * `device_token` of an earlier sign-in has tries of its own. Default: 5; 0: any number, and `lock_after_failures` has
-     * no effect.
+     * How many failed sign-ins an address (IPv4, or the /64 of IPv6) and an account's name each have within `sign_in_seconds`; further
+     * ones fail with `RATE_LIMIT_EXCEEDED`, whether or not there is such an account. Attempts become available again one by one, not all
+     * at once (GCRA). Successful ones do not count. Sign-ins with the `device_token` of an earlier sign-in are counted separately.
+     * Default: 5; 0: any number, and `lock_after_failures` has no effect.
      */
     public let signInTries: Int64?
     /**
@@ -19002,73 +19026,72 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let signInSeconds: Int64?
     /**
-     * How many requests a minute a user has, and an address (IPv4, or the /64 of IPv6) that nobody is signed in from; further
-     * ones are answered `RATE_LIMIT_EXCEEDED`. They become possible again one after the other (GCRA). Instances that share a
-     * storage share the number, and each takes a tenth of it at a time. Checks (`can`) and the application itself are not
-     * limited, nor is anybody in a web page's own store. Default: 0, any number; 100 is usual for a public API.
+     * How many requests a minute a user may send, or an address (IPv4, or the /64 of IPv6) without a signed-in user; further ones fail
+     * with `RATE_LIMIT_EXCEEDED`. Requests become available again one by one (GCRA). Instances that share a storage share the number,
+     * and each takes a tenth of it at a time. Checks (`can`) and the application itself are not limited, nor is anybody in a web page's
+     * own store. Default: 0, any number; 100 is usual for a public API.
      */
     public let requestsPerMinute: Int64?
     /**
-     * How many operations that read a user may ask for in an hour, likewise. Default: 0, any number.
+     * How many reading operations a user may call in an hour, likewise. Default: 0, any number.
      */
     public let readsPerHour: Int64?
     /**
-     * How many operations that write a user may ask for in an hour, likewise. Default: 0, any number.
+     * How many writing operations a user may call in an hour, likewise. Default: 0, any number.
      */
     public let writesPerHour: Int64?
     /**
-     * After how many failed sign-ins in a row a name lets nobody in any more, until somebody signs in by it with a
-     * `device_token`, `limits.clear` is asked for, or nobody has tried for 180 days. Who tries is told the same as with a wrong
-     * password. Default: 30, at most 33: an account with two names and known devices has as many three times, and 100 in all
-     * by NIST SP 800-63B-4, 3.2.2; 0: never.
+     * After how many failed sign-ins in a row a name is locked, until somebody signs in with it and a `device_token`, `limits.clear` is
+     * called, or nobody has tried for 180 days. The error is the same as for a wrong password. Default: 30, at most 33, since the two
+     * names and the known devices of an account are counted separately, and NIST SP 800-63B-4, 3.2.2, allows 100 in all; 0: never.
      */
     public let lockAfterFailures: Int64?
     /**
-     * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
-     * that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-     * `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rki_` for
-     * `invitations.accept`, `rkg_` for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have
-     * tokens alone.
+     * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows after a `#`, so that
+     * opening the link sends it to no server. The prefix of a token says what it is for: `rkp_` for `passwords.reset`, `rkv_` for
+     * `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rki_` for `invitations.accept`, `rkg_` for
+     * `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices then only have tokens.
      */
     public let linkUrl: String?
     /**
-     * The name of the application, which stands below notices, 1 to 100 characters. Default: none.
+     * The name of the application, shown at the end of notices and in authenticator apps, 1 to 100 characters. Default: none.
      */
     public let applicationName: String?
     /**
-     * The root key, at least 32 bytes: tokens are signed with it, or with keys that follow from it. Default: one is made and kept in
-     * the storage, and `signing_keys.rotate` makes the next one.
+     * The root key, at least 32 bytes: tokens are signed with it, or with keys derived from it. Default: the store makes one and keeps
+     * it in the storage, and `signing_keys.rotate` makes the next one.
      */
     public let signingKey: String?
     /**
-     * Root keys of before, at least 32 bytes each: what was signed with them is accepted until they are left out. To change
-     * `signing_key` without signing anybody out, give the old one here for as long as sessions last (`session_seconds`).
+     * Former values of `signing_key`, at least 32 bytes each: what was signed with them is accepted until they are removed. To change
+     * `signing_key` without signing anybody out, keep the old one here for as long as sessions last (`session_seconds`).
      */
     public let retiredSigningKeys: [String]
     /**
-     * How access tokens are signed: `hs256` with the root key, which then every service needs that verifies them; `es256` or `eddsa`
-     * with a key that the store makes and keeps, and whose public part `signing_keys.jwks` gives to others. Tokens of `hs256` are
-     * accepted with that setting alone. The first key of another algorithm signs at once: others ask for the set when they see it, and
-     * access tokens of before are refreshed. Needs the feature `asymmetric` in Rust; not in web pages. Default: `hs256`.
+     * How access tokens are signed: `hs256` with the root key, which every service that verifies them then needs; `es256` or `eddsa`
+     * with a key that the store makes and keeps, and whose public part `signing_keys.jwks` returns. Tokens of `hs256` are only accepted
+     * with that setting. The first key of another algorithm signs at once: other services fetch the set when they see it, and earlier
+     * access tokens have to be refreshed. Needs the feature `asymmetric` in Rust; not in web pages. Default: `hs256`.
      */
     public let tokenAlgorithm: TokenAlgorithm?
     /**
-     * Other issuers, by whose tokens users sign in (`sign_in.external`) for whom accounts here stand. At most 50. Default: none.
+     * Other issuers with whose tokens users can sign in (`sign_in.external`) to accounts that stand for their subjects. At most 50.
+     * Default: none.
      */
     public let trustedIssuers: [TrustedIssuer]
     /**
-     * The `iss` of the tokens that `sessions.supabase_token` makes, for a Supabase project that keeps data of the application's:
-     * `https://PROJECT.supabase.co/auth/v1`. With it goes one of `supabase_secret` and `supabase_signing_key`. Default: none are made.
+     * The `iss` of the tokens that `sessions.supabase_token` makes, for a Supabase project that keeps data of the application:
+     * `https://PROJECT.supabase.co/auth/v1`. Give one of `supabase_secret` and `supabase_signing_key` with it. Default: no such tokens.
      */
     public let supabaseIssuer: String?
     /**
-     * The secret that signs them where the project has one that it shares (`JWT secret`), at least 32 bytes. Whoever has it may do anything
-     * in the project.
+     * The secret that signs them, if the project has a shared one (`JWT secret`), at least 32 bytes. Whoever has it may do anything in
+     * the project.
      */
     public let supabaseSecret: String?
     /**
-     * The key that signs them where the project was given it: a private JWK (RFC 7517) of ES256 or EdDSA with its `kid`, as `supabase gen
-     * signing-key` writes one. Needs the feature `asymmetric` in Rust.
+     * The key that signs them, if it was given to the project: a private JWK (RFC 7517) of ES256 or EdDSA with its `kid`, as `supabase
+     * gen signing-key` writes one. Needs the feature `asymmetric` in Rust.
      */
     public let supabaseSigningKey: String?
 
@@ -19076,32 +19099,32 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
     // declare one manually.
     public init(
         /**
-         * An SQLite file, made if it is not there; where no storage is given, everything is kept in memory.
+         * An SQLite file, created if it does not exist. If no storage is given, everything is kept in memory.
          */sqlite: String? = nil, 
         /**
          * A PostgreSQL database, by a URL such as `postgres://user:password@host:5432/database`, for servers of several instances. Over TCP
-         * the server's certificate is verified unless the URL has an `sslmode` that asks for less. An error where this was built without
-         * PostgreSQL, as it is for all languages but Rust, by the feature `postgres`, and Python. Default: none.
+         * the server's certificate is verified unless the URL has an `sslmode` that asks for less. Available in Rust with the feature
+         * `postgres`, and in Python; elsewhere it is an error. Default: none.
          */postgres: String? = nil, 
         /**
-         * The schema there that the tables are in, made if it is not there: 1 to 63 lower-case letters, digits and underscores, no digit
-         * first. Stores that share a database have a schema each. Default: `rolekeep`.
+         * The schema of its tables, created if it does not exist: 1 to 63 lower-case letters, digits and underscores, not beginning with a
+         * digit. Stores that share a database need a schema each. Default: `rolekeep`.
          */postgresSchema: String? = nil, 
         /**
-         * The URL of the connection that listens to what other instances commit, where `postgres` leads to a pooler that gives a connection
-         * to a transaction and not to a session (PgBouncer's `pool_mode = transaction`). Through such a one nothing can be heard, and what
-         * others changed would be found half a second later. Default: that of `postgres`.
+         * The URL of the connection that listens for commits of other instances, if `postgres` leads to a pooler in transaction mode
+         * (PgBouncer's `pool_mode = transaction`). Such a pooler passes no notifications, and changes of others would be noticed half a
+         * second later. Default: that of `postgres`.
          */postgresListener: String? = nil, 
         /**
-         * The URL of a replica of that database, for lists, which are read there where it is as far as the database itself. Default: none.
+         * The URL of a replica of that database. Lists are read from it when it has all commits that they need. Default: none.
          */postgresReplica: String? = nil, 
         /**
-         * Whether opening makes or migrates the tables of `sqlite` or `postgres`. Where it does not, a database that needs it is refused
-         * (`schema_foreign`): the application then migrates it apart. Default: true.
+         * Whether opening creates or migrates the tables of `sqlite` or `postgres`. If not, a database that needs a migration is refused
+         * (`schema_foreign`): migrate it separately. Default: true.
          */migrates: Bool? = nil, 
         /**
-         * Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
-         * looked for, and rights in memory never grow old: for phones and single programs. Default: false.
+         * Whether this process alone uses the SQLite file. Others that open it are refused, nothing polls for their changes, and rights in
+         * memory never become stale: for phones and single programs. Default: false.
          */exclusive: Bool? = nil, 
         /**
          * A policy that comes with the library: `standard` or `flyos`. At most one of the four policy settings is given.
@@ -19116,7 +19139,7 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * Roles and what they allow, instead of a policy file: `{"editor": ["document:edit"]}`.
          */roles: [String: [String]] = [:], 
         /**
-         * Permissions that exist beside those that a role allows.
+         * Permissions that exist in addition to those that a role allows.
          */permissions: [String] = [], 
         /**
          * The `iss` of access tokens, 1 to 512 bytes. Default: `rolekeep`.
@@ -19128,37 +19151,37 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * How long an access token is valid, in seconds. Default: 900.
          */accessTokenSeconds: Int64? = nil, 
         /**
-         * How long a session lasts without being used, in seconds; each refresh starts it anew. Default: 7 days.
+         * How long a session lasts without being used, in seconds; each refresh restarts it. Default: 7 days.
          */idleSeconds: Int64? = nil, 
         /**
          * How long a session lasts however much it is used, in seconds. Default: 30 days.
          */sessionSeconds: Int64? = nil, 
         /**
-         * How long a used refresh token still answers the same successor, in seconds: for a lost answer or a second tab.
+         * How long a used refresh token still returns the same successor, in seconds, in case a response was lost or a second tab used it.
          * Default: 30, at most 300.
          */refreshGraceSeconds: Int64? = nil, 
         /**
-         * How far the clock of whoever made a token may be ahead of ours, in seconds. Default: 60, at most 300.
+         * How far the clock of a token's issuer may be ahead of ours, in seconds. Default: 60, at most 300.
          */leewaySeconds: Int64? = nil, 
         /**
-         * How many sessions a user has at a time; who begins another ends the one that was used longest ago. Default: 100, at
-         * least 1.
+         * How many sessions a user may have at a time; beginning another one ends the least recently used. Default: 100, at least 1.
          */maxSessions: Int64? = nil, 
         /**
-         * How long a commit stays in the change feed, in seconds; an instance that was away for longer reads everything
-         * anew. Default: 7 days, at least an hour.
+         * How long a commit stays in the change feed, in seconds; an instance that was away for longer reads everything again. Default: 7
+         * days, at least an hour.
          */keepFeedSeconds: Int64? = nil, 
         /**
-         * How long a session is kept after its end, to be looked up, in seconds. Default: 30 days.
+         * How long a session is kept after its end, for lookups, in seconds. Default: 30 days.
          */keepSessionsSeconds: Int64? = nil, 
         /**
-         * How long a deleted user can be restored, in seconds; then the library purges it by itself. Default: 30 days.
+         * How long a deleted user can be restored, in seconds; after that the library purges the account. Default: 30 days.
          */keepDeletedUsersSeconds: Int64? = nil, 
         /**
          * Whether others may take the username and e-mail address of a deleted user, until it is purged. Default: `reserved`.
          */namesAfterDelete: NamesAfterDelete? = nil, 
         /**
-         * Which of these nobody may ever take again once it is purged. What was kept stays so when the setting changes. Default: `username`.
+         * Which of these nobody may ever take again once the account is purged. Names that were reserved stay reserved when the setting
+         * changes. Default: `username`.
          */namesAfterPurge: NamesAfterPurge? = nil, 
         /**
          * The fewest characters of a password (code points after NFC). Default: 15, as NIST SP 800-63B-4 asks where it is
@@ -19172,16 +19195,16 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * Default: false.
          */passwordComposition: Bool? = nil, 
         /**
-         * Who has to have a second factor beside the password. Who has to and has none adds it when it signs in next; with one a
-         * password of 8 characters will do (NIST SP 800-63B-4, 3.1.1.2). Default: `optional`.
+         * Who must have a second factor in addition to the password. Users who must have one and do not add it at their next sign-in; with
+         * one, a password of 8 characters is enough (NIST SP 800-63B-4, 3.1.1.2). Default: `optional`.
          */secondFactor: SecondFactor? = nil, 
         /**
-         * Who may make an account for itself (`users.register`). With `open` everybody learns whether an address has an account, and may
-         * take one that is somebody else's until that one proves it; with `verified` neither. Default: `off`.
+         * Who may register an account (`users.register`). With `open`, anybody can find out whether an address has an account, and can
+         * register an address of somebody else, until its owner verifies it; with `verified` neither. Default: `off`.
          */registration: Registration? = nil, 
         /**
-         * Which usernames may be chosen; those that are there stay. Once it was `precis`, nobody takes a name any more that looks like
-         * another's, whatever it is later; until the names that were there have been gone through, none beyond ASCII is given
+         * Which usernames may be chosen; existing ones stay. Once it has been `precis`, nobody can take a name that looks like another
+         * user's, even if the setting is changed back. Until the existing names have been indexed, names beyond ASCII are refused
          * (`names_not_ready`). Default: `basic`.
          */usernameProfile: UsernameProfile? = nil, 
         /**
@@ -19189,34 +19212,33 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * domains may in any case. Default: true.
          */smtputf8: Bool? = nil, 
         /**
-         * The domain that passkeys are bound to for good, such as `example.org`: pages of it and of those below it can use them. In
-         * development `localhost`. Default: none; without it there are no passkeys.
+         * The domain that passkeys are bound to, such as `example.org`: its pages, and those of its subdomains, can use them. It cannot be
+         * changed without losing all passkeys. In development `localhost`. Default: none; without it there are no passkeys.
          */passkeyDomain: String? = nil, 
         /**
          * The origins of the pages that use passkeys, as browsers write them (`https://app.example.org`), and of Android apps
          * (`android:apk-key-hash:…`). Default: `https://` and the domain; of `localhost` `http://localhost`.
          */passkeyOrigins: [String] = [], 
         /**
-         * Whether a code or link that is mailed signs in, without a password. Without a notifier the store does not open. A mailbox is one
-         * factor, and none beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
+         * Whether users can sign in with a code or link that is mailed, without a password. Without a notifier the store does not open. A
+         * mailbox counts as one factor: users who have, or must have, a second factor cannot sign in this way. Default: false.
          */mailSignIn: Bool? = nil, 
         /**
-         * Words that a password must not be built from, beside the account's own names: the service's name.
+         * Words that a password must not be built from, in addition to the account's own names, such as the service's name.
          */passwordContextWords: [String] = [], 
         /**
-         * How long a password that somebody else set lets its user in, who has to choose another one then, in seconds. Default: 72
-         * hours.
+         * How long a password that somebody else set can be used to sign in and choose another one, in seconds. Default: 72 hours.
          */temporaryPasswordSeconds: Int64? = nil, 
         /**
-         * A random secret of at least 32 bytes (no phrase: its id stands in each hash) that goes into every hash of a password
-         * and is kept apart from the storage, so that who steals that alone guesses nothing. Without it no such password is right
-         * any more. Default: none.
+         * A random secret of at least 32 bytes (not a phrase: each hash contains its id) that goes into every password hash and is kept
+         * apart from the storage, so that somebody who steals only the storage cannot guess passwords. Without it such passwords are no
+         * longer accepted. Default: none.
          */passwordPepper: String? = nil, 
         /**
-         * Secrets that `password_pepper` was before: sign-ins go on, and each replaces its hash by one of today's.
+         * Former values of `password_pepper`: their hashes still work, and each sign-in replaces one with a hash under the current value.
          */retiredPeppers: [String] = [], 
         /**
-         * The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With the passes it must reach one of OWASP's minimums:
+         * The memory of Argon2id, in KiB, at most 1048576. Default: 19456. Together with the passes it must reach one of OWASP's minimums:
          * 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
          */hashingMemoryKib: Int64? = nil, 
         /**
@@ -19229,137 +19251,135 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * How many passwords are hashed at a time, at most 256. Default: 2.
          */hashingParallel: Int64? = nil, 
         /**
-         * How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000.
+         * How many passwords may wait to be hashed; further ones fail with `RATE_LIMIT_EXCEEDED`. Default: 1000.
          */hashingQueue: Int64? = nil, 
         /**
-         * How long a sign-in may work, in milliseconds: it does the work of each cost that a stored hash has, of the hashes of other
-         * systems too, so that its time tells nothing (twice, where what is typed is not in NFC). The hash of another system that
-         * would go beyond it, as measured when it is given, is refused. Default: 1000; 0: any.
+         * How long the hashing of a sign-in may take, in milliseconds. It does the work of each cost among the stored hashes, including
+         * those of other systems, so that its timing reveals nothing (twice if the input is not in NFC). A hash of another system that would
+         * exceed this, as measured when it is given, is refused. Default: 1000; 0: no limit.
          */hashingMaxMillis: Int64? = nil, 
         /**
-         * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage; and those
-         * of operations, up to a second, where the storage tells of others' commits, as PostgreSQL does. Default: 1000.
+         * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage; also those
+         * of operations, up to a second, if the storage notifies of others' commits, as PostgreSQL does. Default: 1000.
          */rightsMaxAgeMillis: Int64? = nil, 
         /**
-         * The rights of how many users are kept in memory, beside those that callers hold: some 500 bytes each. Users that
-         * nobody asks about are dropped first and read again when needed. Default: 100000.
+         * For how many users the rights are kept in memory, in addition to those of callers in use: some 500 bytes each. The least used are
+         * dropped first and read again when needed. Default: 100000.
          */usersInMemory: Int64? = nil, 
         /**
-         * A call of the storage that takes longer, in milliseconds, is counted in `health` and, in Rust with the feature `tracing`, told as a
-         * warning with the tables' names. Default: 250; 0: none is.
+         * A storage call that takes longer than this, in milliseconds, is counted in `health` and logged as a warning with the tables' names
+         * (in Rust with the feature `tracing`). Default: 250; 0: never.
          */slowStatementMillis: Int64? = nil, 
         /**
-         * Which refused operations the audit log records: who asked for what, and on which target. At most one
-         * entry a minute is written per caller and operation; per instance a burst of 50, then one a second. The rest are only
-         * counted, as are entries that the storage refuses. They are written after the answer. Refused tries to sign in or to prove
-         * something, and tokens that are not good, are recorded in the same way whatever is set here. Default: `all`.
+         * Which refused operations the audit log records: who asked for what, and on which target. At most one entry a minute is written per
+         * caller and operation; per instance a burst of 50, then one a second. The rest are only counted, as are entries that the storage
+         * refuses. They are written after the operation returns. Failed attempts to sign in or to authenticate again, and invalid tokens,
+         * are recorded in the same way whatever this setting is. Default: `all`.
          */auditDenials: AuditDenials? = nil, 
         /**
-         * Which answers of the rules the audit log records, where the application asks whether somebody may do something (`can`, `require`,
-         * `can_many`, `check`): about whom, which permission, on which resource. The same question with the same answer has one entry a minute;
-         * an instance writes 50 at once, then one a second, with `all` 1,000 and then 100 a second; the rest are only counted. They are written
-         * after the answer. Questions of the application about itself are not recorded, as it may do everything; the store of a web page records none.
-         * Default: `off`.
+         * Which decisions the audit log records when the application checks whether somebody may do something (`can`, `require`, `can_many`,
+         * `check`): the user, the permission and the resource. The same check with the same result has one entry a minute; an instance
+         * writes a burst of 50, then one a second (with `all` 1,000, then 100 a second); the rest are only counted. They are written after
+         * the check returns. Checks of the application about itself are not recorded, as it may do everything; the store of a web page
+         * records none. Default: `off`.
          */auditDecisions: AuditDecisions? = nil, 
         /**
-         * A random secret of at least 32 bytes that seals the audit log, kept apart from the storage: whoever has the storage alone cannot
-         * change the log unseen. Every instance has to have it. Without it the storage keeps a key of its own, which guards against
-         * mistakes alone. Default: none.
+         * A random secret of at least 32 bytes that seals the audit log, kept apart from the storage: somebody who has only the storage
+         * cannot change the log unnoticed. Every instance needs it. Without it the store keeps a key in the storage, which only guards
+         * against accidents. Default: none.
          */auditKey: String? = nil, 
         /**
-         * The key that signs what `audit.head` answers, for others who are to verify the log without `audit_key`: a private JWK (RFC 7517) of
-         * EdDSA or ES256 with its `kid`. They need its public part. Default: none.
+         * The key that signs the heads that `audit.head` returns, for those who verify the log without `audit_key`: a private JWK of EdDSA
+         * or ES256 (RFC 7517) with its `kid`. They need its public part. Default: none.
          */auditSigningKey: String? = nil, 
         /**
-         * Secrets that `audit_key` was before, for what they sealed. Give a new one here to every instance before one seals with it.
+         * Former values of `audit_key`, for the entries they sealed. Before an instance uses a new key, give it to every instance here.
          */retiredAuditKeys: [String] = [], 
         /**
-         * A random secret of at least 32 bytes under which what the storage keeps is encrypted: of a database the columns that are secret,
-         * such as seeds of second factors, hashes and signing keys; of a persister every row. Every instance has to have it, and whoever
-         * loses it loses the store. Values from before there was one are read, and encrypted by and by. In web pages `open` takes it, and
-         * encrypts what the persister gets. Default: none.
+         * A random secret of at least 32 bytes that encrypts what the storage keeps: in a database the secret columns, such as seeds of
+         * second factors, hashes and signing keys; in a persister every row. Every instance needs it, and without it the store cannot be
+         * read. Unencrypted values from before are still read, and encrypted over time. In web pages `open` takes it, and encrypts what the
+         * persister gets. Default: none.
          */encryptionKey: String? = nil, 
         /**
-         * Secrets that `encryption_key` was before, for what is still encrypted under them. Give a new one here to every instance before one
-         * encrypts with it; `upkeep` encrypts the rest anew.
+         * Former values of `encryption_key`, for what is still encrypted under them. Before an instance uses a new key, give it to every
+         * instance here; `tidy` re-encrypts the rest.
          */retiredEncryptionKeys: [String] = [], 
         /**
-         * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a request comes from one of them, the client's
-         * address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
+         * Addresses and networks (`10.0.0.0/8`) of the application's own proxies. If a request comes from one of them, the client's address
+         * is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
          */trustedProxies: [String] = [], 
         /**
-         * Addresses and networks from which requests are answered; from all others, and without an address, they are refused
-         * (`FORBIDDEN`). Requests of the application itself always are answered. Default: all.
+         * Addresses and networks from which requests are accepted; from all others, and without an address, they are refused (`FORBIDDEN`).
+         * Requests of the application itself are always accepted. Default: all.
          */allowedNetworks: [String] = [], 
         /**
          * Addresses and networks from which requests are refused, also if they lie in an allowed network. Default: none.
          */deniedNetworks: [String] = [], 
         /**
-         * How many failed sign-ins an address (IPv4, or the /64 of IPv6) and an account's name each have within
-         * `sign_in_seconds`; further ones are answered `RATE_LIMIT_EXCEEDED`, whether or not there is such an account. They
-         * become possible again one after the other, not all at once (GCRA). Successful ones do not count. Who gives the
-         * `device_token` of an earlier sign-in has tries of its own. Default: 5; 0: any number, and `lock_after_failures` has
-         * no effect.
+         * How many failed sign-ins an address (IPv4, or the /64 of IPv6) and an account's name each have within `sign_in_seconds`; further
+         * ones fail with `RATE_LIMIT_EXCEEDED`, whether or not there is such an account. Attempts become available again one by one, not all
+         * at once (GCRA). Successful ones do not count. Sign-ins with the `device_token` of an earlier sign-in are counted separately.
+         * Default: 5; 0: any number, and `lock_after_failures` has no effect.
          */signInTries: Int64? = nil, 
         /**
          * The time of `sign_in_tries`, in seconds, at most a day. Default: 15 minutes.
          */signInSeconds: Int64? = nil, 
         /**
-         * How many requests a minute a user has, and an address (IPv4, or the /64 of IPv6) that nobody is signed in from; further
-         * ones are answered `RATE_LIMIT_EXCEEDED`. They become possible again one after the other (GCRA). Instances that share a
-         * storage share the number, and each takes a tenth of it at a time. Checks (`can`) and the application itself are not
-         * limited, nor is anybody in a web page's own store. Default: 0, any number; 100 is usual for a public API.
+         * How many requests a minute a user may send, or an address (IPv4, or the /64 of IPv6) without a signed-in user; further ones fail
+         * with `RATE_LIMIT_EXCEEDED`. Requests become available again one by one (GCRA). Instances that share a storage share the number,
+         * and each takes a tenth of it at a time. Checks (`can`) and the application itself are not limited, nor is anybody in a web page's
+         * own store. Default: 0, any number; 100 is usual for a public API.
          */requestsPerMinute: Int64? = nil, 
         /**
-         * How many operations that read a user may ask for in an hour, likewise. Default: 0, any number.
+         * How many reading operations a user may call in an hour, likewise. Default: 0, any number.
          */readsPerHour: Int64? = nil, 
         /**
-         * How many operations that write a user may ask for in an hour, likewise. Default: 0, any number.
+         * How many writing operations a user may call in an hour, likewise. Default: 0, any number.
          */writesPerHour: Int64? = nil, 
         /**
-         * After how many failed sign-ins in a row a name lets nobody in any more, until somebody signs in by it with a
-         * `device_token`, `limits.clear` is asked for, or nobody has tried for 180 days. Who tries is told the same as with a wrong
-         * password. Default: 30, at most 33: an account with two names and known devices has as many three times, and 100 in all
-         * by NIST SP 800-63B-4, 3.2.2; 0: never.
+         * After how many failed sign-ins in a row a name is locked, until somebody signs in with it and a `device_token`, `limits.clear` is
+         * called, or nobody has tried for 180 days. The error is the same as for a wrong password. Default: 30, at most 33, since the two
+         * names and the known devices of an account are counted separately, and NIST SP 800-63B-4, 3.2.2, allows 100 in all; 0: never.
          */lockAfterFailures: Int64? = nil, 
         /**
-         * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
-         * that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-         * `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rki_` for
-         * `invitations.accept`, `rkg_` for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have
-         * tokens alone.
+         * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows after a `#`, so that
+         * opening the link sends it to no server. The prefix of a token says what it is for: `rkp_` for `passwords.reset`, `rkv_` for
+         * `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rki_` for `invitations.accept`, `rkg_` for
+         * `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices then only have tokens.
          */linkUrl: String? = nil, 
         /**
-         * The name of the application, which stands below notices, 1 to 100 characters. Default: none.
+         * The name of the application, shown at the end of notices and in authenticator apps, 1 to 100 characters. Default: none.
          */applicationName: String? = nil, 
         /**
-         * The root key, at least 32 bytes: tokens are signed with it, or with keys that follow from it. Default: one is made and kept in
-         * the storage, and `signing_keys.rotate` makes the next one.
+         * The root key, at least 32 bytes: tokens are signed with it, or with keys derived from it. Default: the store makes one and keeps
+         * it in the storage, and `signing_keys.rotate` makes the next one.
          */signingKey: String? = nil, 
         /**
-         * Root keys of before, at least 32 bytes each: what was signed with them is accepted until they are left out. To change
-         * `signing_key` without signing anybody out, give the old one here for as long as sessions last (`session_seconds`).
+         * Former values of `signing_key`, at least 32 bytes each: what was signed with them is accepted until they are removed. To change
+         * `signing_key` without signing anybody out, keep the old one here for as long as sessions last (`session_seconds`).
          */retiredSigningKeys: [String] = [], 
         /**
-         * How access tokens are signed: `hs256` with the root key, which then every service needs that verifies them; `es256` or `eddsa`
-         * with a key that the store makes and keeps, and whose public part `signing_keys.jwks` gives to others. Tokens of `hs256` are
-         * accepted with that setting alone. The first key of another algorithm signs at once: others ask for the set when they see it, and
-         * access tokens of before are refreshed. Needs the feature `asymmetric` in Rust; not in web pages. Default: `hs256`.
+         * How access tokens are signed: `hs256` with the root key, which every service that verifies them then needs; `es256` or `eddsa`
+         * with a key that the store makes and keeps, and whose public part `signing_keys.jwks` returns. Tokens of `hs256` are only accepted
+         * with that setting. The first key of another algorithm signs at once: other services fetch the set when they see it, and earlier
+         * access tokens have to be refreshed. Needs the feature `asymmetric` in Rust; not in web pages. Default: `hs256`.
          */tokenAlgorithm: TokenAlgorithm? = nil, 
         /**
-         * Other issuers, by whose tokens users sign in (`sign_in.external`) for whom accounts here stand. At most 50. Default: none.
+         * Other issuers with whose tokens users can sign in (`sign_in.external`) to accounts that stand for their subjects. At most 50.
+         * Default: none.
          */trustedIssuers: [TrustedIssuer] = [], 
         /**
-         * The `iss` of the tokens that `sessions.supabase_token` makes, for a Supabase project that keeps data of the application's:
-         * `https://PROJECT.supabase.co/auth/v1`. With it goes one of `supabase_secret` and `supabase_signing_key`. Default: none are made.
+         * The `iss` of the tokens that `sessions.supabase_token` makes, for a Supabase project that keeps data of the application:
+         * `https://PROJECT.supabase.co/auth/v1`. Give one of `supabase_secret` and `supabase_signing_key` with it. Default: no such tokens.
          */supabaseIssuer: String? = nil, 
         /**
-         * The secret that signs them where the project has one that it shares (`JWT secret`), at least 32 bytes. Whoever has it may do anything
-         * in the project.
+         * The secret that signs them, if the project has a shared one (`JWT secret`), at least 32 bytes. Whoever has it may do anything in
+         * the project.
          */supabaseSecret: String? = nil, 
         /**
-         * The key that signs them where the project was given it: a private JWK (RFC 7517) of ES256 or EdDSA with its `kid`, as `supabase gen
-         * signing-key` writes one. Needs the feature `asymmetric` in Rust.
+         * The key that signs them, if it was given to the project: a private JWK (RFC 7517) of ES256 or EdDSA with its `kid`, as `supabase
+         * gen signing-key` writes one. Needs the feature `asymmetric` in Rust.
          */supabaseSigningKey: String? = nil) {
         self.sqlite = sqlite
         self.postgres = postgres
@@ -19644,13 +19664,13 @@ func FfiConverterTypeConfig_lower(_ value: Config) -> RustBuffer {
 
 
 /**
- * Changes the caller's address by the token of an `email_change`.
+ * Changes the caller's address, with the token of an `email_change`.
  *
- * The caller is signed in as the user who asked, so that somebody whose address was mistyped gets no account. The address counts as
- * proved. All sessions end; the caller goes on in a new one, by the tokens of the answer. The former address is told and
- * can undo the change for seven days by `email.revert`, if it was proved; nobody else may have it in that time.
- * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a caller without a session, `DUPLICATE_RESOURCE`
- * if another account has taken the address meanwhile.
+ * The caller must be signed in as the user who asked for it, so that the owner of a mistyped address does not get the account. The
+ * address then counts as verified. All sessions end; the caller continues in a new one with the returned tokens. The old address is
+ * notified and, if it was verified, can undo the change for seven days by `email.revert`; nobody else can take it in that time.
+ * Errors: `UNAUTHORIZED` for an invalid or expired token and for a caller without a session, `DUPLICATE_RESOURCE` if another account has
+ * taken the address meanwhile.
  */
 public struct ConfirmEmail: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -19731,12 +19751,12 @@ func FfiConverterTypeConfirmEmail_lower(_ value: ConfirmEmail) -> RustBuffer {
 
 
 /**
- * Begins the account that `users.register` asked for, by the token of a `registration` and the password that was chosen.
+ * Creates the account that `users.register` asked for, with the token of a `registration` and the password that was chosen.
  *
- * Its address counts as proved. Nobody is signed in: sign in with the password. A username that somebody else has taken meanwhile is
- * left out, and so are names that decide about rights by now.
- * Errors: `UNAUTHORIZED` for a token that is not good (any more), because somebody has the address by now, too, and for a wrong
- * password; `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is good no more.
+ * Its address counts as verified. Nobody is signed in: sign in with the password. A username that somebody else has taken in the
+ * meantime is left out, as are names that conditions of the policy read by now.
+ * Errors: `UNAUTHORIZED` for an invalid or expired token, also if another account has the address by now, and for a wrong password;
+ * `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is no longer valid.
  */
 public struct ConfirmRegistration: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -19827,13 +19847,12 @@ func FfiConverterTypeConfirmRegistration_lower(_ value: ConfirmRegistration) -> 
 
 
 /**
- * Proves an account's e-mail address by the token of a `verification`.
+ * Verifies an account's e-mail address, with the token of a `verification`.
  *
- * The token alone proves that somebody reads the address, who need not be the one that made the account. So the caller is signed in
- * as the user, or gives the account's password. Otherwise nothing changes and the answer has a token for
- * `passwords.reset`, unless the password was changed since, or the account has none and signs in at another issuer.
- * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a wrong password, `RATE_LIMIT_EXCEEDED` after too
- * many wrong passwords.
+ * The token alone only proves that somebody reads the address, who may not be the one who created the account. So the caller has to be
+ * signed in as the user, or give the account's password. Otherwise nothing changes, and the result has a token for `passwords.reset`,
+ * unless the password was changed since, or the account has none and signs in at another issuer.
+ * Errors: `UNAUTHORIZED` for an invalid or expired token and for a wrong password, `RATE_LIMIT_EXCEEDED` after too many wrong passwords.
  */
 public struct ConfirmVerification: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -19841,7 +19860,7 @@ public struct ConfirmVerification: Equatable, Hashable, CustomDebugStringConvert
      */
     public let token: String
     /**
-     * The account's password, of a caller who is not signed in.
+     * The account's password, for a caller who is not signed in.
      */
     public let password: String?
 
@@ -19852,7 +19871,7 @@ public struct ConfirmVerification: Equatable, Hashable, CustomDebugStringConvert
          * The token that was mailed.
          */token: String, 
         /**
-         * The account's password, of a caller who is not signed in.
+         * The account's password, for a caller who is not signed in.
          */password: String? = nil) {
         self.token = token
         self.password = password
@@ -19924,15 +19943,15 @@ func FfiConverterTypeConfirmVerification_lower(_ value: ConfirmVerification) -> 
 
 
 /**
- * The answer to a confirmation.
+ * The result of a confirmation.
  */
 public struct Confirmation: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
-     * Whether the address counts as proved.
+     * Whether the address is now verified.
      */
     public let isVerified: Bool
     /**
-     * What `passwords.reset` takes instead, which proves the address, too.
+     * Otherwise: a token for `passwords.reset`, which verifies the address, too.
      */
     public let resetToken: String?
 
@@ -19940,10 +19959,10 @@ public struct Confirmation: Equatable, Hashable, CustomDebugStringConvertible, C
     // declare one manually.
     public init(
         /**
-         * Whether the address counts as proved.
+         * Whether the address is now verified.
          */isVerified: Bool, 
         /**
-         * What `passwords.reset` takes instead, which proves the address, too.
+         * Otherwise: a token for `passwords.reset`, which verifies the address, too.
          */resetToken: String? = nil) {
         self.isVerified = isVerified
         self.resetToken = resetToken
@@ -20015,7 +20034,7 @@ func FfiConverterTypeConfirmation_lower(_ value: Confirmation) -> RustBuffer {
 
 
 /**
- * The answer to who proves an address.
+ * The result of confirming a registration.
  */
 public struct ConfirmedRegistration: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -20023,7 +20042,7 @@ public struct ConfirmedRegistration: Equatable, Hashable, CustomDebugStringConve
      */
     public let user: User
     /**
-     * What the next sign-in on this device gives, as the `device_token` of an earlier sign-in.
+     * The `device_token` for the next sign-in on this device.
      */
     public let deviceToken: String
 
@@ -20034,7 +20053,7 @@ public struct ConfirmedRegistration: Equatable, Hashable, CustomDebugStringConve
          * The account.
          */user: User, 
         /**
-         * What the next sign-in on this device gives, as the `device_token` of an earlier sign-in.
+         * The `device_token` for the next sign-in on this device.
          */deviceToken: String) {
         self.user = user
         self.deviceToken = deviceToken
@@ -20213,15 +20232,15 @@ public struct ConsumerLease: Equatable, Hashable {
      */
     public let name: String
     /**
-     * What `acknowledge` and `release` want to be told.
+     * The id of the lease, for `acknowledge` and `release`.
      */
     public let lease: Uuid
     /**
-     * What was acknowledged: where to read on.
+     * What was acknowledged: where to continue reading.
      */
     public let position: String
     /**
-     * When the lease ends by itself.
+     * When the lease expires.
      */
     public let leasedUntil: Timestamp
 
@@ -20232,13 +20251,13 @@ public struct ConsumerLease: Equatable, Hashable {
          * The consumer's name.
          */name: String, 
         /**
-         * What `acknowledge` and `release` want to be told.
+         * The id of the lease, for `acknowledge` and `release`.
          */lease: Uuid, 
         /**
-         * What was acknowledged: where to read on.
+         * What was acknowledged: where to continue reading.
          */position: String, 
         /**
-         * When the lease ends by itself.
+         * When the lease expires.
          */leasedUntil: Timestamp) {
         self.name = name
         self.lease = lease
@@ -20435,18 +20454,18 @@ func FfiConverterTypeConsumerPage_lower(_ value: ConsumerPage) -> RustBuffer {
 
 
 /**
- * Makes an API key of the caller: what a program of its user gives instead of an access token.
+ * Creates an API key of the caller, which the user's programs use instead of an access token.
  *
- * The answer has the key, which is not shown again. With it a program may do what its user may at that moment and one of its
- * `patterns` matches; it never administers and gives nobody anything. It does not touch the account itself: neither passwords,
- * factors, sessions, addresses nor keys. Roles that need a second factor count if this session has proved one.
- * It needs a sign-in or `sessions.step_up` within the last five minutes. The user is told by mail.
- * Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 keys that are alive,
- * `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an API key.
+ * The result has the key, which is not shown again. A program with the key may do what the user may at that moment and one of the
+ * `patterns` matches. A key is never an administrator, cannot give roles, and cannot change the account itself: passwords, factors,
+ * sessions, addresses and keys. Roles that need a second factor count if this session has proved one. It needs a sign-in or
+ * `sessions.step_up` within the last five minutes. The user is notified by mail.
+ * Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 valid keys, `UNAUTHORIZED` for a caller
+ * without a session, `FORBIDDEN` for an API key.
  */
 public struct CreateApiKey: Equatable, Hashable {
     /**
-     * What the user calls it, at most 100 characters.
+     * The user's name for it, at most 100 characters.
      */
     public let name: String
     /**
@@ -20459,8 +20478,8 @@ public struct CreateApiKey: Equatable, Hashable {
      */
     public let expiresInSeconds: Int64?
     /**
-     * From where it may be used, addresses and networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`), at most 20. Not given:
-     * from everywhere. Behind proxies it takes the setting `trusted_proxies`.
+     * From where it may be used, addresses and networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`), at most 20. Not given: from
+     * everywhere. Behind proxies this needs the setting `trusted_proxies`.
      */
     public let networks: [String]?
 
@@ -20468,7 +20487,7 @@ public struct CreateApiKey: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * What the user calls it, at most 100 characters.
+         * The user's name for it, at most 100 characters.
          */name: String, 
         /**
          * The permissions that it reaches, `document:read` or `document:*` or `*:read`, at most 100. Not given: whatever its user
@@ -20478,8 +20497,8 @@ public struct CreateApiKey: Equatable, Hashable {
          * After how many seconds it ends, at most 365 days. Default: 90 days.
          */expiresInSeconds: Int64? = nil, 
         /**
-         * From where it may be used, addresses and networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`), at most 20. Not given:
-         * from everywhere. Behind proxies it takes the setting `trusted_proxies`.
+         * From where it may be used, addresses and networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`), at most 20. Not given: from
+         * everywhere. Behind proxies this needs the setting `trusted_proxies`.
          */networks: [String]? = nil) {
         self.name = name
         self.patterns = patterns
@@ -20535,10 +20554,10 @@ func FfiConverterTypeCreateApiKey_lower(_ value: CreateApiKey) -> RustBuffer {
 
 
 /**
- * Makes an API key of a user, as `api_keys.create`.
+ * Creates an API key of a user, as `api_keys.create` does.
  *
- * Only the application itself may, with `system`: for accounts that no person signs in to. Roles that need a second factor
- * count, as where the application acts as the user.
+ * Only the application itself may call it, with `system`: for accounts that no person signs in to. Roles that require a second factor
+ * count, as if the application acts as the user.
  */
 public struct CreateApiKeyFor: Equatable, Hashable {
     /**
@@ -20546,7 +20565,7 @@ public struct CreateApiKeyFor: Equatable, Hashable {
      */
     public let userId: Uuid
     /**
-     * What it is called, at most 100 characters.
+     * A name for it, at most 100 characters.
      */
     public let name: String
     /**
@@ -20570,7 +20589,7 @@ public struct CreateApiKeyFor: Equatable, Hashable {
          * The user's id.
          */userId: Uuid, 
         /**
-         * What it is called, at most 100 characters.
+         * A name for it, at most 100 characters.
          */name: String, 
         /**
          * The permissions that it reaches, `document:read` or `document:*` or `*:read`, at most 100. Not given: whatever its user
@@ -20670,8 +20689,9 @@ public struct CreateAsset: Equatable, Hashable {
      */
     public let operatorId: Uuid?
     /**
-     * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type that is its kind has the type that it
-     * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+     * Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type that is
+     * its kind must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits
+     * and underscores.
      */
     public let attributes: [String: JsonText]
 
@@ -20697,8 +20717,9 @@ public struct CreateAsset: Equatable, Hashable {
          * The operator's user id.
          */operatorId: Uuid? = nil, 
         /**
-         * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type that is its kind has the type that it
-         * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+         * Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type that is
+         * its kind must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits
+         * and underscores.
          */attributes: [String: JsonText] = [:]) {
         self.kind = kind
         self.code = code
@@ -20790,8 +20811,9 @@ public struct CreateDrone: Equatable, Hashable {
      */
     public let operatorId: Uuid?
     /**
-     * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `drone` has the type that it
-     * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+     * Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type `drone`
+     * must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits and
+     * underscores.
      */
     public let attributes: [String: JsonText]
 
@@ -20814,8 +20836,9 @@ public struct CreateDrone: Equatable, Hashable {
          * The operator's user id.
          */operatorId: Uuid? = nil, 
         /**
-         * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `drone` has the type that it
-         * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+         * Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type `drone`
+         * must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits and
+         * underscores.
          */attributes: [String: JsonText] = [:]) {
         self.code = code
         self.model = model
@@ -20948,16 +20971,16 @@ func FfiConverterTypeCreateGroup_lower(_ value: CreateGroup) -> RustBuffer {
 
 
 /**
- * Invites somebody to have an account, the roles and the membership in groups that are named: mails a link to the address, a notice of the kind
- * `invitation`.
+ * Invites somebody to an account with the given roles and groups: mails a link to the address, a notice of the kind `invitation`.
  *
- * The link is good for 72 hours and once, by `invitations.accept`, as long as whoever invites is active, may invite and may give the
- * roles and add members to the groups. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
+ * The link is valid for 72 hours and once, for `invitations.accept`, as long as the inviter is active, may invite, and may give the
+ * roles and add members to the groups. It replaces an open invitation to the same address. The result is the same whether or not an
+ * account has the address.
  * Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now, and so does naming
  * groups, beside `role:assign` and `group:read`.
  * Errors: `VALIDATION_ERROR` with all wrong fields; `RATE_LIMIT_EXCEEDED` for an address that was invited within the last minute, or
- * five times within an hour, by whomever, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
- * `UNAVAILABLE` where the store has no notifier.
+ * five times within an hour, by anybody, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
+ * `UNAVAILABLE` if the store has no notifier.
  */
 public struct CreateInvitation: Equatable, Hashable {
     /**
@@ -20965,11 +20988,12 @@ public struct CreateInvitation: Equatable, Hashable {
      */
     public let email: String
     /**
-     * The roles that it brings beside the default roles, which every new account gets; at most 20.
+     * The roles to give in addition to the default roles, which every new account gets; at most 20.
      */
     public let roles: [NewInvitationRole]
     /**
-     * Ids of the groups that it makes a member of, at most 200. Needs what `groups.add_members` needs, then and when it is accepted.
+     * Ids of the groups that the user becomes a member of, at most 200. Needs what `groups.add_members` needs, now and when it is
+     * accepted.
      */
     public let groups: [Uuid]
 
@@ -20980,10 +21004,11 @@ public struct CreateInvitation: Equatable, Hashable {
          * The address, at most 255 characters.
          */email: String, 
         /**
-         * The roles that it brings beside the default roles, which every new account gets; at most 20.
+         * The roles to give in addition to the default roles, which every new account gets; at most 20.
          */roles: [NewInvitationRole] = [], 
         /**
-         * Ids of the groups that it makes a member of, at most 200. Needs what `groups.add_members` needs, then and when it is accepted.
+         * Ids of the groups that the user becomes a member of, at most 200. Needs what `groups.add_members` needs, now and when it is
+         * accepted.
          */groups: [Uuid] = []) {
         self.email = email
         self.roles = roles
@@ -21127,7 +21152,7 @@ public struct CreateRegion: Equatable, Hashable {
      */
     public let area: String?
     /**
-     * Who commands it, at most 255 characters.
+     * The name of its commander, at most 255 characters.
      */
     public let commanderName: String?
     /**
@@ -21135,8 +21160,9 @@ public struct CreateRegion: Equatable, Hashable {
      */
     public let status: RegionStatus?
     /**
-     * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `region` has the type that it
-     * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+     * Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type `region`
+     * must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits and
+     * underscores.
      */
     public let attributes: [String: JsonText]
 
@@ -21153,14 +21179,15 @@ public struct CreateRegion: Equatable, Hashable {
          * What it covers, at most 255 characters.
          */area: String? = nil, 
         /**
-         * Who commands it, at most 255 characters.
+         * The name of its commander, at most 255 characters.
          */commanderName: String? = nil, 
         /**
          * Whether it is in use; `ACTIVE` if not given.
          */status: RegionStatus? = nil, 
         /**
-         * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `region` has the type that it
-         * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+         * Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type `region`
+         * must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits and
+         * underscores.
          */attributes: [String: JsonText] = [:]) {
         self.code = code
         self.name = name
@@ -21241,7 +21268,7 @@ public struct CreateRole: Equatable, Hashable {
      */
     public let isDefault: Bool?
     /**
-     * Whether it allows something to those alone who have proved a second factor; no if not given.
+     * Whether it allows something only to users who have proved a second factor; no if not given.
      */
     public let needsSecondFactor: Bool?
     /**
@@ -21266,7 +21293,7 @@ public struct CreateRole: Equatable, Hashable {
          * Whether every new account gets it; no if not given.
          */isDefault: Bool? = nil, 
         /**
-         * Whether it allows something to those alone who have proved a second factor; no if not given.
+         * Whether it allows something only to users who have proved a second factor; no if not given.
          */needsSecondFactor: Bool? = nil, 
         /**
          * The roles that it inherits.
@@ -21334,8 +21361,7 @@ func FfiConverterTypeCreateRole_lower(_ value: CreateRole) -> RustBuffer {
 
 
 /**
- * Creates the row of a scope whose kind lies within another, or another within it: what a role allows or denies in a country reaches what
- * lies in its regions.
+ * Creates the row of a scope of a nested kind, which says what it lies within: roles held in a country then apply in its regions.
  *
  * Permission `scope:create`; with a parent also `role:assign`, and for now `admin:all`, as it changes who may do what. Errors:
  * `DUPLICATE_RESOURCE` if the scope has a row, `CONFLICT` if 20,000 scopes lie within others.
@@ -21417,14 +21443,13 @@ func FfiConverterTypeCreateScope_lower(_ value: CreateScope) -> RustBuffer {
 
 
 /**
- * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
- * somebody at another issuer, or both.
+ * Creates a user, with the default roles of the policy and those that are named. A user has an e-mail address, an identity at another
+ * issuer, or both.
  *
  * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now, and so does naming a group, beside
  * `role:assign`, `group:read` and, of the user, `user:read`.
  * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity; `CONFLICT` if a group
- * has 10,000 members;
- * `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
+ * has 10,000 members; `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII until the existing names have been indexed.
  */
 public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -21442,9 +21467,9 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
      */
     public let password: String?
     /**
-     * The hash of its password in another system, instead of `password`: Argon2, bcrypt, scrypt, PBKDF2 or phpass in the
-     * forms of passlib, Django, Werkzeug, WordPress and Firebase. It is kept as it is, and the first sign-in replaces it by
-     * one of our own. Only the application itself may give one, with `system`.
+     * The hash of the user's password in another system, instead of `password`: Argon2, bcrypt, scrypt, PBKDF2 or phpass in the forms of
+     * passlib, Django, Werkzeug, WordPress and Firebase. It is stored as it is, and the first sign-in replaces it with one of Argon2id.
+     * Only the application itself may give one, with `system`.
      */
     public let passwordHash: String?
     /**
@@ -21472,40 +21497,42 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
      */
     public let birthDate: CalendarDate?
     /**
-     * What it says about itself, in at most 500 characters and several lines.
+     * A short biography, in at most 500 characters and several lines.
      */
     public let bio: String?
     /**
-     * Where it is, in its own words, at most 255 characters.
+     * Where the user is, in their own words, at most 255 characters.
      */
     public let location: String?
     /**
-     * The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+     * The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched.
      */
     public let avatarUrl: String?
     /**
-     * The address of its page, likewise.
+     * The address of the user's web page, likewise.
      */
     public let website: String?
     /**
-     * Which other users see its profile; `public` if not given.
+     * Which other users see the user's profile; `public` if not given.
      */
     public let visibility: Visibility?
     /**
-     * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `user` has the type that it
-     * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+     * Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type `user`
+     * must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits and
+     * underscores.
      */
     public let attributes: [String: JsonText]
     /**
-     * The region it belongs to, by id or code.
+     * The region that the user belongs to, by id or code.
      */
     public let region: String?
     /**
-     * Names of roles to hold everywhere, beside the default roles, which every new account gets.
+     * Names of roles to hold everywhere, in addition to the default roles, which every new account gets.
      */
     public let roles: [String]
     /**
-     * Ids of groups that it becomes a member of, at most 200. Needs what `groups.add_members` needs; the store of a web page has none.
+     * Ids of groups that the user becomes a member of, at most 200. Needs what `groups.add_members` needs; the store of a web page has
+     * none.
      */
     public let groups: [Uuid]
     /**
@@ -21513,8 +21540,9 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
      */
     public let status: UserStatus?
     /**
-     * Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: administrators and
-     * the application vouch for it. If anybody else makes the account, what was set before its subject first signs in is void from then on.
+     * The identity at another issuer that the account stands for; no other account may have it. The library does not ask the issuer:
+     * administrators and the application vouch for it. If anybody else creates the account, everything that was set in it becomes void
+     * when its subject first signs in.
      */
     public let identity: ExternalIdentity?
 
@@ -21533,9 +21561,9 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
          * creates the user, it is temporary: the first sign-in must choose another one.
          */password: String? = nil, 
         /**
-         * The hash of its password in another system, instead of `password`: Argon2, bcrypt, scrypt, PBKDF2 or phpass in the
-         * forms of passlib, Django, Werkzeug, WordPress and Firebase. It is kept as it is, and the first sign-in replaces it by
-         * one of our own. Only the application itself may give one, with `system`.
+         * The hash of the user's password in another system, instead of `password`: Argon2, bcrypt, scrypt, PBKDF2 or phpass in the forms of
+         * passlib, Django, Werkzeug, WordPress and Firebase. It is stored as it is, and the first sign-in replaces it with one of Argon2id.
+         * Only the application itself may give one, with `system`.
          */passwordHash: String? = nil, 
         /**
          * The whole name, at most 255 characters.
@@ -21556,39 +21584,42 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
          * The date of birth, not in the future.
          */birthDate: CalendarDate? = nil, 
         /**
-         * What it says about itself, in at most 500 characters and several lines.
+         * A short biography, in at most 500 characters and several lines.
          */bio: String? = nil, 
         /**
-         * Where it is, in its own words, at most 255 characters.
+         * Where the user is, in their own words, at most 255 characters.
          */location: String? = nil, 
         /**
-         * The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+         * The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched.
          */avatarUrl: String? = nil, 
         /**
-         * The address of its page, likewise.
+         * The address of the user's web page, likewise.
          */website: String? = nil, 
         /**
-         * Which other users see its profile; `public` if not given.
+         * Which other users see the user's profile; `public` if not given.
          */visibility: Visibility? = nil, 
         /**
-         * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `user` has the type that it
-         * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+         * Other data that the application keeps with it, at most 16 KiB as JSON. An attribute that the policy declares for the type `user`
+         * must have the declared type, and conditions can read it; rules read no others. Names have 1 to 64 letters a to z, digits and
+         * underscores.
          */attributes: [String: JsonText] = [:], 
         /**
-         * The region it belongs to, by id or code.
+         * The region that the user belongs to, by id or code.
          */region: String? = nil, 
         /**
-         * Names of roles to hold everywhere, beside the default roles, which every new account gets.
+         * Names of roles to hold everywhere, in addition to the default roles, which every new account gets.
          */roles: [String] = [], 
         /**
-         * Ids of groups that it becomes a member of, at most 200. Needs what `groups.add_members` needs; the store of a web page has none.
+         * Ids of groups that the user becomes a member of, at most 200. Needs what `groups.add_members` needs; the store of a web page has
+         * none.
          */groups: [Uuid] = [], 
         /**
          * `active` (the default) or `inactive`.
          */status: UserStatus? = nil, 
         /**
-         * Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: administrators and
-         * the application vouch for it. If anybody else makes the account, what was set before its subject first signs in is void from then on.
+         * The identity at another issuer that the account stands for; no other account may have it. The library does not ask the issuer:
+         * administrators and the application vouch for it. If anybody else creates the account, everything that was set in it becomes void
+         * when its subject first signs in.
          */identity: ExternalIdentity? = nil) {
         self.email = email
         self.username = username
@@ -21717,7 +21748,7 @@ func FfiConverterTypeCreateUser_lower(_ value: CreateUser) -> RustBuffer {
 
 
 /**
- * How many there are of one day.
+ * The number for one day.
  */
 public struct DailyCount: Equatable, Hashable {
     /**
@@ -21786,7 +21817,8 @@ func FfiConverterTypeDailyCount_lower(_ value: DailyCount) -> RustBuffer {
 
 
 /**
- * Switches a user off; its sessions end at once.
+ * Deactivates a user; their sessions end at once. Suspended and banned users stay so, and are inactive when that ends; inactive users stay as
+ * they are.
  *
  * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
  */
@@ -21796,7 +21828,7 @@ public struct DeactivateUser: Equatable, Hashable {
      */
     public let id: Uuid
     /**
-     * The version that the change was made on.
+     * The version that the change is based on.
      */
     public let expectedVersion: Int64?
 
@@ -21807,7 +21839,7 @@ public struct DeactivateUser: Equatable, Hashable {
          * The user's id.
          */id: Uuid, 
         /**
-         * The version that the change was made on.
+         * The version that the change is based on.
          */expectedVersion: Int64? = nil) {
         self.id = id
         self.expectedVersion = expectedVersion
@@ -21873,15 +21905,15 @@ public struct DecisionChange: Equatable, Hashable {
      */
     public let scope: String
     /**
-     * The answer now.
+     * The decision now.
      */
     public let before: DecisionAnswer
     /**
-     * The answer after the edit.
+     * The decision after the edit.
      */
     public let after: DecisionAnswer
     /**
-     * If the answer now depends on something: the conditions; `deny …` denies where it holds.
+     * If the decision now depends on something: the conditions; `deny …` denies if it holds.
      */
     public let conditionsBefore: [String]
     /**
@@ -21902,13 +21934,13 @@ public struct DecisionChange: Equatable, Hashable {
          * The scope: `global`, `region:ID`, …
          */scope: String, 
         /**
-         * The answer now.
+         * The decision now.
          */before: DecisionAnswer, 
         /**
-         * The answer after the edit.
+         * The decision after the edit.
          */after: DecisionAnswer, 
         /**
-         * If the answer now depends on something: the conditions; `deny …` denies where it holds.
+         * If the decision now depends on something: the conditions; `deny …` denies if it holds.
          */conditionsBefore: [String] = [], 
         /**
          * The same after the edit.
@@ -22119,7 +22151,7 @@ func FfiConverterTypeDeleteAssetKind_lower(_ value: DeleteAssetKind) -> RustBuff
 
 
 /**
- * Deletes a consumer, whoever reads for it; the change feed is kept for it no longer.
+ * Deletes a consumer, even while a process reads for it; the change feed is no longer kept for it.
  *
  * For the application itself.
  */
@@ -22241,7 +22273,7 @@ func FfiConverterTypeDeleteDrone_lower(_ value: DeleteDrone) -> RustBuffer {
 
 
 /**
- * Deletes a group: its members hold its roles no more, and roles held on it end.
+ * Deletes a group: its members no longer hold its roles, and roles held on it end.
  *
  * Permission `group:delete`; of a group that has roles also `role:assign`, and for now `admin:all`, as it takes them from its members.
  * Errors: `CONFLICT` if `expected_version` is stale, and if no active administrator would be left.
@@ -22252,7 +22284,7 @@ public struct DeleteGroup: Equatable, Hashable {
      */
     public let id: Uuid
     /**
-     * The version that the decision was made on; if it is not the current one, the error is `CONFLICT`.
+     * The version that the decision is based on; if it is not the current one, the error is `CONFLICT`.
      */
     public let expectedVersion: Int64?
 
@@ -22263,7 +22295,7 @@ public struct DeleteGroup: Equatable, Hashable {
          * The group's id.
          */id: Uuid, 
         /**
-         * The version that the decision was made on; if it is not the current one, the error is `CONFLICT`.
+         * The version that the decision is based on; if it is not the current one, the error is `CONFLICT`.
          */expectedVersion: Int64? = nil) {
         self.id = id
         self.expectedVersion = expectedVersion
@@ -22396,13 +22428,13 @@ func FfiConverterTypeDeletePermission_lower(_ value: DeletePermission) -> RustBu
 
 
 /**
- * Clears one's own profile: everything that `profiles.update` changes but the visibility. The account stays.
+ * Clears one's own profile: everything that `profiles.update` changes, except the visibility. The account stays.
  *
  * Permission and errors as with `update`.
  */
 public struct DeleteProfile: Equatable, Hashable {
     /**
-     * The version that the change was made on; another one stored gives `CONFLICT`.
+     * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
      */
     public let expectedVersion: Int64?
 
@@ -22410,7 +22442,7 @@ public struct DeleteProfile: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The version that the change was made on; another one stored gives `CONFLICT`.
+         * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
          */expectedVersion: Int64? = nil) {
         self.expectedVersion = expectedVersion
     }
@@ -22461,7 +22493,8 @@ func FfiConverterTypeDeleteProfile_lower(_ value: DeleteProfile) -> RustBuffer {
  *
  * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
  * of its drones, and that of its kind for each other asset, before and after, so that only administrators can delete their own region; and `admin:all` if
- * one of those roles denies something or one of the users is an administrator.
+ * one of those roles denies something or one of the users is an administrator. Errors: `CONFLICT` if more than 10,000 users, drones and other
+ * assets would be left without it at once.
  */
 public struct DeleteRegion: Equatable, Hashable {
     /**
@@ -22604,8 +22637,8 @@ func FfiConverterTypeDeleteRole_lower(_ value: DeleteRole) -> RustBuffer {
 /**
  * Deletes the row of a scope: roles held in it end, unless it is a region, which is still there.
  *
- * Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for the
- * former `role:assign`. Errors: `CONFLICT` if `expected_version` is stale, and if other scopes lie within it, with their count.
+ * Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for
+ * the former `role:assign`. Errors: `CONFLICT` if `expected_version` is stale, and if other scopes lie within it.
  */
 public struct DeleteScope: Equatable, Hashable {
     /**
@@ -22613,7 +22646,7 @@ public struct DeleteScope: Equatable, Hashable {
      */
     public let scope: String
     /**
-     * The version that the decision was made on; if it is not the current one, the error is `CONFLICT`.
+     * The version that the decision is based on; if it is not the current one, the error is `CONFLICT`.
      */
     public let expectedVersion: Int64?
 
@@ -22624,7 +22657,7 @@ public struct DeleteScope: Equatable, Hashable {
          * The scope.
          */scope: String, 
         /**
-         * The version that the decision was made on; if it is not the current one, the error is `CONFLICT`.
+         * The version that the decision is based on; if it is not the current one, the error is `CONFLICT`.
          */expectedVersion: Int64? = nil) {
         self.scope = scope
         self.expectedVersion = expectedVersion
@@ -22674,13 +22707,14 @@ func FfiConverterTypeDeleteScope_lower(_ value: DeleteScope) -> RustBuffer {
 
 
 /**
- * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones, other assets and roles are taken away, and the
- * roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
- * library by itself after `keep_deleted_users_seconds`. Whether others may take its
- * names meanwhile says `names_after_delete`.
+ * Deletes a user: the account is no longer found, its sessions and API keys end, its drones, other assets and roles are removed, and the
+ * roles that others hold on it end. `users.restore` restores it until it is purged, by `users.purge` or automatically after
+ * `keep_deleted_users_seconds`. Whether others may take its names in the meantime is up to
+ * `names_after_delete`.
  *
- * Permission `user:delete`; `drone:set_authority` for each drone it flies, and that of its kind for each other asset it uses, where the
- * policy's conditions read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
+ * Permission `user:delete`; `drone:set_authority` for each drone that the user flies, and `KIND:set_authority` for each other asset that
+ * the user uses, if the policy's conditions read that; and `admin:all` if one of those roles on the account denies something. Errors:
+ * `CONFLICT` for the last active administrator.
  */
 public struct DeleteUser: Equatable, Hashable {
     /**
@@ -22688,7 +22722,7 @@ public struct DeleteUser: Equatable, Hashable {
      */
     public let id: Uuid
     /**
-     * The version that the change was made on.
+     * The version that the change is based on.
      */
     public let expectedVersion: Int64?
 
@@ -22699,7 +22733,7 @@ public struct DeleteUser: Equatable, Hashable {
          * The user's id.
          */id: Uuid, 
         /**
-         * The version that the change was made on.
+         * The version that the change is based on.
          */expectedVersion: Int64? = nil) {
         self.id = id
         self.expectedVersion = expectedVersion
@@ -22751,7 +22785,7 @@ func FfiConverterTypeDeleteUser_lower(_ value: DeleteUser) -> RustBuffer {
 /**
  * Deletes many users, in one commit, each as `users.delete` does.
  *
- * Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
+ * Permission `user:delete`. Users who cannot be deleted stay, and the result says why; with `atomic` no user is deleted then. Errors:
  * `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
  */
 public struct DeleteUsers: Equatable, Hashable {
@@ -22884,7 +22918,7 @@ func FfiConverterTypeDeletedPermission_lower(_ value: DeletedPermission) -> Rust
  */
 public struct DeletedRole: Equatable, Hashable {
     /**
-     * How many users held it, themselves or by their groups.
+     * How many users held it, directly or through groups.
      */
     public let users: Int64
     /**
@@ -22900,7 +22934,7 @@ public struct DeletedRole: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * How many users held it, themselves or by their groups.
+         * How many users held it, directly or through groups.
          */users: Int64, 
         /**
          * How many groups held it.
@@ -23062,7 +23096,7 @@ public struct Drone: Equatable, Hashable {
      */
     public let assignedUsers: [UserBrief]
     /**
-     * Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+     * Other data that the application keeps with it. Times are RFC 3339, durations microseconds.
      */
     public let attributes: [String: JsonText]
     /**
@@ -23103,7 +23137,7 @@ public struct Drone: Equatable, Hashable {
          * The users who may fly it and whom the caller may see, by username.
          */assignedUsers: [UserBrief] = [], 
         /**
-         * Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+         * Other data that the application keeps with it. Times are RFC 3339, durations microseconds.
          */attributes: [String: JsonText] = [:], 
         /**
          * When it was created.
@@ -23690,11 +23724,11 @@ func FfiConverterTypeDryRunPolicy_lower(_ value: DryRunPolicy) -> RustBuffer {
 
 
 /**
- * Changes the given fields of a user and its status, in one commit; null clears a field, as `update` does.
+ * Changes the given fields and the status of a user, in one commit; null clears a field, as `update` does.
  *
- * Each part asks its own permission, beside `user:read`, before and after the change: the fields `user:update` and whatever `update` asks, the status
- * `user:set_status`, as `activate`, `deactivate`, `suspend`, `ban` and `lift` do. A status that the user has already is no change of it, unless another reason or
- * end is given with it.
+ * Each part needs its own permission, in addition to `user:read`, before and after the change: the fields `user:update` and whatever
+ * else `update` needs; the status `user:set_status`, as for `activate`, `deactivate`, `suspend`, `ban` and `lift`. The user's
+ * present status is no change, unless another reason or end is given with it.
  * Errors: those of either part; `CONFLICT` if `expected_version` is stale.
  */
 public struct EditUser: Equatable, Hashable {
@@ -23703,11 +23737,11 @@ public struct EditUser: Equatable, Hashable {
      */
     public let id: Uuid
     /**
-     * The version that the change was made on; another one stored gives `CONFLICT`.
+     * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
      */
     public let expectedVersion: Int64?
     /**
-     * The address to sign in with. A new one counts as not proved.
+     * The address to sign in with. A new one counts as not verified.
      */
     public let email: StringPatch?
     /**
@@ -23739,43 +23773,44 @@ public struct EditUser: Equatable, Hashable {
      */
     public let birthDate: DatePatch?
     /**
-     * What it says about itself, in at most 500 characters and several lines.
+     * A short biography, in at most 500 characters and several lines.
      */
     public let bio: StringPatch?
     /**
-     * Where it is, in its own words, at most 255 characters.
+     * Where the user is, in their own words, at most 255 characters.
      */
     public let location: StringPatch?
     /**
-     * The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+     * The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched.
      */
     public let avatarUrl: StringPatch?
     /**
-     * The address of its page, likewise.
+     * The address of the user's web page, likewise.
      */
     public let website: StringPatch?
     /**
-     * Which other users see its profile.
+     * Which other users see the user's profile.
      */
     public let visibility: Visibility?
     /**
-     * Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+     * Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with
+     * `create`.
      */
     public let attributes: [String: JsonText]
     /**
-     * The region, by id or code. Drones of another region are taken from the user, and the answer says which.
+     * The region, by id or code. Drones of another region are removed from the user, and the result says which.
      */
     public let region: StringPatch?
     /**
-     * What its status becomes: any but `deleted`. Who is banned is not made inactive.
+     * The new status: any but `deleted`. A banned user cannot be made inactive.
      */
     public let status: UserStatus?
     /**
-     * Why it is suspended or banned, at most 500 characters; goes with `status`.
+     * Why the user is suspended or banned, at most 500 characters; given together with `status`.
      */
     public let statusReason: String?
     /**
-     * When a suspension ends by itself, in the future; not given: when it is lifted. Goes with `status`.
+     * When a suspension ends, in the future; not given: when it is lifted. Given together with `status`.
      */
     public let suspendedUntil: Timestamp?
 
@@ -23786,10 +23821,10 @@ public struct EditUser: Equatable, Hashable {
          * The user's id.
          */id: Uuid, 
         /**
-         * The version that the change was made on; another one stored gives `CONFLICT`.
+         * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
          */expectedVersion: Int64? = nil, 
         /**
-         * The address to sign in with. A new one counts as not proved.
+         * The address to sign in with. A new one counts as not verified.
          */email: StringPatch? = nil, 
         /**
          * The name to sign in with.
@@ -23813,34 +23848,35 @@ public struct EditUser: Equatable, Hashable {
          * The date of birth.
          */birthDate: DatePatch? = nil, 
         /**
-         * What it says about itself, in at most 500 characters and several lines.
+         * A short biography, in at most 500 characters and several lines.
          */bio: StringPatch? = nil, 
         /**
-         * Where it is, in its own words, at most 255 characters.
+         * Where the user is, in their own words, at most 255 characters.
          */location: StringPatch? = nil, 
         /**
-         * The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+         * The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched.
          */avatarUrl: StringPatch? = nil, 
         /**
-         * The address of its page, likewise.
+         * The address of the user's web page, likewise.
          */website: StringPatch? = nil, 
         /**
-         * Which other users see its profile.
+         * Which other users see the user's profile.
          */visibility: Visibility? = nil, 
         /**
-         * Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+         * Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with
+         * `create`.
          */attributes: [String: JsonText] = [:], 
         /**
-         * The region, by id or code. Drones of another region are taken from the user, and the answer says which.
+         * The region, by id or code. Drones of another region are removed from the user, and the result says which.
          */region: StringPatch? = nil, 
         /**
-         * What its status becomes: any but `deleted`. Who is banned is not made inactive.
+         * The new status: any but `deleted`. A banned user cannot be made inactive.
          */status: UserStatus? = nil, 
         /**
-         * Why it is suspended or banned, at most 500 characters; goes with `status`.
+         * Why the user is suspended or banned, at most 500 characters; given together with `status`.
          */statusReason: String? = nil, 
         /**
-         * When a suspension ends by itself, in the future; not given: when it is lifted. Goes with `status`.
+         * When a suspension ends, in the future; not given: when it is lifted. Given together with `status`.
          */suspendedUntil: Timestamp? = nil) {
         self.id = id
         self.expectedVersion = expectedVersion
@@ -24063,12 +24099,12 @@ func FfiConverterTypeEffectiveGrant_lower(_ value: EffectiveGrant) -> RustBuffer
 
 
 /**
- * Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with the sign-in.
+ * Adds the authenticator app that a sign-in needs, with a code that it shows, and continues the sign-in.
  *
- * With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and code
- * answer the same again for as long as a used refresh token does, but for the recovery codes: make new ones.
- * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where
- * the configuration has no second factors any more.
+ * An account's first second factor comes with ten recovery codes. All other sessions of the user end. The same challenge and code return
+ * the same result again for as long as a used refresh token does, except the recovery codes: generate new ones.
+ * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for an expired or used challenge, `UNAVAILABLE` if the configuration no
+ * longer has second factors.
  */
 public struct Enrol: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -24169,12 +24205,12 @@ func FfiConverterTypeEnrol_lower(_ value: Enrol) -> RustBuffer {
 
 
 /**
- * Adds a passkey as the second factor that a sign-in owes, by what its authenticator answered, and goes on with the sign-in.
+ * Adds a passkey as the second factor that a sign-in needs, with the authenticator's response, and continues the sign-in.
  *
- * With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and answer
- * are answered the same again for as long as a used refresh token is, but for the recovery codes: make new ones.
- * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more,
- * `DUPLICATE_RESOURCE` for a passkey that is known.
+ * An account's first second factor comes with ten recovery codes. All other sessions of the user end. The same challenge and response
+ * return the same result again for as long as a used refresh token does, except the recovery codes: generate new ones.
+ * Errors: `VALIDATION_ERROR` for a response that is not accepted, `UNAUTHORIZED` for an expired or used challenge, `DUPLICATE_RESOURCE`
+ * for a passkey that is known.
  */
 public struct EnrolPasskey: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -24182,7 +24218,7 @@ public struct EnrolPasskey: Equatable, Hashable, CustomDebugStringConvertible, C
      */
     public let challenge: String
     /**
-     * What the browser answered: a `RegistrationResponseJSON`, as text.
+     * The browser's response: a `RegistrationResponseJSON`, as text.
      */
     public let response: String
     /**
@@ -24197,7 +24233,7 @@ public struct EnrolPasskey: Equatable, Hashable, CustomDebugStringConvertible, C
          * The challenge of the sign-in.
          */challenge: String, 
         /**
-         * What the browser answered: a `RegistrationResponseJSON`, as text.
+         * The browser's response: a `RegistrationResponseJSON`, as text.
          */response: String, 
         /**
          * The user's name for it, at most 100 characters: "Laptop".
@@ -24275,18 +24311,18 @@ func FfiConverterTypeEnrolPasskey_lower(_ value: EnrolPasskey) -> RustBuffer {
 
 
 /**
- * Removes a user for good, as `users.purge` does after a deletion, and what the audit log says of the person: changed fields but ids,
- * times, numbers and states, reasons, and the IP addresses and user agents of its own requests. What stays of it is its id, and what
- * happened to it when. The log still shows that nothing else was removed from it. It cannot be undone.
+ * Removes a user for good, as `users.purge` does after a deletion, together with the personal data in the audit log: changed fields
+ * other than ids, times, numbers and states; reasons; and the IP addresses and user agents of the user's own requests. The user's id,
+ * and what happened to the account and when, stay. The log still proves that nothing else was removed from it. It cannot be undone.
  *
- * The account is gone at once, and nobody is shown any more what the log says of it (`audit.export`, which shows the log as it is stored,
- * does until that is done). The log itself is gone through in pieces, in the background; the last one tells the log of `users.erased`.
- * Copies of the storage are not changed. Whether others may take the names says
+ * The account is gone at once, and its data in the log is no longer shown (except by `audit.export`, which returns the log as it is
+ * stored, until the erasure is done). The log itself is processed in pieces, in the background; the last one writes the entry
+ * `users.erased`. Copies of the storage are not changed. Whether others may take the names is up to
  * `names_after_purge`.
  *
- * Permission `user:erase`, also for oneself; beside it what `users.delete` needs. Who was purged already is erased by the application
- * itself alone. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes; `CONFLICT` for the last active
- * administrator.
+ * Permission `user:erase`, also for one's own account, in addition to those of `users.delete`. Only the application itself can erase a
+ * user who was already purged. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last
+ * five minutes; `CONFLICT` for the last active administrator.
  */
 public struct EraseUser: Equatable, Hashable {
     /**
@@ -24294,7 +24330,7 @@ public struct EraseUser: Equatable, Hashable {
      */
     public let id: Uuid
     /**
-     * The version that the decision was made on.
+     * The version that the decision is based on.
      */
     public let expectedVersion: Int64?
 
@@ -24305,7 +24341,7 @@ public struct EraseUser: Equatable, Hashable {
          * The user's id; also that of a deleted one.
          */id: Uuid, 
         /**
-         * The version that the decision was made on.
+         * The version that the decision is based on.
          */expectedVersion: Int64? = nil) {
         self.id = id
         self.expectedVersion = expectedVersion
@@ -24355,7 +24391,7 @@ func FfiConverterTypeEraseUser_lower(_ value: EraseUser) -> RustBuffer {
 
 
 /**
- * Something that happened, after it was committed. It has ids, states and times; read what it is about for anything else.
+ * Something that happened, after it was committed. It has ids, states and times; read the object that it is about for anything else.
  */
 public struct Event: Equatable, Hashable {
     /**
@@ -24371,7 +24407,7 @@ public struct Event: Equatable, Hashable {
      */
     public let at: Timestamp
     /**
-     * Where to go on behind it: for `from`, and for `consumers.acknowledge`.
+     * The position after it, for `from` and for `consumers.acknowledge`.
      */
     public let position: String
     /**
@@ -24383,7 +24419,7 @@ public struct Event: Equatable, Hashable {
      */
     public let cause: String
     /**
-     * Who asked for it: a user's id, or `system`. For the application itself alone.
+     * Who asked for it: a user's id, or `system`. Only for the application itself.
      */
     public let actor: String?
     /**
@@ -24408,7 +24444,7 @@ public struct Event: Equatable, Hashable {
          * When the change was planned, by the clock of the instance that did it.
          */at: Timestamp, 
         /**
-         * Where to go on behind it: for `from`, and for `consumers.acknowledge`.
+         * The position after it, for `from` and for `consumers.acknowledge`.
          */position: String, 
         /**
          * What it happened to.
@@ -24417,7 +24453,7 @@ public struct Event: Equatable, Hashable {
          * The operation that did it: `users.update`.
          */cause: String, 
         /**
-         * Who asked for it: a user's id, or `system`. For the application itself alone.
+         * Who asked for it: a user's id, or `system`. Only for the application itself.
          */actor: String? = nil, 
         /**
          * The fields that were changed, without their values.
@@ -24494,19 +24530,19 @@ func FfiConverterTypeEvent_lower(_ value: Event) -> RustBuffer {
 
 
 /**
- * Events behind a position.
+ * Events after a position.
  */
 public struct EventBatch: Equatable, Hashable {
     /**
-     * Those that the caller may hear of. Those of one thing are in their order.
+     * The events that the caller may get. Those of one object are in order.
      */
     public let events: [Event]
     /**
-     * Behind all of them, and behind what the caller may not hear of: where to go on.
+     * The position after all of them, and after those that the caller may not get: where to continue.
      */
     public let position: String
     /**
-     * Whether there may be more already.
+     * Whether there may already be more.
      */
     public let hasMore: Bool
 
@@ -24514,13 +24550,13 @@ public struct EventBatch: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Those that the caller may hear of. Those of one thing are in their order.
+         * The events that the caller may get. Those of one object are in order.
          */events: [Event] = [], 
         /**
-         * Behind all of them, and behind what the caller may not hear of: where to go on.
+         * The position after all of them, and after those that the caller may not get: where to continue.
          */position: String, 
         /**
-         * Whether there may be more already.
+         * Whether there may already be more.
          */hasMore: Bool) {
         self.events = events
         self.position = position
@@ -24575,7 +24611,7 @@ func FfiConverterTypeEventBatch_lower(_ value: EventBatch) -> RustBuffer {
 /**
  * Makes passwords expire: the next sign-in with one must choose another.
  *
- * Sessions go on. Only the application itself may, with `system`: when passwords may have become known, not by the calendar
+ * Sessions stay valid. Only the application itself may call it, with `system`: when passwords may have become known, not by the calendar
  * (NIST SP 800-63B-4, 3.1.1.2).
  */
 public struct ExpirePasswords: Equatable, Hashable {
@@ -24761,7 +24797,7 @@ public struct Explanation: Equatable, Hashable {
      */
     public let decidedBy: GrantTrace?
     /**
-     * On a denial, grants that almost allowed it; the nearest first, at most 20.
+     * On a denial, grants that almost allowed it; the closest first, at most 20.
      */
     public let misses: [GrantTrace]
     /**
@@ -24788,7 +24824,7 @@ public struct Explanation: Equatable, Hashable {
          * The grant that decided, if one did.
          */decidedBy: GrantTrace? = nil, 
         /**
-         * On a denial, grants that almost allowed it; the nearest first, at most 20.
+         * On a denial, grants that almost allowed it; the closest first, at most 20.
          */misses: [GrantTrace] = [], 
         /**
          * On a denial, a minimal set of changes that together would allow it.
@@ -24856,14 +24892,14 @@ func FfiConverterTypeExplanation_lower(_ value: Explanation) -> RustBuffer {
 
 
 /**
- * Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that a program of its own verifies
+ * Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that an independent program can verify
  * (`examples/audit-verifier`).
  *
  * Permission `audit:read` on the whole log.
  */
 public struct ExportAudit: Equatable, Hashable {
     /**
-     * The page's number, from 1.
+     * The page's number, from 1; no more than 200,000 rows are skipped to get there.
      */
     public let page: Int64?
     /**
@@ -24883,7 +24919,7 @@ public struct ExportAudit: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The page's number, from 1.
+         * The page's number, from 1; no more than 200,000 rows are skipped to get there.
          */page: Int64? = nil, 
         /**
          * The page size, 1 to 100; 20 if not given.
@@ -25009,10 +25045,12 @@ func FfiConverterTypeExportPolicy_lower(_ value: ExportPolicy) -> RustBuffer {
 
 
 /**
- * Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
+ * Exports everything that is stored about a user: the account and what belongs to it, without secrets, and what the audit log says about
+ * it.
  *
- * Anybody may export what is its own; that of others needs permission `user:export`, also where they are deleted and not purged yet. The
- * audit log tells of it. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes.
+ * Users may export their own data; exporting that of others needs permission `user:export`, also if they are deleted but not yet purged.
+ * The audit log records it. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five
+ * minutes.
  */
 public struct ExportUser: Equatable, Hashable {
     /**
@@ -25071,18 +25109,17 @@ func FfiConverterTypeExportUser_lower(_ value: ExportUser) -> RustBuffer {
 
 
 /**
- * Somebody as another issuer knows them, such as an OpenID Connect provider or a table of the host's own. Both parts
- * are compared byte by byte.
+ * Somebody's identity at another issuer, such as an OpenID Connect provider or a table of the application's own. Both parts are compared
+ * byte by byte.
  */
 public struct ExternalIdentity: Equatable, Hashable {
     /**
-     * Who knows the subject, the `iss` of its tokens: 1 to 255 printable ASCII characters without spaces, and a URI
-     * where one of them is a colon.
+     * The issuer, the `iss` of its tokens: 1 to 255 printable ASCII characters without spaces, and a URI if one of them is a colon.
      */
     public let issuer: String
     /**
-     * Whom the issuer knows, the `sub` of its tokens: 1 to 255 printable ASCII characters. Not an e-mail address that
-     * may come to belong to somebody else.
+     * The subject, the `sub` of its tokens: 1 to 255 printable ASCII characters. Not an e-mail address, which may later belong to
+     * somebody else.
      */
     public let subject: String
 
@@ -25090,12 +25127,11 @@ public struct ExternalIdentity: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Who knows the subject, the `iss` of its tokens: 1 to 255 printable ASCII characters without spaces, and a URI
-         * where one of them is a colon.
+         * The issuer, the `iss` of its tokens: 1 to 255 printable ASCII characters without spaces, and a URI if one of them is a colon.
          */issuer: String, 
         /**
-         * Whom the issuer knows, the `sub` of its tokens: 1 to 255 printable ASCII characters. Not an e-mail address that
-         * may come to belong to somebody else.
+         * The subject, the `sub` of its tokens: 1 to 255 printable ASCII characters. Not an e-mail address, which may later belong to
+         * somebody else.
          */subject: String) {
         self.issuer = issuer
         self.subject = subject
@@ -25169,8 +25205,8 @@ public struct Factor: Equatable, Hashable {
      */
     public let lastUsedAt: Timestamp
     /**
-     * Whether it counts no more: a hundred codes in a row were wrong, or there is a copy of the passkey. Sign in by another one or
-     * by a recovery code, remove it and add it anew.
+     * Whether it is suspended, after a hundred wrong codes in a row or because the passkey was copied. Sign in with another one or with
+     * a recovery code, remove it and add it again.
      */
     public let isSuspended: Bool
     /**
@@ -25178,8 +25214,7 @@ public struct Factor: Equatable, Hashable {
      */
     public let credentialId: String?
     /**
-     * Whether a passkey was on several devices, or in an account that is, when it was last used: then the loss of one loses
-     * nothing.
+     * Whether a passkey was backed up, or synchronized between devices, when it was last used: then losing a device does not lose it.
      */
     public let isBackedUp: Bool?
 
@@ -25202,15 +25237,14 @@ public struct Factor: Equatable, Hashable {
          * When it was used last.
          */lastUsedAt: Timestamp, 
         /**
-         * Whether it counts no more: a hundred codes in a row were wrong, or there is a copy of the passkey. Sign in by another one or
-         * by a recovery code, remove it and add it anew.
+         * Whether it is suspended, after a hundred wrong codes in a row or because the passkey was copied. Sign in with another one or with
+         * a recovery code, remove it and add it again.
          */isSuspended: Bool, 
         /**
          * A passkey's credential id, base64url: what a browser names it by.
          */credentialId: String? = nil, 
         /**
-         * Whether a passkey was on several devices, or in an account that is, when it was last used: then the loss of one loses
-         * nothing.
+         * Whether a passkey was backed up, or synchronized between devices, when it was last used: then losing a device does not lose it.
          */isBackedUp: Bool? = nil) {
         self.id = id
         self.kind = kind
@@ -25294,8 +25328,8 @@ public struct FactorList: Equatable, Hashable {
      */
     public let recoveryCodesLeft: Int64
     /**
-     * Whether the account has to have one: by the setting `second_factor`, or by a role of its user's. The last one cannot be removed
-     * then.
+     * Whether the account is required to have one, by the setting `second_factor` or by a role of the user. Then the last one cannot be
+     * removed.
      */
     public let areRequired: Bool
 
@@ -25312,8 +25346,8 @@ public struct FactorList: Equatable, Hashable {
          * How many recovery codes were not used yet.
          */recoveryCodesLeft: Int64, 
         /**
-         * Whether the account has to have one: by the setting `second_factor`, or by a role of its user's. The last one cannot be removed
-         * then.
+         * Whether the account is required to have one, by the setting `second_factor` or by a role of the user. Then the last one cannot be
+         * removed.
          */areRequired: Bool) {
         self.factors = factors
         self.former = former
@@ -25369,11 +25403,11 @@ func FfiConverterTypeFactorList_lower(_ value: FactorList) -> RustBuffer {
 
 
 /**
- * What an authenticator app is set up by. Nothing changes before a code of it is given back.
+ * The data to set up an authenticator app. Nothing changes before a code of it is passed back.
  */
 public struct FactorSetup: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
-     * What is given back together with a code of the app; good once.
+     * To be passed back together with a code of the app; valid once.
      */
     public let challenge: String
     /**
@@ -25385,11 +25419,11 @@ public struct FactorSetup: Equatable, Hashable, CustomDebugStringConvertible, Cu
      */
     public let uri: String
     /**
-     * The URI as a QR code: an SVG document of its own, black on white, which is shown and kept nowhere.
+     * The URI as a QR code: a complete SVG document, black on white, to be shown but not stored.
      */
     public let qrSvg: String
     /**
-     * Until when the challenge is good.
+     * When the challenge expires.
      */
     public let expiresAt: Timestamp
 
@@ -25397,7 +25431,7 @@ public struct FactorSetup: Equatable, Hashable, CustomDebugStringConvertible, Cu
     // declare one manually.
     public init(
         /**
-         * What is given back together with a code of the app; good once.
+         * To be passed back together with a code of the app; valid once.
          */challenge: String, 
         /**
          * The key to type into an app that cannot scan: base32.
@@ -25406,10 +25440,10 @@ public struct FactorSetup: Equatable, Hashable, CustomDebugStringConvertible, Cu
          * The same as an `otpauth:` URI, which opens an app on the same device.
          */uri: String, 
         /**
-         * The URI as a QR code: an SVG document of its own, black on white, which is shown and kept nowhere.
+         * The URI as a QR code: a complete SVG document, black on white, to be shown but not stored.
          */qrSvg: String, 
         /**
-         * Until when the challenge is good.
+         * When the challenge expires.
          */expiresAt: Timestamp) {
         self.challenge = challenge
         self.secret = secret
@@ -25494,7 +25528,7 @@ func FfiConverterTypeFactorSetup_lower(_ value: FactorSetup) -> RustBuffer {
  */
 public struct FeedHealth: Equatable, Hashable {
     /**
-     * `unhealthy` while checks are refused, as nobody knows whether rights in memory still hold.
+     * `unhealthy` while checks are refused because rights in memory may be out of date.
      */
     public let status: HealthStatus
     /**
@@ -25506,12 +25540,12 @@ public struct FeedHealth: Equatable, Hashable {
      */
     public let isShared: Bool
     /**
-     * How long ago it was certain that nothing of theirs was unheard, in milliseconds. None where nobody else writes.
+     * How long ago this instance last knew that it had seen all of their commits, in milliseconds. None if nobody else writes.
      */
     public let ageMillis: Int64?
     /**
-     * Whether the storage tells at once when others have committed: PostgreSQL does, while its connection that listens is alive. Where it
-     * does not, each operation asks for their commits.
+     * Whether the storage notifies at once of others' commits: PostgreSQL does, while its listening connection is alive. If it does not,
+     * each operation asks for their commits.
      */
     public let isTold: Bool
 
@@ -25519,7 +25553,7 @@ public struct FeedHealth: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * `unhealthy` while checks are refused, as nobody knows whether rights in memory still hold.
+         * `unhealthy` while checks are refused because rights in memory may be out of date.
          */status: HealthStatus, 
         /**
          * Why it is unhealthy.
@@ -25528,11 +25562,11 @@ public struct FeedHealth: Equatable, Hashable {
          * Whether others may write to the same storage.
          */isShared: Bool, 
         /**
-         * How long ago it was certain that nothing of theirs was unheard, in milliseconds. None where nobody else writes.
+         * How long ago this instance last knew that it had seen all of their commits, in milliseconds. None if nobody else writes.
          */ageMillis: Int64? = nil, 
         /**
-         * Whether the storage tells at once when others have committed: PostgreSQL does, while its connection that listens is alive. Where it
-         * does not, each operation asks for their commits.
+         * Whether the storage notifies at once of others' commits: PostgreSQL does, while its listening connection is alive. If it does not,
+         * each operation asks for their commits.
          */isTold: Bool) {
         self.status = status
         self.reason = reason
@@ -25591,13 +25625,13 @@ func FfiConverterTypeFeedHealth_lower(_ value: FeedHealth) -> RustBuffer {
 
 
 /**
- * Feeds an import with the bytes of its source from `position` on.
+ * Feeds an import with bytes of its source, from `position` on.
  *
- * Up to 500 records are imported in one commit, and the answer says by `import.position` which byte is fed next: a record of which the end is
- * missing is fed again. What fails is told, and kept for `imports.failures`; when 10,000 records have failed, the import stops.
- * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR` for what is no base64, for
- * UTF-16, and for the header of a CSV that names an unknown column; `CONFLICT` for other bytes than those that are due, for a source
- * that is not the one which was begun with, and for an import that is over.
+ * Up to 500 records are imported in one commit, and `import.position` of the result is the next byte to feed: an incomplete record is
+ * fed again. Failures are returned, and kept for `imports.failures`; when 10,000 records have failed, the import stops.
+ * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR` for invalid base64, for UTF-16,
+ * and for the header of a CSV that names an unknown column; `CONFLICT` for bytes of the wrong position, for a different source, and for
+ * an import that has ended.
  */
 public struct FeedImport: Equatable, Hashable {
     /**
@@ -25605,15 +25639,15 @@ public struct FeedImport: Equatable, Hashable {
      */
     public let id: Uuid
     /**
-     * Which byte of the source `data` begins with.
+     * The position of `data` in the source, in bytes.
      */
     public let at: Int64
     /**
-     * The bytes, in base64; at most 1 MiB of them.
+     * The bytes, in base64; at most 1 MiB before encoding.
      */
     public let data: String
     /**
-     * Whether the source ends with them.
+     * Whether these are the last bytes of the source.
      */
     public let isLast: Bool?
 
@@ -25624,13 +25658,13 @@ public struct FeedImport: Equatable, Hashable {
          * The import.
          */id: Uuid, 
         /**
-         * Which byte of the source `data` begins with.
+         * The position of `data` in the source, in bytes.
          */at: Int64, 
         /**
-         * The bytes, in base64; at most 1 MiB of them.
+         * The bytes, in base64; at most 1 MiB before encoding.
          */data: String, 
         /**
-         * Whether the source ends with them.
+         * Whether these are the last bytes of the source.
          */isLast: Bool? = nil) {
         self.id = id
         self.at = at
@@ -25765,7 +25799,7 @@ func FfiConverterTypeFieldError_lower(_ value: FieldError) -> RustBuffer {
 
 
 /**
- * Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
+ * Finds a user by username or e-mail address, whatever the case, or by an identity at another issuer.
  *
  * Permission `user:read`, as with `get`. Errors: `VALIDATION_ERROR` unless one of the three is given.
  */
@@ -25779,7 +25813,7 @@ public struct FindUser: Equatable, Hashable {
      */
     public let email: String?
     /**
-     * Somebody as another issuer knows them, byte by byte.
+     * The identity at another issuer, compared byte by byte.
      */
     public let identity: ExternalIdentity?
 
@@ -25793,7 +25827,7 @@ public struct FindUser: Equatable, Hashable {
          * The e-mail address.
          */email: String? = nil, 
         /**
-         * Somebody as another issuer knows them, byte by byte.
+         * The identity at another issuer, compared byte by byte.
          */identity: ExternalIdentity? = nil) {
         self.username = username
         self.email = email
@@ -25846,10 +25880,11 @@ func FfiConverterTypeFindUser_lower(_ value: FindUser) -> RustBuffer {
 
 
 /**
- * Ends an import all of whose pieces were fed, the last one with `is_last`. One that is to be whole makes its accounts now.
+ * Ends an import whose pieces have all been fed, the last one with `is_last`. An `atomic` import creates its accounts now.
  *
- * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT` where not all has been fed; of one that is to
- * be whole that of the first record that cannot be imported, and nothing is written: it can be given up, or finished when what is in its way is gone.
+ * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT` if not everything has been fed. An
+ * `atomic` import fails with the error of the first record that cannot be imported, and nothing is written: cancel it, or finish it once
+ * the cause is removed.
  */
 public struct FinishImport: Equatable, Hashable {
     /**
@@ -26019,11 +26054,11 @@ func FfiConverterTypeFirebaseHashing_lower(_ value: FirebaseHashing) -> RustBuff
 
 
 /**
- * Mails a link by which a forgotten password is replaced: a notice of the kind `password_reset`.
+ * Mails a link to replace a forgotten password: a notice of the kind `password_reset`.
  *
- * The answer is the same whether or not there is such an account. The link goes to the account's address, not to what was
- * typed, and is good for an hour and once. Who asks again soon is mailed the same link. An account without a password
- * that signs in at another issuer is told so instead.
+ * The result is the same whether or not there is such an account. The link goes to the account's address, not to what was typed, and is
+ * valid for an hour and once. A repeated request soon after is mailed the same link. The owner of an account without a password that
+ * signs in at another issuer is notified of that instead.
  * Errors: `RATE_LIMIT_EXCEEDED` for the same name twice within a minute or six times within an hour, and for an address
  * that asks more than ten times within an hour; `UNAVAILABLE` where the store has no notifier.
  */
@@ -26033,8 +26068,8 @@ public struct ForgotPassword: Equatable, Hashable, CustomDebugStringConvertible,
      */
     public let identifier: String
     /**
-     * The `device_token` of an earlier sign-in on this device, if there was one: it may ask even if others have asked for the
-     * account too often.
+     * The `device_token` of an earlier sign-in on this device, if there was one: then it may ask even if others have asked too often for
+     * the account.
      */
     public let deviceToken: String?
 
@@ -26045,8 +26080,8 @@ public struct ForgotPassword: Equatable, Hashable, CustomDebugStringConvertible,
          * The e-mail address or username, whatever the case.
          */identifier: String, 
         /**
-         * The `device_token` of an earlier sign-in on this device, if there was one: it may ask even if others have asked for the
-         * account too often.
+         * The `device_token` of an earlier sign-in on this device, if there was one: then it may ask even if others have asked too often for
+         * the account.
          */deviceToken: String? = nil) {
         self.identifier = identifier
         self.deviceToken = deviceToken
@@ -26118,16 +26153,16 @@ func FfiConverterTypeForgotPassword_lower(_ value: ForgotPassword) -> RustBuffer
 
 
 /**
- * What is wrong with the fields of a form, and the others as they would be stored.
+ * What is wrong with the fields of a form, and the valid ones as they would be stored.
  */
 public struct FormValidation: Equatable, Hashable {
     /**
-     * Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is.
+     * Everything that is wrong, in the form of the fields of a `VALIDATION_ERROR`; empty: nothing is.
      */
     public let errors: [FieldError]
     /**
-     * The fields that are given and right, by name, but the password: an address with its domain in Unicode and lower case, a phone number
-     * in E.164, a URL with its host in A-labels, prose with lines that end with `\n`, a date as `1990-12-31`.
+     * The given fields that are valid, by name, without the password: an address with its domain in Unicode and lower case, a phone
+     * number in E.164, a URL with its host in A-labels, prose with lines that end with `\n`, a date as `1990-12-31`.
      */
     public let values: [String: String]
 
@@ -26135,11 +26170,11 @@ public struct FormValidation: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is.
+         * Everything that is wrong, in the form of the fields of a `VALIDATION_ERROR`; empty: nothing is.
          */errors: [FieldError] = [], 
         /**
-         * The fields that are given and right, by name, but the password: an address with its domain in Unicode and lower case, a phone number
-         * in E.164, a URL with its host in A-labels, prose with lines that end with `\n`, a date as `1990-12-31`.
+         * The given fields that are valid, by name, without the password: an address with its domain in Unicode and lower case, a phone
+         * number in E.164, a URL with its host in A-labels, prose with lines that end with `\n`, a date as `1990-12-31`.
          */values: [String: String] = [:]) {
         self.errors = errors
         self.values = values
@@ -26481,7 +26516,7 @@ func FfiConverterTypeGetGroup_lower(_ value: GetGroup) -> RustBuffer {
 
 
 /**
- * Gets how far an import has come.
+ * Gets the progress of an import.
  *
  * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began, unless the caller has `admin:all`.
  */
@@ -26542,10 +26577,10 @@ func FfiConverterTypeGetImport_lower(_ value: GetImport) -> RustBuffer {
 
 
 /**
- * Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
+ * Gets the outcome of a change that failed with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
  *
- * Anybody who knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
- * so old that the change feed no longer has it.
+ * Anybody who knows the id may call it: the id cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change so old
+ * that the change feed no longer has it.
  */
 public struct GetOutcome: Equatable, Hashable {
     /**
@@ -26665,12 +26700,12 @@ func FfiConverterTypeGetPermission_lower(_ value: GetPermission) -> RustBuffer {
 
 
 /**
- * Gets a user's profile, or as much of it as its visibility allows; one's own is shown whole.
+ * Gets a user's profile, as far as its visibility allows; one's own is returned completely.
  *
- * That of another needs permission `user:read_profile`, and is shown while its user is active: whole but for the phone number and the
- * date of birth where it is `public`, as a card (names and picture) to all but followers where it is `followers`, not at all where it is
- * `private`. Permission `user:read_any_profile` shows everything, whatever the visibility and the status. A profile that the caller may
- * not see is `RESOURCE_NOT_FOUND`, as one of a user that does not exist.
+ * Another user's profile needs permission `user:read_profile`, and is returned while the user is active: without phone number and date
+ * of birth if it is `public`, as a card (names and picture) to all but followers if it is `followers`, and not at all if it is
+ * `private`. With permission `user:read_any_profile` everything is returned, whatever the visibility and the status. A profile that the
+ * caller may not see is `RESOURCE_NOT_FOUND`, like that of a user who does not exist.
  */
 public struct GetProfile: Equatable, Hashable {
     /**
@@ -26914,7 +26949,7 @@ func FfiConverterTypeGetScope_lower(_ value: GetScope) -> RustBuffer {
 /**
  * Gets a user by id.
  *
- * Permission `user:read`; a user one may not read is `RESOURCE_NOT_FOUND`, as one that does not exist.
+ * Permission `user:read`; a user whom the caller may not read is `RESOURCE_NOT_FOUND`, like one that does not exist.
  */
 public struct GetUser: Equatable, Hashable {
     /**
@@ -27034,14 +27069,14 @@ func FfiConverterTypeGetUserOverview_lower(_ value: GetUserOverview) -> RustBuff
 
 
 /**
- * Counts the users that the caller may list: by status, by whether their address was proved, and new ones by day.
+ * Counts the users that the caller may list: by status, by whether their address is verified, and new ones by day.
  *
- * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows are counted; deleted users
- * never are. The answer is not kept: it is of now.
+ * Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`; otherwise just the rows that it allows are counted; deleted
+ * users never are. The result is not cached.
  */
 public struct GetUserStatistics: Equatable, Hashable {
     /**
-     * Of how many days new accounts are counted, today (in UTC) the last of them: 1 to 366, 30 if not given.
+     * For how many days new accounts are counted, up to today (in UTC): 1 to 366, 30 if not given.
      */
     public let days: Int64?
 
@@ -27049,7 +27084,7 @@ public struct GetUserStatistics: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Of how many days new accounts are counted, today (in UTC) the last of them: 1 to 366, 30 if not given.
+         * For how many days new accounts are counted, up to today (in UTC): 1 to 366, 30 if not given.
          */days: Int64? = nil) {
         self.days = days
     }
@@ -27096,9 +27131,9 @@ func FfiConverterTypeGetUserStatistics_lower(_ value: GetUserStatistics) -> Rust
 
 
 /**
- * Makes a user an administrator: gives it, everywhere, the policy's role that holds `admin:all`.
+ * Makes a user an administrator: assigns, everywhere, the policy's role that grants `admin:all`.
  *
- * Permission `user:set_admin`, and `admin:all` itself. Does nothing for who is one already.
+ * Permission `user:set_admin`, and `admin:all` itself. Does nothing for a user who already is one.
  */
 public struct GrantAdmin: Equatable, Hashable {
     /**
@@ -27492,11 +27527,11 @@ public struct GroupMember: Equatable, Hashable {
      */
     public let user: UserBrief
     /**
-     * Who added it: a user's id, or `system`.
+     * Who added the member: a user's id, or `system`.
      */
     public let addedBy: String
     /**
-     * Since when it is a member.
+     * When the member was added.
      */
     public let addedAt: Timestamp
 
@@ -27507,10 +27542,10 @@ public struct GroupMember: Equatable, Hashable {
          * The user.
          */user: UserBrief, 
         /**
-         * Who added it: a user's id, or `system`.
+         * Who added the member: a user's id, or `system`.
          */addedBy: String, 
         /**
-         * Since when it is a member.
+         * When the member was added.
          */addedAt: Timestamp) {
         self.user = user
         self.addedBy = addedBy
@@ -28129,15 +28164,15 @@ func FfiConverterTypeGroupRolePage_lower(_ value: GroupRolePage) -> RustBuffer {
  */
 public struct HashingHealth: Equatable, Hashable {
     /**
-     * `degraded` while more than half of the places are taken.
+     * `degraded` while the queue is more than half full.
      */
     public let status: HealthStatus
     /**
-     * How many passwords are hashed or wait for it.
+     * How many passwords are being hashed or waiting for it.
      */
     public let waiting: Int64
     /**
-     * How many may; further ones are answered `RATE_LIMIT_EXCEEDED`.
+     * The limit of that; further ones fail with `RATE_LIMIT_EXCEEDED`.
      */
     public let most: Int64
 
@@ -28145,13 +28180,13 @@ public struct HashingHealth: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * `degraded` while more than half of the places are taken.
+         * `degraded` while the queue is more than half full.
          */status: HealthStatus, 
         /**
-         * How many passwords are hashed or wait for it.
+         * How many passwords are being hashed or waiting for it.
          */waiting: Int64, 
         /**
-         * How many may; further ones are answered `RATE_LIMIT_EXCEEDED`.
+         * The limit of that; further ones fail with `RATE_LIMIT_EXCEEDED`.
          */most: Int64) {
         self.status = status
         self.waiting = waiting
@@ -28204,20 +28239,20 @@ func FfiConverterTypeHashingHealth_lower(_ value: HashingHealth) -> RustBuffer {
 
 
 /**
- * How well a store works, as far as this instance knows. Made by `UserManagement::health`.
- * Nothing in it is secret or names anybody.
+ * How well a store works, as far as this instance knows. Made by `UserManagement::health`. It has no
+ * secrets and no names.
  */
 public struct Health: Equatable, Hashable {
     /**
-     * The worst that any part says.
+     * The worst status of any part.
      */
     public let status: HealthStatus
     /**
-     * Whether requests should be sent here: the store is open, its storage answers, and rights in memory are not too old.
+     * Whether requests should be sent here: the store is open, its storage responds, and rights in memory are not too old.
      */
     public let isReady: Bool
     /**
-     * When it was asked.
+     * When it was determined.
      */
     public let at: Timestamp
     /**
@@ -28225,7 +28260,7 @@ public struct Health: Equatable, Hashable {
      */
     public let storage: StorageHealth
     /**
-     * What others wrote to the same storage.
+     * The change feed: what others wrote to the same storage.
      */
     public let feed: FeedHealth
     /**
@@ -28233,15 +28268,15 @@ public struct Health: Equatable, Hashable {
      */
     public let hashing: HashingHealth
     /**
-     * Notices to people, and who sends them.
+     * Notices, and the notifier that sends them.
      */
     public let notices: NoticesHealth
     /**
-     * What is kept in memory.
+     * The caches in memory.
      */
     public let caches: [CacheHealth]
     /**
-     * How often the policy was changed that decides here.
+     * The version of the policy that this instance decides by: how often it was changed.
      */
     public let policyVersion: Int64
 
@@ -28249,31 +28284,31 @@ public struct Health: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The worst that any part says.
+         * The worst status of any part.
          */status: HealthStatus, 
         /**
-         * Whether requests should be sent here: the store is open, its storage answers, and rights in memory are not too old.
+         * Whether requests should be sent here: the store is open, its storage responds, and rights in memory are not too old.
          */isReady: Bool, 
         /**
-         * When it was asked.
+         * When it was determined.
          */at: Timestamp, 
         /**
          * The storage.
          */storage: StorageHealth, 
         /**
-         * What others wrote to the same storage.
+         * The change feed: what others wrote to the same storage.
          */feed: FeedHealth, 
         /**
          * Hashing of passwords.
          */hashing: HashingHealth, 
         /**
-         * Notices to people, and who sends them.
+         * Notices, and the notifier that sends them.
          */notices: NoticesHealth, 
         /**
-         * What is kept in memory.
+         * The caches in memory.
          */caches: [CacheHealth] = [], 
         /**
-         * How often the policy was changed that decides here.
+         * The version of the policy that this instance decides by: how often it was changed.
          */policyVersion: Int64) {
         self.status = status
         self.isReady = isReady
@@ -28344,11 +28379,11 @@ func FfiConverterTypeHealth_lower(_ value: Health) -> RustBuffer {
 
 
 /**
- * A role that a user holds, in a scope, for a time: given to the user itself, or to a group of its.
+ * A role that a user holds, in a scope and for a time, directly or through a group.
  */
 public struct HeldRole: Equatable, Hashable {
     /**
-     * Who holds it.
+     * The user who holds it.
      */
     public let userId: Uuid
     /**
@@ -28376,11 +28411,11 @@ public struct HeldRole: Equatable, Hashable {
      */
     public let assignedAt: Timestamp
     /**
-     * Why it was assigned; of a role of a group told to who may read the group (`group:read`).
+     * Why it was assigned; for a role of a group only shown to callers who may read the group (`group:read`).
      */
     public let reason: String?
     /**
-     * The group by which the user holds it; null: the user holds it itself.
+     * The group through which the user holds it; null: the user holds it directly.
      */
     public let via: GroupBrief?
     /**
@@ -28392,7 +28427,7 @@ public struct HeldRole: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Who holds it.
+         * The user who holds it.
          */userId: Uuid, 
         /**
          * The role's name in the policy.
@@ -28413,10 +28448,10 @@ public struct HeldRole: Equatable, Hashable {
          * When it was assigned.
          */assignedAt: Timestamp, 
         /**
-         * Why it was assigned; of a role of a group told to who may read the group (`group:read`).
+         * Why it was assigned; for a role of a group only shown to callers who may read the group (`group:read`).
          */reason: String? = nil, 
         /**
-         * The group by which the user holds it; null: the user holds it itself.
+         * The group through which the user holds it; null: the user holds it directly.
          */via: GroupBrief? = nil, 
         /**
          * The version of the row by which it is held.
@@ -28493,20 +28528,20 @@ func FfiConverterTypeHeldRole_lower(_ value: HeldRole) -> RustBuffer {
 
 
 /**
- * What a token is asked for with.
+ * The data to request a token with.
  */
 public struct IdentityChallenge: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
-     * What is given back together with the token; good once.
+     * To be passed back together with the token; valid once.
      */
     public let challenge: String
     /**
-     * The `nonce` of the request to the issuer (OpenID Connect Core 1.0, 3.1.2.1). An issuer that has none is asked to sign the user
-     * in anew.
+     * The `nonce` of the request to the issuer (OpenID Connect Core 1.0, 3.1.2.1). With an issuer that supports none, have the user sign
+     * in there again.
      */
     public let nonce: String
     /**
-     * Until when the challenge is good.
+     * When the challenge expires.
      */
     public let expiresAt: Timestamp
 
@@ -28514,14 +28549,14 @@ public struct IdentityChallenge: Equatable, Hashable, CustomDebugStringConvertib
     // declare one manually.
     public init(
         /**
-         * What is given back together with the token; good once.
+         * To be passed back together with the token; valid once.
          */challenge: String, 
         /**
-         * The `nonce` of the request to the issuer (OpenID Connect Core 1.0, 3.1.2.1). An issuer that has none is asked to sign the user
-         * in anew.
+         * The `nonce` of the request to the issuer (OpenID Connect Core 1.0, 3.1.2.1). With an issuer that supports none, have the user sign
+         * in there again.
          */nonce: String, 
         /**
-         * Until when the challenge is good.
+         * When the challenge expires.
          */expiresAt: Timestamp) {
         self.challenge = challenge
         self.nonce = nonce
@@ -28596,7 +28631,7 @@ func FfiConverterTypeIdentityChallenge_lower(_ value: IdentityChallenge) -> Rust
 
 
 /**
- * An identity at another issuer that an account is linked to: its subject signs in to the account.
+ * An identity at another issuer that an account is linked to: its subject can sign in to the account.
  */
 public struct IdentityView: Equatable, Hashable {
     /**
@@ -28604,15 +28639,15 @@ public struct IdentityView: Equatable, Hashable {
      */
     public let id: Uuid
     /**
-     * Who knows the subject: the `iss` of its tokens.
+     * The issuer, the `iss` of its tokens.
      */
     public let issuer: String
     /**
-     * Whom the issuer knows: the `sub` of its tokens.
+     * The subject, the `sub` of its tokens.
      */
     public let subject: String
     /**
-     * Since when.
+     * When it was linked.
      */
     public let linkedAt: Timestamp
 
@@ -28623,13 +28658,13 @@ public struct IdentityView: Equatable, Hashable {
          * Its id, for `identities.unlink`.
          */id: Uuid, 
         /**
-         * Who knows the subject: the `iss` of its tokens.
+         * The issuer, the `iss` of its tokens.
          */issuer: String, 
         /**
-         * Whom the issuer knows: the `sub` of its tokens.
+         * The subject, the `sub` of its tokens.
          */subject: String, 
         /**
-         * Since when.
+         * When it was linked.
          */linkedAt: Timestamp) {
         self.id = id
         self.issuer = issuer
@@ -28685,16 +28720,16 @@ func FfiConverterTypeIdentityView_lower(_ value: IdentityView) -> RustBuffer {
 
 
 /**
- * Lets the caller act as another user for at most an hour, to see what that sees.
+ * Lets the caller act as another user for at most an hour, to see what that user sees.
  *
- * The answer has an access token of the user and no refresh token. With it one may do what both the caller and the user may. It is
- * refused for whatever the user does with its own account: passwords, factors, sessions, addresses, keys, identities. It ends with the
- * caller's session, when either account is not active any more or the caller may not do this any more, and with all sessions of the
- * user, who sees it among its own and is told by mail. The audit log names both, and the reason.
+ * The result has an access token of the user and no refresh token. With it, the caller may do what both the caller and the user may,
+ * except operations on the user's own account: passwords, factors, sessions, addresses, keys, identities. It ends with the caller's
+ * session, when either account is no longer active, when the caller loses the permission, and when all sessions of the user are ended.
+ * The user sees it among their sessions and is notified by mail. The audit log names both users, and the reason.
  * Permission `user:impersonate`; for a user with more than the default roles `admin:all`. It needs a sign-in or `sessions.step_up`
  * within the last five minutes.
  * Errors: `CONFLICT` for a user who is not active, `VALIDATION_ERROR` for oneself, `UNAUTHORIZED` for a caller without a session,
- * `FORBIDDEN` for an API key and for whoever acts as another user already.
+ * `FORBIDDEN` for an API key and for a caller who already acts as another user.
  */
 public struct Impersonate: Equatable, Hashable {
     /**
@@ -28702,7 +28737,7 @@ public struct Impersonate: Equatable, Hashable {
      */
     public let userId: Uuid
     /**
-     * Why, for the audit log: 1 to 500 characters. The user is not told.
+     * Why, for the audit log: 1 to 500 characters. The user does not see it.
      */
     public let reason: String
 
@@ -28713,7 +28748,7 @@ public struct Impersonate: Equatable, Hashable {
          * The user's id.
          */userId: Uuid, 
         /**
-         * Why, for the audit log: 1 to 500 characters. The user is not told.
+         * Why, for the audit log: 1 to 500 characters. The user does not see it.
          */reason: String) {
         self.userId = userId
         self.reason = reason
@@ -28771,11 +28806,11 @@ public struct Impersonation: Equatable, Hashable, CustomDebugStringConvertible, 
      */
     public let accessToken: String
     /**
-     * When it ends at the latest. There is none in its place: ask again.
+     * When it expires. It cannot be refreshed: call `impersonate` again.
      */
     public let expiresAt: Timestamp
     /**
-     * The session, which `sessions.logout` and `sessions.revoke` end before.
+     * The session, which `sessions.logout` and `sessions.revoke` can end before.
      */
     public let sessionId: Uuid
     /**
@@ -28790,10 +28825,10 @@ public struct Impersonation: Equatable, Hashable, CustomDebugStringConvertible, 
          * The bearer token (JWT) for requests as the user. Its claim `act` names who acts (RFC 8693, 4.1).
          */accessToken: String, 
         /**
-         * When it ends at the latest. There is none in its place: ask again.
+         * When it expires. It cannot be refreshed: call `impersonate` again.
          */expiresAt: Timestamp, 
         /**
-         * The session, which `sessions.logout` and `sessions.revoke` end before.
+         * The session, which `sessions.logout` and `sessions.revoke` can end before.
          */sessionId: Uuid, 
         /**
          * The user.
@@ -28874,11 +28909,11 @@ func FfiConverterTypeImpersonation_lower(_ value: Impersonation) -> RustBuffer {
 
 
 /**
- * How far an import has come.
+ * The progress of an import.
  */
 public struct Import: Equatable, Hashable {
     /**
-     * The import's id, by which it goes on.
+     * The import's id, by which it is resumed.
      */
     public let id: Uuid
     /**
@@ -28886,19 +28921,19 @@ public struct Import: Equatable, Hashable {
      */
     public let source: String
     /**
-     * How records follow one another.
+     * The format of the data.
      */
     public let format: ImportFormat
     /**
-     * Whose names the fields have.
+     * The system whose field names the records have.
      */
     public let shape: ImportShape
     /**
-     * How it stands.
+     * Its status.
      */
     public let status: ImportStatus
     /**
-     * The byte of the source that is fed next. Of one that was resumed, what was read before comes again first.
+     * The next byte of the source to feed. After a resume, what was read before is fed again first.
      */
     public let position: Int64
     /**
@@ -28906,11 +28941,11 @@ public struct Import: Equatable, Hashable {
      */
     public let startedBy: Uuid?
     /**
-     * What became of the records so far.
+     * The results of the records so far.
      */
     public let counts: ImportCounts
     /**
-     * When it was begun.
+     * When it began.
      */
     public let createdAt: Timestamp
     /**
@@ -28918,7 +28953,7 @@ public struct Import: Equatable, Hashable {
      */
     public let updatedAt: Timestamp
     /**
-     * When it ends by itself, and what is known of it goes.
+     * When it expires, and is deleted.
      */
     public let expiresAt: Timestamp
 
@@ -28926,37 +28961,37 @@ public struct Import: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The import's id, by which it goes on.
+         * The import's id, by which it is resumed.
          */id: Uuid, 
         /**
          * Where the users come from.
          */source: String, 
         /**
-         * How records follow one another.
+         * The format of the data.
          */format: ImportFormat, 
         /**
-         * Whose names the fields have.
+         * The system whose field names the records have.
          */shape: ImportShape, 
         /**
-         * How it stands.
+         * Its status.
          */status: ImportStatus, 
         /**
-         * The byte of the source that is fed next. Of one that was resumed, what was read before comes again first.
+         * The next byte of the source to feed. After a resume, what was read before is fed again first.
          */position: Int64, 
         /**
          * Who feeds it; none: the application itself.
          */startedBy: Uuid? = nil, 
         /**
-         * What became of the records so far.
+         * The results of the records so far.
          */counts: ImportCounts, 
         /**
-         * When it was begun.
+         * When it began.
          */createdAt: Timestamp, 
         /**
          * When it was last fed.
          */updatedAt: Timestamp, 
         /**
-         * When it ends by itself, and what is known of it goes.
+         * When it expires, and is deleted.
          */expiresAt: Timestamp) {
         self.id = id
         self.source = source
@@ -29033,7 +29068,7 @@ func FfiConverterTypeImport_lower(_ value: Import) -> RustBuffer {
 
 
 /**
- * What became of the records so far.
+ * The results of the records so far.
  */
 public struct ImportCounts: Equatable, Hashable {
     /**
@@ -29041,7 +29076,7 @@ public struct ImportCounts: Equatable, Hashable {
      */
     public let read: Int64
     /**
-     * Accounts made.
+     * Accounts created.
      */
     public let created: Int64
     /**
@@ -29049,23 +29084,23 @@ public struct ImportCounts: Equatable, Hashable {
      */
     public let updated: Int64
     /**
-     * Accounts that were there and stayed as they were.
+     * Existing accounts that stayed as they were.
      */
     public let skipped: Int64
     /**
-     * Accounts that were there and have another address now.
+     * Existing accounts that now have another address.
      */
     public let differs: Int64
     /**
-     * Accounts that were there and are deleted.
+     * Existing accounts that are deleted.
      */
     public let gone: Int64
     /**
-     * Records that made no account, for what is wrong with them.
+     * Records that failed.
      */
     public let failed: Int64
     /**
-     * How many records had a field that nothing was made of, by its name.
+     * How many records had a field that was ignored, by its name.
      */
     public let ignored: [String: Int64]
 
@@ -29076,25 +29111,25 @@ public struct ImportCounts: Equatable, Hashable {
          * Records read.
          */read: Int64, 
         /**
-         * Accounts made.
+         * Accounts created.
          */created: Int64, 
         /**
          * Accounts changed.
          */updated: Int64, 
         /**
-         * Accounts that were there and stayed as they were.
+         * Existing accounts that stayed as they were.
          */skipped: Int64, 
         /**
-         * Accounts that were there and have another address now.
+         * Existing accounts that now have another address.
          */differs: Int64, 
         /**
-         * Accounts that were there and are deleted.
+         * Existing accounts that are deleted.
          */gone: Int64, 
         /**
-         * Records that made no account, for what is wrong with them.
+         * Records that failed.
          */failed: Int64, 
         /**
-         * How many records had a field that nothing was made of, by its name.
+         * How many records had a field that was ignored, by its name.
          */ignored: [String: Int64] = [:]) {
         self.read = read
         self.created = created
@@ -29162,19 +29197,19 @@ func FfiConverterTypeImportCounts_lower(_ value: ImportCounts) -> RustBuffer {
 
 
 /**
- * What became of a record.
+ * The result of a record.
  */
 public struct ImportItem: Equatable, Hashable {
     /**
-     * Which record it was, from 1; the header of a CSV is none.
+     * The record's number, from 1; the header of a CSV does not count.
      */
     public let number: Int64
     /**
-     * Who it was at the source.
+     * The user's id at the source.
      */
     public let foreignId: String?
     /**
-     * What became of it.
+     * What happened to it.
      */
     public let outcome: ImportOutcome
     /**
@@ -29182,7 +29217,7 @@ public struct ImportItem: Equatable, Hashable {
      */
     public let userId: Uuid?
     /**
-     * The code of the error where it failed.
+     * The code of the error, if it failed.
      */
     public let code: Code?
     /**
@@ -29190,7 +29225,7 @@ public struct ImportItem: Equatable, Hashable {
      */
     public let message: String?
     /**
-     * The fields that are wrong; of an account that was made, those that were left out.
+     * The invalid fields; if the account was created, those that were left out.
      */
     public let errors: [FieldError]
 
@@ -29198,25 +29233,25 @@ public struct ImportItem: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Which record it was, from 1; the header of a CSV is none.
+         * The record's number, from 1; the header of a CSV does not count.
          */number: Int64, 
         /**
-         * Who it was at the source.
+         * The user's id at the source.
          */foreignId: String? = nil, 
         /**
-         * What became of it.
+         * What happened to it.
          */outcome: ImportOutcome, 
         /**
          * The account.
          */userId: Uuid? = nil, 
         /**
-         * The code of the error where it failed.
+         * The code of the error, if it failed.
          */code: Code? = nil, 
         /**
          * What is wrong, in English.
          */message: String? = nil, 
         /**
-         * The fields that are wrong; of an account that was made, those that were left out.
+         * The invalid fields; if the account was created, those that were left out.
          */errors: [FieldError] = []) {
         self.number = number
         self.foreignId = foreignId
@@ -29515,7 +29550,7 @@ func FfiConverterTypeImportPolicy_lower(_ value: ImportPolicy) -> RustBuffer {
 
 
 /**
- * How far an import has come, and what became of the records that were fed.
+ * The progress of an import, and the results of the records that were fed.
  */
 public struct ImportProgress: Equatable, Hashable {
     /**
@@ -29523,7 +29558,7 @@ public struct ImportProgress: Equatable, Hashable {
      */
     public let `import`: Import
     /**
-     * What became of the records, in their order.
+     * The results of the records, in order.
      */
     public let items: [ImportItem]
 
@@ -29534,7 +29569,7 @@ public struct ImportProgress: Equatable, Hashable {
          * The import.
          */`import`: Import, 
         /**
-         * What became of the records, in their order.
+         * The results of the records, in order.
          */items: [ImportItem] = []) {
         self.`import` = `import`
         self.items = items
@@ -29653,10 +29688,10 @@ func FfiConverterTypeImportedPolicy_lower(_ value: ImportedPolicy) -> RustBuffer
 
 
 /**
- * Says whether an access token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
+ * Says whether an access token would be accepted now, and whose it is; if not, why (RFC 7662).
  *
- * For gateways, and for services that have no store. Whoever has a token may ask about it. A refresh token is none, so that
- * nobody learns whether one was used without using it.
+ * For gateways, and for services that have no store. Anybody who has a token may inspect it. Refresh tokens are not accepted, so that
+ * nobody can find out whether one was used without using it.
  */
 public struct InspectToken: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -29737,7 +29772,7 @@ func FfiConverterTypeInspectToken_lower(_ value: InspectToken) -> RustBuffer {
 
 
 /**
- * An invitation, without what was mailed.
+ * An invitation, without its token.
  */
 public struct Invitation: Equatable, Hashable {
     /**
@@ -29749,27 +29784,27 @@ public struct Invitation: Equatable, Hashable {
      */
     public let email: String
     /**
-     * The roles that come with it, beside the default roles.
+     * The roles that come with it, in addition to the default roles.
      */
     public let roles: [InvitationRole]
     /**
-     * The groups that it makes a member of.
+     * The groups that the user becomes a member of.
      */
     public let groups: [Uuid]
     /**
-     * Who invited; none: the application itself.
+     * The inviter; none: the application itself.
      */
     public let invitedBy: Uuid?
     /**
-     * How it stands.
+     * Its status.
      */
     public let state: InvitationState
     /**
-     * When it was made.
+     * When it was created.
      */
     public let createdAt: Timestamp
     /**
-     * When it ends by itself.
+     * When it expires.
      */
     public let expiresAt: Timestamp
     /**
@@ -29791,22 +29826,22 @@ public struct Invitation: Equatable, Hashable {
          * The address that is invited.
          */email: String, 
         /**
-         * The roles that come with it, beside the default roles.
+         * The roles that come with it, in addition to the default roles.
          */roles: [InvitationRole] = [], 
         /**
-         * The groups that it makes a member of.
+         * The groups that the user becomes a member of.
          */groups: [Uuid] = [], 
         /**
-         * Who invited; none: the application itself.
+         * The inviter; none: the application itself.
          */invitedBy: Uuid? = nil, 
         /**
-         * How it stands.
+         * Its status.
          */state: InvitationState, 
         /**
-         * When it was made.
+         * When it was created.
          */createdAt: Timestamp, 
         /**
-         * When it ends by itself.
+         * When it expires.
          */expiresAt: Timestamp, 
         /**
          * When it was accepted, revoked or replaced.
@@ -30124,7 +30159,7 @@ public struct Jwks: Equatable, Hashable {
      */
     public let json: String
     /**
-     * For how many seconds others may keep it (`Cache-Control: max-age`): 300. A new key is in it for ten minutes before it signs.
+     * For how many seconds others may cache it (`Cache-Control: max-age`): 300. A new key is in it for ten minutes before it signs.
      */
     public let maxAgeSeconds: Int64
 
@@ -30135,7 +30170,7 @@ public struct Jwks: Equatable, Hashable {
          * The set as JSON, to be sent as it is (`application/jwk-set+json`).
          */json: String, 
         /**
-         * For how many seconds others may keep it (`Cache-Control: max-age`): 300. A new key is in it for ten minutes before it signs.
+         * For how many seconds others may cache it (`Cache-Control: max-age`): 300. A new key is in it for ten minutes before it signs.
          */maxAgeSeconds: Int64) {
         self.json = json
         self.maxAgeSeconds = maxAgeSeconds
@@ -30185,9 +30220,9 @@ func FfiConverterTypeJwks_lower(_ value: Jwks) -> RustBuffer {
 
 
 /**
- * Lifts a suspension or ban.
+ * Lifts a ban, else a suspension: what the user was before is so again. Who may sign in stays as it is.
  *
- * Permission `user:set_status`, for an administrator `admin:all`.
+ * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted.
  */
 public struct LiftUser: Equatable, Hashable {
     /**
@@ -30195,7 +30230,7 @@ public struct LiftUser: Equatable, Hashable {
      */
     public let id: Uuid
     /**
-     * The version that the change was made on.
+     * The version that the change is based on.
      */
     public let expectedVersion: Int64?
 
@@ -30206,7 +30241,7 @@ public struct LiftUser: Equatable, Hashable {
          * The user's id.
          */id: Uuid, 
         /**
-         * The version that the change was made on.
+         * The version that the change is based on.
          */expectedVersion: Int64? = nil) {
         self.id = id
         self.expectedVersion = expectedVersion
@@ -30259,10 +30294,10 @@ func FfiConverterTypeLiftUser_lower(_ value: LiftUser) -> RustBuffer {
  * Links the caller's account to the subject of a token of another issuer, which signs in to it from then on (`sign_in.external`).
  *
  * The token has the `nonce` of `identities.link_start`, or says that its subject signed in after that (`auth_time`, or `amr` of
- * Supabase): so somebody else's token links nothing. It is used up. The user is told, with a link that undoes it.
- * It needs a sign-in or `sessions.step_up` within the last five minutes still.
- * Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more and for a caller
- * without a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
+ * Supabase): so somebody else's token cannot be linked. The token is used up. The user is notified, with a link that undoes it. It also
+ * needs a sign-in or `sessions.step_up` within the last five minutes.
+ * Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for an expired or used challenge and for a caller without
+ * a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
  * `RATE_LIMIT_EXCEEDED` after too many tokens that were not accepted, `UNAVAILABLE` while the issuer's keys cannot be fetched.
  */
 public struct LinkIdentity: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
@@ -30358,11 +30393,11 @@ func FfiConverterTypeLinkIdentity_lower(_ value: LinkIdentity) -> RustBuffer {
  */
 public struct ListApiKeys: Equatable, Hashable {
     /**
-     * Whether to list those as well that have ended, for 90 days from then. Default: false.
+     * Whether to include keys that ended within the last 90 days. Default: false.
      */
     public let includeEnded: Bool?
     /**
-     * The page's number, from 1.
+     * The page's number, from 1; no more than 200,000 rows are skipped to get there.
      */
     public let page: Int64?
     /**
@@ -30382,10 +30417,10 @@ public struct ListApiKeys: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Whether to list those as well that have ended, for 90 days from then. Default: false.
+         * Whether to include keys that ended within the last 90 days. Default: false.
          */includeEnded: Bool? = nil, 
         /**
-         * The page's number, from 1.
+         * The page's number, from 1; no more than 200,000 rows are skipped to get there.
          */page: Int64? = nil, 
         /**
          * The page size, 1 to 100; 20 if not given.
@@ -30463,11 +30498,11 @@ public struct ListApiKeysOf: Equatable, Hashable {
      */
     public let userId: Uuid
     /**
-     * Whether to list those as well that have ended, for 90 days from then. Default: false.
+     * Whether to include keys that ended within the last 90 days. Default: false.
      */
     public let includeEnded: Bool?
     /**
-     * The page's number, from 1.
+     * The page's number, from 1; no more than 200,000 rows are skipped to get there.
      */
     public let page: Int64?
     /**
@@ -30490,10 +30525,10 @@ public struct ListApiKeysOf: Equatable, Hashable {
          * The user's id.
          */userId: Uuid, 
         /**
-         * Whether to list those as well that have ended, for 90 days from then. Default: false.
+         * Whether to include keys that ended within the last 90 days. Default: false.
          */includeEnded: Bool? = nil, 
         /**
-         * The page's number, from 1.
+         * The page's number, from 1; no more than 200,000 rows are skipped to get there.
          */page: Int64? = nil, 
         /**
          * The page size, 1 to 100; 20 if not given.
@@ -30590,7 +30625,7 @@ public struct ListAssets: Equatable, Hashable {
      */
     public let operatorId: Uuid?
     /**
-     * The page's number, from 1.
+     * The page's number, from 1; no more than 200,000 rows are skipped to get there.
      */
     public let page: Int64?
     /**
@@ -30625,7 +30660,7 @@ public struct ListAssets: Equatable, Hashable {
          * Only assets whose operator is this user, whom the caller must be allowed to read.
          */operatorId: Uuid? = nil, 
         /**
-         * The page's number, from 1.
+         * The page's number, from 1; no more than 200,000 rows are skipped to get there.
          */page: Int64? = nil, 
         /**
          * The page size, 1 to 100; 20 if not given.
@@ -30705,10 +30740,10 @@ func FfiConverterTypeListAssets_lower(_ value: ListAssets) -> RustBuffer {
 
 
 /**
- * Lists the roles that were given to users themselves: to one user, of one role, or all.
+ * Lists the roles that were assigned to users directly: those of one user, of one role, or all.
  *
- * Permission `role:read`. What users hold by their groups `users.overview` shows, `groups.roles` what was given to a group;
- * `users.list` with a `role` finds who holds it either way.
+ * Permission `role:read`. For roles that users hold through groups use `users.overview`, for those of a group `groups.roles`;
+ * `users.list` with a `role` finds the users who hold it either way.
  */
 public struct ListAssignments: Equatable, Hashable {
     /**
@@ -30720,7 +30755,7 @@ public struct ListAssignments: Equatable, Hashable {
      */
     public let role: String?
     /**
-     * The page's number, from 1.
+     * The page's number, from 1; no more than 200,000 rows are skipped to get there.
      */
     public let page: Int64?
     /**
@@ -30746,7 +30781,7 @@ public struct ListAssignments: Equatable, Hashable {
          * Only assignments of this role.
          */role: String? = nil, 
         /**
-         * The page's number, from 1.
+         * The page's number, from 1; no more than 200,000 rows are skipped to get there.
          */page: Int64? = nil, 
         /**
          * The page size, 1 to 100; 20 if not given.
@@ -30843,7 +30878,7 @@ public struct ListAudit: Equatable, Hashable {
      */
     public let until: Timestamp?
     /**
-     * The page's number, from 1.
+     * The page's number, from 1; no more than 200,000 rows are skipped to get there.
      */
     public let page: Int64?
     /**
@@ -30878,7 +30913,7 @@ public struct ListAudit: Equatable, Hashable {
          * Only entries before this time.
          */until: Timestamp? = nil, 
         /**
-         * The page's number, from 1.
+         * The page's number, from 1; no more than 200,000 rows are skipped to get there.
          */page: Int64? = nil, 
         /**
          * The page size, 1 to 100; 20 if not given.
@@ -30964,7 +30999,7 @@ func FfiConverterTypeListAudit_lower(_ value: ListAudit) -> RustBuffer {
  */
 public struct ListConsumers: Equatable, Hashable {
     /**
-     * The page's number, from 1.
+     * The page's number, from 1; no more than 200,000 rows are skipped to get there.
      */
     public let page: Int64?
     /**
@@ -30984,7 +31019,7 @@ public struct ListConsumers: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The page's number, from 1.
+         * The page's number, from 1; no more than 200,000 rows are skipped to get there.
          */page: Int64? = nil, 
         /**
          * The page size, 1 to 100; 20 if not given.
@@ -31071,7 +31106,7 @@ public struct ListDrones: Equatable, Hashable {
      */
     public let operatorId: Uuid?
     /**
-     * The page's number, from 1.
+     * The page's number, from 1; no more than 200,000 rows are skipped to get there.
      */
     public let page: Int64?
     /**
@@ -31103,7 +31138,7 @@ public struct ListDrones: Equatable, Hashable {
          * Only drones whose operator is this user, whom the caller must be allowed to read.
          */operatorId: Uuid? = nil, 
         /**
-         * The page's number, from 1.
+         * The page's number, from 1; no more than 200,000 rows are skipped to get there.
          */page: Int64? = nil, 
         /**
          * The page size, 1 to 100; 20 if not given.
@@ -31190,7 +31225,7 @@ public struct ListGroupMembers: Equatable, Hashable {
      */
     public let groupId: Uuid
     /**
-     * The page's number, from 1.
+     * The page's number, from 1; no more than 200,000 rows are skipped to get there.
      */
     public let page: Int64?
     /**
@@ -31213,7 +31248,7 @@ public struct ListGroupMembers: Equatable, Hashable {
          * The group's id.
          */groupId: Uuid, 
         /**
-         * The page's number, from 1.
+         * The page's number, from 1; no more than 200,000 rows are skipped to get there.
          */page: Int64? = nil, 
         /**
          * The page size, 1 to 100; 20 if not given.
@@ -31291,7 +31326,7 @@ public struct ListGroupRoles: Equatable, Hashable {
      */
     public let groupId: Uuid
     /**
-     * The page's number, from 1.
+     * The page's number, from 1; no more than 200,000 rows are skipped to get there.
      */
     public let page: Int64?
     /**
@@ -31314,7 +31349,7 @@ public struct ListGroupRoles: Equatable, Hashable {
          * The group's id.
          */groupId: Uuid, 
         /**
-         * The page's number, from 1.
+         * The page's number, from 1; no more than 200,000 rows are skipped to get there.
          */page: Int64? = nil, 
         /**
          * The page size, 1 to 100; 20 if not given.
@@ -31392,7 +31427,7 @@ public struct ListGroups: Equatable, Hashable {
      */
     public let userId: Uuid?
     /**
-     * The page's number, from 1.
+     * The page's number, from 1; no more than 200,000 rows are skipped to get there.
      */
     public let page: Int64?
     /**
@@ -31415,7 +31450,7 @@ public struct ListGroups: Equatable, Hashable {
          * Only groups that this user is a member of, whom the caller must be allowed to read.
          */userId: Uuid? = nil, 
         /**
-         * The page's number, from 1.
+         * The page's number, from 1; no more than 200,000 rows are skipped to get there.
          */page: Int64? = nil, 
         /**
          * The page size, 1 to 100; 20 if not given.
@@ -31483,8 +31518,8 @@ func FfiConverterTypeListGroups_lower(_ value: ListGroups) -> RustBuffer {
 
 
 /**
- * Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
- * has another address now, or is deleted.
+ * Lists the records of an import that neither created nor changed an account and were not skipped, in order: those that failed, and
+ * those whose account now has another address or is deleted.
  *
  * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`.
  */
@@ -31494,7 +31529,7 @@ public struct ListImportFailures: Equatable, Hashable {
      */
     public let id: Uuid
     /**
-     * The page's number, from 1.
+     * The page's number, from 1; no more than 200,000 rows are skipped to get there.
      */
     public let page: Int64?
     /**
@@ -31517,7 +31552,7 @@ public struct ListImportFailures: Equatable, Hashable {
          * The import.
          */id: Uuid, 
         /**
-         * The page's number, from 1.
+         * The page's number, from 1; no more than 200,000 rows are skipped to get there.
          */page: Int64? = nil, 
         /**
          * The page size, 1 to 100; 20 if not given.
@@ -31585,17 +31620,17 @@ func FfiConverterTypeListImportFailures_lower(_ value: ListImportFailures) -> Ru
 
 
 /**
- * Lists invitations, newest first, for 90 days from their end.
+ * Lists invitations, newest first, until 90 days after their end.
  *
- * Permission `user:invite`: who may invite all users sees all invitations, others those that they made themselves.
+ * Permission `user:invite`: callers who hold it for all users see all invitations, others only their own.
  */
 public struct ListInvitations: Equatable, Hashable {
     /**
-     * Only those that stand so. Default: all.
+     * Only those with this status. Default: all.
      */
     public let state: InvitationState?
     /**
-     * The page's number, from 1.
+     * The page's number, from 1; no more than 200,000 rows are skipped to get there.
      */
     public let page: Int64?
     /**
@@ -31615,10 +31650,10 @@ public struct ListInvitations: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Only those that stand so. Default: all.
+         * Only those with this status. Default: all.
          */state: InvitationState? = nil, 
         /**
-         * The page's number, from 1.
+         * The page's number, from 1; no more than 200,000 rows are skipped to get there.
          */page: Int64? = nil, 
         /**
          * The page size, 1 to 100; 20 if not given.
@@ -31692,7 +31727,7 @@ func FfiConverterTypeListInvitations_lower(_ value: ListInvitations) -> RustBuff
  */
 public struct ListPermissions: Equatable, Hashable {
     /**
-     * The page's number, from 1.
+     * The page's number, from 1; no more than 200,000 rows are skipped to get there.
      */
     public let page: Int64?
     /**
@@ -31712,7 +31747,7 @@ public struct ListPermissions: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The page's number, from 1.
+         * The page's number, from 1; no more than 200,000 rows are skipped to get there.
          */page: Int64? = nil, 
         /**
          * The page size, 1 to 100; 20 if not given.
@@ -31791,7 +31826,7 @@ public struct ListRegions: Equatable, Hashable {
      */
     public let search: String?
     /**
-     * The page's number, from 1.
+     * The page's number, from 1; no more than 200,000 rows are skipped to get there.
      */
     public let page: Int64?
     /**
@@ -31817,7 +31852,7 @@ public struct ListRegions: Equatable, Hashable {
          * Words to find in code, name, area and commander.
          */search: String? = nil, 
         /**
-         * The page's number, from 1.
+         * The page's number, from 1; no more than 200,000 rows are skipped to get there.
          */page: Int64? = nil, 
         /**
          * The page size, 1 to 100; 20 if not given.
@@ -31894,7 +31929,7 @@ func FfiConverterTypeListRegions_lower(_ value: ListRegions) -> RustBuffer {
  */
 public struct ListRoles: Equatable, Hashable {
     /**
-     * The page's number, from 1.
+     * The page's number, from 1; no more than 200,000 rows are skipped to get there.
      */
     public let page: Int64?
     /**
@@ -31914,7 +31949,7 @@ public struct ListRoles: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The page's number, from 1.
+         * The page's number, from 1; no more than 200,000 rows are skipped to get there.
          */page: Int64? = nil, 
         /**
          * The page size, 1 to 100; 20 if not given.
@@ -31993,7 +32028,7 @@ public struct ListScopes: Equatable, Hashable {
      */
     public let parent: String?
     /**
-     * The page's number, from 1.
+     * The page's number, from 1; no more than 200,000 rows are skipped to get there.
      */
     public let page: Int64?
     /**
@@ -32019,7 +32054,7 @@ public struct ListScopes: Equatable, Hashable {
          * Only scopes that lie directly within this one.
          */parent: String? = nil, 
         /**
-         * The page's number, from 1.
+         * The page's number, from 1; no more than 200,000 rows are skipped to get there.
          */page: Int64? = nil, 
         /**
          * The page size, 1 to 100; 20 if not given.
@@ -32094,7 +32129,7 @@ func FfiConverterTypeListScopes_lower(_ value: ListScopes) -> RustBuffer {
  */
 public struct ListSessions: Equatable, Hashable {
     /**
-     * The page's number, from 1.
+     * The page's number, from 1; no more than 200,000 rows are skipped to get there.
      */
     public let page: Int64?
     /**
@@ -32114,7 +32149,7 @@ public struct ListSessions: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The page's number, from 1.
+         * The page's number, from 1; no more than 200,000 rows are skipped to get there.
          */page: Int64? = nil, 
         /**
          * The page size, 1 to 100; 20 if not given.
@@ -32189,7 +32224,7 @@ public struct ListSessionsOf: Equatable, Hashable {
      */
     public let userId: Uuid
     /**
-     * The page's number, from 1.
+     * The page's number, from 1; no more than 200,000 rows are skipped to get there.
      */
     public let page: Int64?
     /**
@@ -32212,7 +32247,7 @@ public struct ListSessionsOf: Equatable, Hashable {
          * The user's id.
          */userId: Uuid, 
         /**
-         * The page's number, from 1.
+         * The page's number, from 1; no more than 200,000 rows are skipped to get there.
          */page: Int64? = nil, 
         /**
          * The page size, 1 to 100; 20 if not given.
@@ -32282,12 +32317,12 @@ func FfiConverterTypeListSessionsOf_lower(_ value: ListSessionsOf) -> RustBuffer
 /**
  * Lists the users that the caller may see as `list` does, each as `overview` shows it.
  *
- * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows. Filters, orders and pages
- * are those of `list`.
+ * Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`, others just the rows that it allows. Filters, orders and
+ * pages are those of `list`.
  */
 public struct ListUserOverviews: Equatable, Hashable {
     /**
-     * Only users who hold this role (in any scope, now or later), themselves or by a group, as far as the caller may see that
+     * Only users who hold this role (in any scope, now or later), directly or through a group, as far as the caller may see that
      * (`role:read`).
      */
     public let role: String?
@@ -32296,7 +32331,7 @@ public struct ListUserOverviews: Equatable, Hashable {
      */
     public let groupId: Uuid?
     /**
-     * Only users of this status.
+     * Only users of this status; those whose suspension has run out have the status of before.
      */
     public let status: UserStatus?
     /**
@@ -32304,7 +32339,7 @@ public struct ListUserOverviews: Equatable, Hashable {
      */
     public let region: String?
     /**
-     * Only users whose address was proved, or not.
+     * Only users whose address is verified, or not.
      */
     public let verified: Bool?
     /**
@@ -32328,7 +32363,7 @@ public struct ListUserOverviews: Equatable, Hashable {
      */
     public let descending: Bool?
     /**
-     * The page's number, from 1.
+     * The page's number, from 1; no more than 200,000 rows are skipped to get there.
      */
     public let page: Int64?
     /**
@@ -32348,20 +32383,20 @@ public struct ListUserOverviews: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Only users who hold this role (in any scope, now or later), themselves or by a group, as far as the caller may see that
+         * Only users who hold this role (in any scope, now or later), directly or through a group, as far as the caller may see that
          * (`role:read`).
          */role: String? = nil, 
         /**
          * Only members of this group, which the caller must be allowed to read. Pages have no groups.
          */groupId: Uuid? = nil, 
         /**
-         * Only users of this status.
+         * Only users of this status; those whose suspension has run out have the status of before.
          */status: UserStatus? = nil, 
         /**
          * Only users of this region, by id or code.
          */region: String? = nil, 
         /**
-         * Only users whose address was proved, or not.
+         * Only users whose address is verified, or not.
          */verified: Bool? = nil, 
         /**
          * Only users created then or later.
@@ -32379,7 +32414,7 @@ public struct ListUserOverviews: Equatable, Hashable {
          * Largest first; true if neither this nor `sort` is given.
          */descending: Bool? = nil, 
         /**
-         * The page's number, from 1.
+         * The page's number, from 1; no more than 200,000 rows are skipped to get there.
          */page: Int64? = nil, 
         /**
          * The page size, 1 to 100; 20 if not given.
@@ -32476,11 +32511,11 @@ func FfiConverterTypeListUserOverviews_lower(_ value: ListUserOverviews) -> Rust
 /**
  * Lists the users that the caller may see, newest first unless said otherwise.
  *
- * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows.
+ * Permission `user:list`: a caller who holds it nowhere gets `FORBIDDEN`, others just the rows that it allows.
  */
 public struct ListUsers: Equatable, Hashable {
     /**
-     * Only users who hold this role (in any scope, now or later), themselves or by a group, as far as the caller may see that
+     * Only users who hold this role (in any scope, now or later), directly or through a group, as far as the caller may see that
      * (`role:read`).
      */
     public let role: String?
@@ -32489,7 +32524,7 @@ public struct ListUsers: Equatable, Hashable {
      */
     public let groupId: Uuid?
     /**
-     * Only users of this status.
+     * Only users of this status; those whose suspension has run out have the status of before.
      */
     public let status: UserStatus?
     /**
@@ -32497,7 +32532,7 @@ public struct ListUsers: Equatable, Hashable {
      */
     public let region: String?
     /**
-     * Only users whose address was proved, or not.
+     * Only users whose address is verified, or not.
      */
     public let verified: Bool?
     /**
@@ -32521,7 +32556,7 @@ public struct ListUsers: Equatable, Hashable {
      */
     public let descending: Bool?
     /**
-     * The page's number, from 1.
+     * The page's number, from 1; no more than 200,000 rows are skipped to get there.
      */
     public let page: Int64?
     /**
@@ -32541,20 +32576,20 @@ public struct ListUsers: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Only users who hold this role (in any scope, now or later), themselves or by a group, as far as the caller may see that
+         * Only users who hold this role (in any scope, now or later), directly or through a group, as far as the caller may see that
          * (`role:read`).
          */role: String? = nil, 
         /**
          * Only members of this group, which the caller must be allowed to read. Pages have no groups.
          */groupId: Uuid? = nil, 
         /**
-         * Only users of this status.
+         * Only users of this status; those whose suspension has run out have the status of before.
          */status: UserStatus? = nil, 
         /**
          * Only users of this region, by id or code.
          */region: String? = nil, 
         /**
-         * Only users whose address was proved, or not.
+         * Only users whose address is verified, or not.
          */verified: Bool? = nil, 
         /**
          * Only users created then or later.
@@ -32572,7 +32607,7 @@ public struct ListUsers: Equatable, Hashable {
          * Largest first; true if neither this nor `sort` is given.
          */descending: Bool? = nil, 
         /**
-         * The page's number, from 1.
+         * The page's number, from 1; no more than 200,000 rows are skipped to get there.
          */page: Int64? = nil, 
         /**
          * The page size, 1 to 100; 20 if not given.
@@ -32849,10 +32884,10 @@ func FfiConverterTypeLogRecord_lower(_ value: LogRecord) -> RustBuffer {
 /**
  * Signs in with an e-mail address or username and the password.
  *
- * The answer has the tokens, or names the step that the sign-in owes.
- * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
- * an account that may not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many that failed
- * from the address or by the name, whether or not there is such an account, and when too many wait.
+ * The result has the tokens, or names the step that the sign-in still needs.
+ * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and an account that may
+ * not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many failed sign-ins from the address or with the
+ * name, whether or not there is such an account, and when too many sign-ins are waiting.
  */
 public struct Login: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -32872,8 +32907,8 @@ public struct Login: Equatable, Hashable, CustomDebugStringConvertible, CustomSt
      */
     public let platform: String?
     /**
-     * The `device_token` of an earlier sign-in on this device, if there was one. It lets nobody in; it says that strangers who
-     * guess at the account do not use up this device's tries. One that is not good (any more) is as good as none.
+     * The `device_token` of an earlier sign-in on this device, if there was one. It does not sign in by itself; it keeps strangers who
+     * guess at the account from using up this device's attempts. An invalid one is ignored.
      */
     public let deviceToken: String?
 
@@ -32893,8 +32928,8 @@ public struct Login: Equatable, Hashable, CustomDebugStringConvertible, CustomSt
          * `web`, `ios`, …
          */platform: String? = nil, 
         /**
-         * The `device_token` of an earlier sign-in on this device, if there was one. It lets nobody in; it says that strangers who
-         * guess at the account do not use up this device's tries. One that is not good (any more) is as good as none.
+         * The `device_token` of an earlier sign-in on this device, if there was one. It does not sign in by itself; it keeps strangers who
+         * guess at the account from using up this device's attempts. An invalid one is ignored.
          */deviceToken: String? = nil) {
         self.identifier = identifier
         self.password = password
@@ -32975,15 +33010,15 @@ func FfiConverterTypeLogin_lower(_ value: Login) -> RustBuffer {
 
 
 /**
- * What somebody has who asked to sign in by mail.
+ * The challenge of a sign-in by mail.
  */
 public struct MailChallenge: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
-     * What is given back together with the code; to be kept on the device that asked, and nowhere else.
+     * To be passed back together with the code; to be kept only on the device that requested it.
      */
     public let challenge: String
     /**
-     * Until when the two are good.
+     * When both expire.
      */
     public let expiresAt: Timestamp
 
@@ -32991,10 +33026,10 @@ public struct MailChallenge: Equatable, Hashable, CustomDebugStringConvertible, 
     // declare one manually.
     public init(
         /**
-         * What is given back together with the code; to be kept on the device that asked, and nowhere else.
+         * To be passed back together with the code; to be kept only on the device that requested it.
          */challenge: String, 
         /**
-         * Until when the two are good.
+         * When both expire.
          */expiresAt: Timestamp) {
         self.challenge = challenge
         self.expiresAt = expiresAt
@@ -33234,8 +33269,8 @@ func FfiConverterTypeMigrationStep_lower(_ value: MigrationStep) -> RustBuffer {
 
 
 /**
- * Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope say
- * nothing of it, and those held in the new one do.
+ * Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope no
+ * longer apply to it, and those held in the new one do.
  *
  * Permission `scope:update`, before and after, and `role:assign`, for now also `admin:all`, as it changes who may do what. Errors: `CONFLICT` if
  * `expected_version` is stale, or if 20,000 scopes lie within others.
@@ -33319,8 +33354,9 @@ func FfiConverterTypeMoveScope_lower(_ value: MoveScope) -> RustBuffer {
 /**
  * Moves many users to a region, or out of theirs, in one commit, each as `users.update` does.
  *
- * Permission `user:update`, and what that says of the region. Who cannot be moved stays, and the answer says why; with `atomic` nobody is
- * moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user who cannot be moved.
+ * Permission `user:update`, and what that says of the region. Users who cannot be moved stay, and the result says why; with `atomic` no
+ * user is moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user
+ * who cannot be moved.
  */
 public struct MoveUsers: Equatable, Hashable {
     /**
@@ -33399,7 +33435,7 @@ func FfiConverterTypeMoveUsers_lower(_ value: MoveUsers) -> RustBuffer {
 
 
 /**
- * An API key that was made.
+ * An API key that was created.
  */
 public struct NewApiKey: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -33407,7 +33443,7 @@ public struct NewApiKey: Equatable, Hashable, CustomDebugStringConvertible, Cust
      */
     public let key: String
     /**
-     * What is known of it later.
+     * The key without its secret.
      */
     public let apiKey: ApiKey
 
@@ -33418,7 +33454,7 @@ public struct NewApiKey: Equatable, Hashable, CustomDebugStringConvertible, Cust
          * The key itself, to be kept where it is used. It is not shown again.
          */key: String, 
         /**
-         * What is known of it later.
+         * The key without its secret.
          */apiKey: ApiKey) {
         self.key = key
         self.apiKey = apiKey
@@ -33587,7 +33623,8 @@ public struct NewInvitationRole: Equatable, Hashable {
      */
     public let validFrom: Timestamp?
     /**
-     * Until when, exclusive, in the future; for ever if not given. What is over when the invitation is accepted is not given.
+     * Until when, exclusive, in the future; for ever if not given. A role whose time is over when the invitation is accepted is not
+     * given.
      */
     public let validUntil: Timestamp?
 
@@ -33604,7 +33641,8 @@ public struct NewInvitationRole: Equatable, Hashable {
          * From when, inclusive; at once if not given.
          */validFrom: Timestamp? = nil, 
         /**
-         * Until when, exclusive, in the future; for ever if not given. What is over when the invitation is accepted is not given.
+         * Until when, exclusive, in the future; for ever if not given. A role whose time is over when the invitation is accepted is not
+         * given.
          */validUntil: Timestamp? = nil) {
         self.role = role
         self.scope = scope
@@ -33660,7 +33698,7 @@ func FfiConverterTypeNewInvitationRole_lower(_ value: NewInvitationRole) -> Rust
 
 
 /**
- * A role that a user is to hold.
+ * A role to assign to a user.
  */
 public struct NewRoleAssignment: Equatable, Hashable {
     /**
@@ -33769,11 +33807,11 @@ func FfiConverterTypeNewRoleAssignment_lower(_ value: NewRoleAssignment) -> Rust
 
 
 /**
- * What the application is to send to somebody.
+ * A message that the application should send to somebody.
  */
 public struct Notice: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
-     * Its id. A notice that comes again has the same: what was sent already need not be sent again.
+     * Its id. A notice that is passed again has the same id: if it was already sent, it need not be sent again.
      */
     public let id: Uuid
     /**
@@ -33785,7 +33823,7 @@ public struct Notice: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let address: String
     /**
-     * Whose account it is about; none: nobody's, of an invitation or of an account that begins.
+     * The account that it is about; none for an invitation and for an account that has not begun.
      */
     public let userId: Uuid?
     /**
@@ -33793,40 +33831,40 @@ public struct Notice: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let subject: String
     /**
-     * The text in English, plain: with the link where there is one, else with the token.
+     * The text, in English and plain: with the link if there is one, otherwise with the token.
      */
     public let text: String
     /**
-     * What the operation of the link takes, good once.
+     * The token for the operation of the link, valid once.
      */
     public let token: String?
     /**
-     * Of a sign-in by mail: the eight digits of the token, to be typed where it was asked for.
+     * For a sign-in by mail: eight digits, to be typed where it was requested.
      */
     public let code: String?
     /**
-     * The application's page with the token behind `#`, where the configuration has a `link_url`.
+     * The application's page with the token after `#`, if the configuration has a `link_url`.
      */
     public let link: String?
     /**
-     * The characters that the account's API keys begin with (`ApiKey::starts_with`), where it
-     * is told of those that go on.
+     * The characters that the account's API keys begin with (`ApiKey::starts_with`), if the
+     * notice lists those that stay valid.
      */
     public let apiKeys: [String]
     /**
-     * Until when the token is good.
+     * When the token expires.
      */
     public let expiresAt: Timestamp?
     /**
-     * When it happened, or was asked for.
+     * When it happened, or was requested.
      */
     public let at: Timestamp
     /**
-     * The address that the request came from; none where somebody of the application did it.
+     * The address that the request came from; none if the application or another user did it.
      */
     public let ip: String?
     /**
-     * The program that it came from, as that called itself: not to be shown as if it were true. None as for the address.
+     * The user agent of the request, which the client chose: do not present it as a fact. None as for the address.
      */
     public let userAgent: String?
 
@@ -33834,7 +33872,7 @@ public struct Notice: Equatable, Hashable, CustomDebugStringConvertible, CustomS
     // declare one manually.
     public init(
         /**
-         * Its id. A notice that comes again has the same: what was sent already need not be sent again.
+         * Its id. A notice that is passed again has the same id: if it was already sent, it need not be sent again.
          */id: Uuid, 
         /**
          * What it is about.
@@ -33843,38 +33881,38 @@ public struct Notice: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * The e-mail address that it goes to.
          */address: String, 
         /**
-         * Whose account it is about; none: nobody's, of an invitation or of an account that begins.
+         * The account that it is about; none for an invitation and for an account that has not begun.
          */userId: Uuid? = nil, 
         /**
          * A subject in English, the same for all of a kind.
          */subject: String, 
         /**
-         * The text in English, plain: with the link where there is one, else with the token.
+         * The text, in English and plain: with the link if there is one, otherwise with the token.
          */text: String, 
         /**
-         * What the operation of the link takes, good once.
+         * The token for the operation of the link, valid once.
          */token: String? = nil, 
         /**
-         * Of a sign-in by mail: the eight digits of the token, to be typed where it was asked for.
+         * For a sign-in by mail: eight digits, to be typed where it was requested.
          */code: String? = nil, 
         /**
-         * The application's page with the token behind `#`, where the configuration has a `link_url`.
+         * The application's page with the token after `#`, if the configuration has a `link_url`.
          */link: String? = nil, 
         /**
-         * The characters that the account's API keys begin with (`ApiKey::starts_with`), where it
-         * is told of those that go on.
+         * The characters that the account's API keys begin with (`ApiKey::starts_with`), if the
+         * notice lists those that stay valid.
          */apiKeys: [String] = [], 
         /**
-         * Until when the token is good.
+         * When the token expires.
          */expiresAt: Timestamp? = nil, 
         /**
-         * When it happened, or was asked for.
+         * When it happened, or was requested.
          */at: Timestamp, 
         /**
-         * The address that the request came from; none where somebody of the application did it.
+         * The address that the request came from; none if the application or another user did it.
          */ip: String? = nil, 
         /**
-         * The program that it came from, as that called itself: not to be shown as if it were true. None as for the address.
+         * The user agent of the request, which the client chose: do not present it as a fact. None as for the address.
          */userAgent: String? = nil) {
         self.id = id
         self.kind = kind
@@ -33986,7 +34024,7 @@ func FfiConverterTypeNotice_lower(_ value: Notice) -> RustBuffer {
  */
 public struct NoticesHealth: Equatable, Hashable {
     /**
-     * `degraded` while the notifier fails, or where a notice should have been sent a minute ago.
+     * `degraded` while the notifier fails, or if a notice is overdue by a minute.
      */
     public let status: HealthStatus
     /**
@@ -33994,15 +34032,15 @@ public struct NoticesHealth: Equatable, Hashable {
      */
     public let isOffered: Bool
     /**
-     * How many notices wait to be sent, counted up to 1,000. None where there is no notifier, or the storage did not say.
+     * How many notices wait to be sent, counted up to 1,000. None if there is no notifier, or the storage did not respond.
      */
     public let waiting: Int64?
     /**
-     * For how many seconds the first of them has been due; 0 where none is.
+     * For how many seconds the first of them has been due; 0 if none is.
      */
     public let overdueSeconds: Int64
     /**
-     * How often in a row this instance's notifier failed, or asked to be told later.
+     * How often in a row this instance's notifier failed, or asked to be called again later.
      */
     public let failedInARow: Int64
 
@@ -34010,19 +34048,19 @@ public struct NoticesHealth: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * `degraded` while the notifier fails, or where a notice should have been sent a minute ago.
+         * `degraded` while the notifier fails, or if a notice is overdue by a minute.
          */status: HealthStatus, 
         /**
          * Whether there is a notifier.
          */isOffered: Bool, 
         /**
-         * How many notices wait to be sent, counted up to 1,000. None where there is no notifier, or the storage did not say.
+         * How many notices wait to be sent, counted up to 1,000. None if there is no notifier, or the storage did not respond.
          */waiting: Int64? = nil, 
         /**
-         * For how many seconds the first of them has been due; 0 where none is.
+         * For how many seconds the first of them has been due; 0 if none is.
          */overdueSeconds: Int64, 
         /**
-         * How often in a row this instance's notifier failed, or asked to be told later.
+         * How often in a row this instance's notifier failed, or asked to be called again later.
          */failedInARow: Int64) {
         self.status = status
         self.isOffered = isOffered
@@ -34081,21 +34119,22 @@ func FfiConverterTypeNoticesHealth_lower(_ value: NoticesHealth) -> RustBuffer {
 
 
 /**
- * What a browser, or an app by the means of its system, asks an authenticator by.
+ * The options with which a browser, or an app through its platform, asks an authenticator.
  */
 public struct PasskeyOptions: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
-     * What is given back together with the answer; good once.
+     * To be passed back together with the response; valid once.
      */
     public let challenge: String
     /**
-     * JSON. In a browser: `navigator.credentials.create({publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(JSON.parse(options))})`
-     * to add a passkey, `navigator.credentials.get({publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(options))})` to
-     * use one, and `JSON.stringify()` of what comes is the answer. Android's Credential Manager takes and gives the same.
+     * JSON. In a browser: `navigator.credentials.create({publicKey:
+     * PublicKeyCredential.parseCreationOptionsFromJSON(JSON.parse(options))})` to add a passkey, `navigator.credentials.get({publicKey:
+     * PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(options))})` to use one, and `JSON.stringify()` of the result is the
+     * response. Android's Credential Manager takes and returns the same.
      */
     public let options: String
     /**
-     * Until when the challenge is good.
+     * When the challenge expires.
      */
     public let expiresAt: Timestamp
 
@@ -34103,15 +34142,16 @@ public struct PasskeyOptions: Equatable, Hashable, CustomDebugStringConvertible,
     // declare one manually.
     public init(
         /**
-         * What is given back together with the answer; good once.
+         * To be passed back together with the response; valid once.
          */challenge: String, 
         /**
-         * JSON. In a browser: `navigator.credentials.create({publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(JSON.parse(options))})`
-         * to add a passkey, `navigator.credentials.get({publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(options))})` to
-         * use one, and `JSON.stringify()` of what comes is the answer. Android's Credential Manager takes and gives the same.
+         * JSON. In a browser: `navigator.credentials.create({publicKey:
+         * PublicKeyCredential.parseCreationOptionsFromJSON(JSON.parse(options))})` to add a passkey, `navigator.credentials.get({publicKey:
+         * PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(options))})` to use one, and `JSON.stringify()` of the result is the
+         * response. Android's Credential Manager takes and returns the same.
          */options: String, 
         /**
-         * Until when the challenge is good.
+         * When the challenge expires.
          */expiresAt: Timestamp) {
         self.challenge = challenge
         self.options = options
@@ -34265,11 +34305,11 @@ func FfiConverterTypePasswordCost_lower(_ value: PasswordCost) -> RustBuffer {
 
 
 /**
- * The answer to a reset.
+ * The result of a reset.
  */
 public struct PasswordReset: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
-     * What the next sign-in on this device gives, as the `device_token` of an earlier sign-in.
+     * The `device_token` for the next sign-in on this device.
      */
     public let deviceToken: String
 
@@ -34277,7 +34317,7 @@ public struct PasswordReset: Equatable, Hashable, CustomDebugStringConvertible, 
     // declare one manually.
     public init(
         /**
-         * What the next sign-in on this device gives, as the `device_token` of an earlier sign-in.
+         * The `device_token` for the next sign-in on this device.
          */deviceToken: String) {
         self.deviceToken = deviceToken
     }
@@ -35166,7 +35206,7 @@ public struct PrincipalData: Equatable, Hashable {
      */
     public let verified: Bool?
     /**
-     * Whether the user has proved a second factor; no if not given. Roles that need one allow nothing without.
+     * Whether the user has proved a second factor; false if not given. Otherwise roles that require one allow nothing.
      */
     public let secondFactor: Bool?
     /**
@@ -35195,7 +35235,7 @@ public struct PrincipalData: Equatable, Hashable {
          * Read as `principal.verified`; true if not given.
          */verified: Bool? = nil, 
         /**
-         * Whether the user has proved a second factor; no if not given. Roles that need one allow nothing without.
+         * Whether the user has proved a second factor; false if not given. Otherwise roles that require one allow nothing.
          */secondFactor: Bool? = nil, 
         /**
          * Read as `principal.NAME`; the policy declares them for the type `user`.
@@ -35358,11 +35398,11 @@ func FfiConverterTypeProblem_lower(_ value: Problem) -> RustBuffer {
 
 
 /**
- * What a user shows of itself: null are what it does not say and what the caller does not see, by `detail`.
+ * A user's profile. Fields are null if they are not set, or if the caller may not see them (`detail`).
  */
 public struct Profile: Equatable, Hashable {
     /**
-     * Whose it is.
+     * The user's id.
      */
     public let userId: Uuid
     /**
@@ -35370,7 +35410,7 @@ public struct Profile: Equatable, Hashable {
      */
     public let detail: ProfileDetail
     /**
-     * The name the user signs in with, if it has one.
+     * The name that the user signs in with, if there is one.
      */
     public let username: String?
     /**
@@ -35378,23 +35418,23 @@ public struct Profile: Equatable, Hashable {
      */
     public let displayName: String?
     /**
-     * The address of its picture.
+     * The address of the user's picture.
      */
     public let avatarUrl: String?
     /**
-     * What it says about itself.
+     * A short biography.
      */
     public let bio: String?
     /**
-     * Where it is, in its own words.
+     * Where the user is, in their own words.
      */
     public let location: String?
     /**
-     * The address of its page.
+     * The address of the user's web page.
      */
     public let website: String?
     /**
-     * Since when it has been a user.
+     * When the account was created.
      */
     public let createdAt: Timestamp?
     /**
@@ -35406,11 +35446,11 @@ public struct Profile: Equatable, Hashable {
      */
     public let birthDate: CalendarDate?
     /**
-     * Which other users see it.
+     * Which other users see the profile.
      */
     public let visibility: Visibility?
     /**
-     * The version of the user's account; give it back as `expected_version` to be told of a lost update.
+     * The version of the user's account; pass it as `expected_version` to detect lost updates.
      */
     public let version: Int64?
 
@@ -35418,31 +35458,31 @@ public struct Profile: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Whose it is.
+         * The user's id.
          */userId: Uuid, 
         /**
          * How much of it is shown.
          */detail: ProfileDetail, 
         /**
-         * The name the user signs in with, if it has one.
+         * The name that the user signs in with, if there is one.
          */username: String? = nil, 
         /**
          * The name shown to others.
          */displayName: String? = nil, 
         /**
-         * The address of its picture.
+         * The address of the user's picture.
          */avatarUrl: String? = nil, 
         /**
-         * What it says about itself.
+         * A short biography.
          */bio: String? = nil, 
         /**
-         * Where it is, in its own words.
+         * Where the user is, in their own words.
          */location: String? = nil, 
         /**
-         * The address of its page.
+         * The address of the user's web page.
          */website: String? = nil, 
         /**
-         * Since when it has been a user.
+         * When the account was created.
          */createdAt: Timestamp? = nil, 
         /**
          * The phone number in E.164.
@@ -35451,10 +35491,10 @@ public struct Profile: Equatable, Hashable {
          * The date of birth.
          */birthDate: CalendarDate? = nil, 
         /**
-         * Which other users see it.
+         * Which other users see the profile.
          */visibility: Visibility? = nil, 
         /**
-         * The version of the user's account; give it back as `expected_version` to be told of a lost update.
+         * The version of the user's account; pass it as `expected_version` to detect lost updates.
          */version: Int64? = nil) {
         self.userId = userId
         self.detail = detail
@@ -35696,12 +35736,12 @@ func FfiConverterTypeProposedChange_lower(_ value: ProposedChange) -> RustBuffer
 
 
 /**
- * Proves the second factor, and goes on with the sign-in that owes it.
+ * Proves the second factor, and continues the sign-in that needs it.
  *
- * A code counts once. The same challenge and code answer the same again for as long as a used refresh token does, in case the
- * answer was lost.
- * Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for a challenge that is not good any more
- * (`invalid_token`): after ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes.
+ * A code can be used once. The same challenge and code return the same result again for as long as a used refresh token does, in case
+ * the response was lost.
+ * Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for an expired or used challenge (`invalid_token`): after
+ * ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes.
  */
 public struct ProveFactor: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -35792,10 +35832,10 @@ func FfiConverterTypeProveFactor_lower(_ value: ProveFactor) -> RustBuffer {
 
 
 /**
- * Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
+ * Removes a deleted user for good, with everything that is stored about them except in the audit log. It cannot be undone.
  *
- * Whether others may take its names then says `names_after_purge`. Permission `user:purge`. Errors:
- * `CONFLICT` for a user who is not deleted.
+ * Whether others may take the names then is up to `names_after_purge`. Permission `user:purge`.
+ * Errors: `CONFLICT` for a user who is not deleted.
  */
 public struct PurgeUser: Equatable, Hashable {
     /**
@@ -35803,7 +35843,7 @@ public struct PurgeUser: Equatable, Hashable {
      */
     public let id: Uuid
     /**
-     * The version that the decision was made on.
+     * The version that the decision is based on.
      */
     public let expectedVersion: Int64?
 
@@ -35814,7 +35854,7 @@ public struct PurgeUser: Equatable, Hashable {
          * The user's id.
          */id: Uuid, 
         /**
-         * The version that the decision was made on.
+         * The version that the decision is based on.
          */expectedVersion: Int64? = nil) {
         self.id = id
         self.expectedVersion = expectedVersion
@@ -35864,9 +35904,9 @@ func FfiConverterTypePurgeUser_lower(_ value: PurgeUser) -> RustBuffer {
 
 
 /**
- * Declares a kind of assets, or replaces the words of one.
+ * Declares a kind of assets, or replaces the models and statuses of one.
  *
- * It brings the permissions `KIND:create`, `read`, `list`, `update`, `delete`, `assign` and `set_authority`, which roles with a pattern
+ * It adds the permissions `KIND:create`, `read`, `list`, `update`, `delete`, `assign` and `set_authority`, which roles with a pattern
  * that matches them grant at once. Permission `asset_kind:put`, and for now `admin:all`. Errors: `CONFLICT` if an asset has a model or a
  * status that the kind would not have any more, and if `expected_version` is stale; `VALIDATION_ERROR` for a name that a type of the
  * library has, and beyond 64 kinds.
@@ -35881,7 +35921,7 @@ public struct PutAssetKind: Equatable, Hashable {
      */
     public let models: [String]
     /**
-     * What the status of its assets may be, likewise; the first is that of a new one.
+     * The statuses that its assets may have, likewise; a new asset has the first.
      */
     public let statuses: [String]
     /**
@@ -35899,7 +35939,7 @@ public struct PutAssetKind: Equatable, Hashable {
          * The models that its assets may be, 1 to 256, of 1 to 64 characters each.
          */models: [String] = [], 
         /**
-         * What the status of its assets may be, likewise; the first is that of a new one.
+         * The statuses that its assets may have, likewise; a new asset has the first.
          */statuses: [String] = [], 
         /**
          * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
@@ -35958,22 +35998,22 @@ func FfiConverterTypePutAssetKind_lower(_ value: PutAssetKind) -> RustBuffer {
 
 
 /**
- * Reads what happened behind a position of the change feed, and answers at once. To be told as it happens, use `subscribe`.
+ * Reads the events after a position of the change feed, without waiting for new ones. To get events as they happen, use `subscribe`.
  *
- * The application itself and administrators hear of everything; a user of what it may read now, and of its own sessions and credentials.
- * That something is gone is told to whoever may read all of its kind. Nobody needs a permission to ask.
+ * The application itself and administrators get all events. Users get those about objects that they may read now, about their own
+ * sessions and credentials, and about deleted objects if they may read all of that kind. No permission is needed.
  *
- * Errors: `UNAUTHORIZED` for who is not signed in; `CONFLICT`, reason `position_gone`, where the feed no longer reaches back to the position,
- * and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an earlier state.
- * In both cases read anew what you keep, and go on from `now`.
+ * Errors: `UNAUTHORIZED` for a caller who is not signed in; `CONFLICT`, reason `position_gone`, if the feed no longer reaches back to
+ * the position, and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an
+ * earlier state. In both cases read your data again, and continue from `now`.
  */
 public struct ReadEvents: Equatable, Hashable {
     /**
-     * A position of events, `now` or `earliest`; `now` if not given, which answers nothing but the position.
+     * A position of events, `now` or `earliest`; `now` if not given, which returns only the position.
      */
     public let from: String?
     /**
-     * How many events at most, 1 to 1,000; 100 if not given. All that happened in one commit comes together, whatever that is.
+     * How many events at most, 1 to 1,000; 100 if not given. All events of one commit are returned together, even if that exceeds it.
      */
     public let limit: Int64?
 
@@ -35981,10 +36021,10 @@ public struct ReadEvents: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * A position of events, `now` or `earliest`; `now` if not given, which answers nothing but the position.
+         * A position of events, `now` or `earliest`; `now` if not given, which returns only the position.
          */from: String? = nil, 
         /**
-         * How many events at most, 1 to 1,000; 100 if not given. All that happened in one commit comes together, whatever that is.
+         * How many events at most, 1 to 1,000; 100 if not given. All events of one commit are returned together, even if that exceeds it.
          */limit: Int64? = nil) {
         self.from = from
         self.limit = limit
@@ -36186,11 +36226,11 @@ func FfiConverterTypeReassignDrone_lower(_ value: ReassignDrone) -> RustBuffer {
 
 
 /**
- * Codes that stand in for a second factor that is lost.
+ * Codes that replace a lost second factor.
  */
 public struct RecoveryCodes: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
-     * Ten codes, each good once, to be kept where the second factor is not. They are not shown again.
+     * Ten codes, each valid once, to be kept apart from the second factor. They are not shown again.
      */
     public let codes: [String]
 
@@ -36198,7 +36238,7 @@ public struct RecoveryCodes: Equatable, Hashable, CustomDebugStringConvertible, 
     // declare one manually.
     public init(
         /**
-         * Ten codes, each good once, to be kept where the second factor is not. They are not shown again.
+         * Ten codes, each valid once, to be kept apart from the second factor. They are not shown again.
          */codes: [String] = []) {
         self.codes = codes
     }
@@ -36269,8 +36309,8 @@ func FfiConverterTypeRecoveryCodes_lower(_ value: RecoveryCodes) -> RustBuffer {
 /**
  * Exchanges a refresh token for the next pair of tokens.
  *
- * A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, for a
- * lost answer or a second tab. Used later, it ends the session, as it may have been stolen.
+ * A token is valid once. Within a grace period (30 s by default) the same token returns the same successor, in case a response was lost
+ * or a second tab used it. Used later, it ends the session, as it may have been stolen.
  * Errors: `UNAUTHORIZED`.
  */
 public struct Refresh: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
@@ -36372,7 +36412,7 @@ public struct Region: Equatable, Hashable {
      */
     public let area: String?
     /**
-     * Who commands it.
+     * The name of its commander.
      */
     public let commanderName: String?
     /**
@@ -36380,7 +36420,7 @@ public struct Region: Equatable, Hashable {
      */
     public let status: RegionStatus
     /**
-     * Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+     * Other data that the application keeps with it. Times are RFC 3339, durations microseconds.
      */
     public let attributes: [String: JsonText]
     /**
@@ -36420,13 +36460,13 @@ public struct Region: Equatable, Hashable {
          * What it covers.
          */area: String? = nil, 
         /**
-         * Who commands it.
+         * The name of its commander.
          */commanderName: String? = nil, 
         /**
          * Whether it is in use.
          */status: RegionStatus, 
         /**
-         * Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+         * Other data that the application keeps with it. Times are RFC 3339, durations microseconds.
          */attributes: [String: JsonText] = [:], 
         /**
          * How many of its users the caller may list.
@@ -36751,15 +36791,16 @@ func FfiConverterTypeRegionPage_lower(_ value: RegionPage) -> RustBuffer {
 
 
 /**
- * Makes an account for oneself, where the setting `registration` says so.
+ * Creates an account for oneself, if the setting `registration` allows it.
  *
  * It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
- * `registration`, and by `users.confirm_registration` it begins. The answer is the same whether or not somebody has the address, whose
- * owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
- * Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
- * somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
- * for an e-mail address that was mailed for somebody of the same network within the last minute, or five times within an hour (of all
- * networks together four and twenty times); `UNAVAILABLE` where nobody may register.
+ * `registration`, and `users.confirm_registration` creates the account. The result is the same whether or not another account has the
+ * address; its owner is notified (`address_taken`). With `open` the account begins at once, with an unverified address. Nobody is signed
+ * in.
+ * Errors: `VALIDATION_ERROR` with all wrong fields, including names that conditions of the policy read; `DUPLICATE_RESOURCE` for a taken
+ * username, and with `open` for a taken address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and for an
+ * e-mail address that was mailed on behalf of the same network within the last minute, or five times within an hour (for all networks
+ * together four and twenty times); `UNAVAILABLE` if registration is off.
  */
 public struct RegisterUser: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -36771,9 +36812,9 @@ public struct RegisterUser: Equatable, Hashable, CustomDebugStringConvertible, C
      */
     public let password: String
     /**
-     * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting
-     * `username_profile` dots and hyphens too, or letters of any language. One that somebody else takes before
-     * the address is proved, or one that looks like it, is left out.
+     * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots
+     * and hyphens too, or letters of any language. It is left out if somebody else takes it, or one that looks like it, before the
+     * address is verified.
      */
     public let username: String?
     /**
@@ -36803,9 +36844,9 @@ public struct RegisterUser: Equatable, Hashable, CustomDebugStringConvertible, C
          * The password, at least 15 characters unless the configuration says otherwise.
          */password: String, 
         /**
-         * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting
-         * `username_profile` dots and hyphens too, or letters of any language. One that somebody else takes before
-         * the address is proved, or one that looks like it, is left out.
+         * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots
+         * and hyphens too, or letters of any language. It is left out if somebody else takes it, or one that looks like it, before the
+         * address is verified.
          */username: String? = nil, 
         /**
          * The whole name, at most 255 characters.
@@ -36904,15 +36945,15 @@ func FfiConverterTypeRegisterUser_lower(_ value: RegisterUser) -> RustBuffer {
 
 
 /**
- * The answer to who registers.
+ * The result of a registration.
  */
 public struct RegisteredUser: Equatable, Hashable {
     /**
-     * The account; none: it begins when the address is proved.
+     * The account; none: it begins when the address is verified.
      */
     public let user: User?
     /**
-     * Until when the address can be proved; none: the account is there.
+     * Until when the address can be verified; none: the account has begun.
      */
     public let confirmUntil: Timestamp?
 
@@ -36920,10 +36961,10 @@ public struct RegisteredUser: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The account; none: it begins when the address is proved.
+         * The account; none: it begins when the address is verified.
          */user: User? = nil, 
         /**
-         * Until when the address can be proved; none: the account is there.
+         * Until when the address can be verified; none: the account has begun.
          */confirmUntil: Timestamp? = nil) {
         self.user = user
         self.confirmUntil = confirmUntil
@@ -36973,7 +37014,7 @@ func FfiConverterTypeRegisteredUser_lower(_ value: RegisteredUser) -> RustBuffer
 
 
 /**
- * Gives the lease on a consumer back, so that another process need not wait for its end. Of a lease that was lost nothing is changed.
+ * Releases the lease on a consumer, so that another process need not wait until it expires. Releasing a lost lease changes nothing.
  *
  * For the application itself.
  */
@@ -36983,7 +37024,7 @@ public struct ReleaseConsumer: Equatable, Hashable {
      */
     public let name: String
     /**
-     * The lease that `claim` gave.
+     * The lease that `claim` returned.
      */
     public let lease: Uuid
 
@@ -36994,7 +37035,7 @@ public struct ReleaseConsumer: Equatable, Hashable {
          * The consumer's name.
          */name: String, 
         /**
-         * The lease that `claim` gave.
+         * The lease that `claim` returned.
          */lease: Uuid) {
         self.name = name
         self.lease = lease
@@ -37046,10 +37087,10 @@ func FfiConverterTypeReleaseConsumer_lower(_ value: ReleaseConsumer) -> RustBuff
 /**
  * Removes a second factor of the caller's account; with the last one, its recovery codes.
  *
- * All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
- * last five minutes.
- * Errors: `CONFLICT` for the last one of an account that has to have one, and for a passkey without which nothing signs in to the
- * account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
+ * All sessions end; the caller continues in a new one with the returned tokens. It needs a sign-in or `sessions.step_up` within the last
+ * five minutes.
+ * Errors: `CONFLICT` for the last one of an account that is required to have one, and for a passkey without which nobody could sign in
+ * to the account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
  */
 public struct RemoveFactor: Equatable, Hashable {
     /**
@@ -37108,7 +37149,7 @@ func FfiConverterTypeRemoveFactor_lower(_ value: RemoveFactor) -> RustBuffer {
 
 
 /**
- * Takes users out of a group, in one commit. Who is no member stays none.
+ * Removes users from a group, in one commit. Users who are not members are ignored.
  *
  * Permissions as for `add_members`. Errors: `VALIDATION_ERROR` naming each user that does not exist, `CONFLICT` if no active administrator
  * would be left.
@@ -37119,7 +37160,7 @@ public struct RemoveGroupMembers: Equatable, Hashable {
      */
     public let groupId: Uuid
     /**
-     * Who is to be a member no more; at most 1,000.
+     * The users to remove; at most 1,000.
      */
     public let userIds: [Uuid]
 
@@ -37130,7 +37171,7 @@ public struct RemoveGroupMembers: Equatable, Hashable {
          * The group's id.
          */groupId: Uuid, 
         /**
-         * Who is to be a member no more; at most 1,000.
+         * The users to remove; at most 1,000.
          */userIds: [Uuid] = []) {
         self.groupId = groupId
         self.userIds = userIds
@@ -37249,8 +37290,8 @@ func FfiConverterTypeRemovedGrant_lower(_ value: RemovedGrant) -> RustBuffer {
 
 
 /**
- * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
- * stands for somebody at another issuer. Who sees the profile stays, unless it is given.
+ * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only if the account stands for an identity
+ * at another issuer. The visibility of the profile stays unless it is given.
  *
  * Permission and errors as with `update`.
  */
@@ -37260,11 +37301,11 @@ public struct ReplaceUser: Equatable, Hashable {
      */
     public let id: Uuid
     /**
-     * The address to sign in with. A new one counts as not proved.
+     * The address to sign in with. A new one counts as not verified.
      */
     public let email: String?
     /**
-     * The version that the change was made on; another one stored gives `CONFLICT`.
+     * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
      */
     public let expectedVersion: Int64?
     /**
@@ -37296,27 +37337,27 @@ public struct ReplaceUser: Equatable, Hashable {
      */
     public let birthDate: CalendarDate?
     /**
-     * What it says about itself, in at most 500 characters and several lines.
+     * A short biography, in at most 500 characters and several lines.
      */
     public let bio: String?
     /**
-     * Where it is, in its own words, at most 255 characters.
+     * Where the user is, in their own words, at most 255 characters.
      */
     public let location: String?
     /**
-     * The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+     * The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched.
      */
     public let avatarUrl: String?
     /**
-     * The address of its page, likewise.
+     * The address of the user's web page, likewise.
      */
     public let website: String?
     /**
-     * Which other users see its profile; it stays if not given.
+     * Which other users see the user's profile; it stays if not given.
      */
     public let visibility: Visibility?
     /**
-     * Whatever else the application keeps of it; what is not given goes. As with `create`.
+     * Other data that the application keeps with it; what is not given is removed. As with `create`.
      */
     public let attributes: [String: JsonText]
     /**
@@ -37331,10 +37372,10 @@ public struct ReplaceUser: Equatable, Hashable {
          * The user's id.
          */id: Uuid, 
         /**
-         * The address to sign in with. A new one counts as not proved.
+         * The address to sign in with. A new one counts as not verified.
          */email: String? = nil, 
         /**
-         * The version that the change was made on; another one stored gives `CONFLICT`.
+         * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
          */expectedVersion: Int64? = nil, 
         /**
          * The name to sign in with.
@@ -37358,22 +37399,22 @@ public struct ReplaceUser: Equatable, Hashable {
          * The date of birth.
          */birthDate: CalendarDate? = nil, 
         /**
-         * What it says about itself, in at most 500 characters and several lines.
+         * A short biography, in at most 500 characters and several lines.
          */bio: String? = nil, 
         /**
-         * Where it is, in its own words, at most 255 characters.
+         * Where the user is, in their own words, at most 255 characters.
          */location: String? = nil, 
         /**
-         * The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+         * The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched.
          */avatarUrl: String? = nil, 
         /**
-         * The address of its page, likewise.
+         * The address of the user's web page, likewise.
          */website: String? = nil, 
         /**
-         * Which other users see its profile; it stays if not given.
+         * Which other users see the user's profile; it stays if not given.
          */visibility: Visibility? = nil, 
         /**
-         * Whatever else the application keeps of it; what is not given goes. As with `create`.
+         * Other data that the application keeps with it; what is not given is removed. As with `create`.
          */attributes: [String: JsonText] = [:], 
         /**
          * The region, by id or code.
@@ -37588,9 +37629,9 @@ func FfiConverterTypeRequestContext_lower(_ value: RequestContext) -> RustBuffer
 
 
 /**
- * Removes all second factors and recovery codes of a user who has lost them, after who asks has made sure who that is.
+ * Removes all second factors and recovery codes of a user who has lost them. Verify the user's identity first.
  *
- * All sessions of the user end. The next sign-in asks for the password alone, and for a new second factor where one is required.
+ * All sessions of the user end. The next sign-in needs only the password, and a new second factor if one is required.
  * Permission `user:reset_factors`; for a user who holds more than the default roles `admin:all`: whoever knows the password may do
  * what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
  */
@@ -37651,13 +37692,12 @@ func FfiConverterTypeResetFactorsOf_lower(_ value: ResetFactorsOf) -> RustBuffer
 
 
 /**
- * Sets a new password by the token of a `password_reset`.
+ * Sets a new password, with the token of a `password_reset`.
  *
- * All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as
- * proved. If it never was before, identities that the account stands for at other issuers are unlinked: somebody else may
- * have registered the address.
- * Errors: `UNAUTHORIZED` for a token that is not good (any more), `VALIDATION_ERROR` for a password that breaks the rule or
- * is the present one; the token stays good then.
+ * All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as verified. If it
+ * was not before, identities at other issuers that the account stands for are unlinked: somebody else may have registered the address.
+ * Errors: `UNAUTHORIZED` for an invalid or expired token, `VALIDATION_ERROR` for a password that breaks the rule or is the present one;
+ * the token stays valid then.
  */
 public struct ResetPassword: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -37931,12 +37971,12 @@ func FfiConverterTypeRestore_lower(_ value: Restore) -> RustBuffer {
 
 
 /**
- * Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
- * Sessions, API keys, drones, other assets and roles do not come back: it has the default roles of the policy and those that are named.
+ * Restores a deleted user: the account is as it was, with its password, factors, preferences and linked identities. Sessions, API keys,
+ * drones, other assets and roles are not restored: the user gets the default roles of the policy and those that are given.
  *
- * Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
- * another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
- * `DUPLICATE_RESOURCE` where others have its names by now (`names_after_delete`): give it another one.
+ * Permission `user:restore`, for the restored user; naming a role that is not a default role needs `admin:all` for now, another e-mail
+ * address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` if
+ * others have taken the names (`names_after_delete`): give another one.
  */
 public struct RestoreUser: Equatable, Hashable {
     /**
@@ -37944,19 +37984,19 @@ public struct RestoreUser: Equatable, Hashable {
      */
     public let id: Uuid
     /**
-     * The version that the change was made on.
+     * The version that the change is based on.
      */
     public let expectedVersion: Int64?
     /**
-     * Another e-mail address instead of its own, unproved.
+     * Another e-mail address instead of the former one, unverified.
      */
     public let email: String?
     /**
-     * Another username instead of its own.
+     * Another username instead of the former one.
      */
     public let username: String?
     /**
-     * Names of roles to hold everywhere, beside the default roles; at most 100.
+     * Names of roles to hold everywhere, in addition to the default roles; at most 100.
      */
     public let roles: [String]
 
@@ -37967,16 +38007,16 @@ public struct RestoreUser: Equatable, Hashable {
          * The user's id.
          */id: Uuid, 
         /**
-         * The version that the change was made on.
+         * The version that the change is based on.
          */expectedVersion: Int64? = nil, 
         /**
-         * Another e-mail address instead of its own, unproved.
+         * Another e-mail address instead of the former one, unverified.
          */email: String? = nil, 
         /**
-         * Another username instead of its own.
+         * Another username instead of the former one.
          */username: String? = nil, 
         /**
-         * Names of roles to hold everywhere, beside the default roles; at most 100.
+         * Names of roles to hold everywhere, in addition to the default roles; at most 100.
          */roles: [String] = []) {
         self.id = id
         self.expectedVersion = expectedVersion
@@ -38035,10 +38075,10 @@ func FfiConverterTypeRestoreUser_lower(_ value: RestoreUser) -> RustBuffer {
 
 
 /**
- * Goes on with an import that was broken off.
+ * Continues an import that was interrupted.
  *
- * Its source is fed again from its beginning: what was read before is compared with what is fed, and not read again. Errors:
- * `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is not open any more.
+ * Feed its source again from the beginning: what was read before is compared, not imported again. Errors: `RESOURCE_NOT_FOUND` for an
+ * import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is no longer open.
  */
 public struct ResumeImport: Equatable, Hashable {
     /**
@@ -38097,17 +38137,17 @@ func FfiConverterTypeResumeImport_lower(_ value: ResumeImport) -> RustBuffer {
 
 
 /**
- * Ends the passwords whose hashes have a cost: their users choose new ones by `passwords.forgot`.
+ * Ends the passwords whose hashes have a cost: their users choose new ones with `passwords.forgot`.
  *
- * For hashes of another system whose users have not signed in for long: a thief of the storage would guess them more easily than
- * others, and every sign-in does the work of each cost that is stored. At most 500 at a time; ask again while the answer has some
- * left. Sessions go on. A user without an e-mail address needs another one to set a password.
- * Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made now, and for
+ * For hashes of another system whose users have not signed in for a long time: if the storage is stolen they are easier to guess than
+ * others, and every sign-in does the work of each stored cost. At most 500 at a time; call it again while some are left. Sessions stay
+ * valid. For a user without an e-mail address, somebody else has to set a password.
+ * Only the application itself may call it, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made now, and for
  * one that no stored hash has.
  */
 public struct RetirePasswords: Equatable, Hashable {
     /**
-     * The cost, as `passwords.costs` tells it.
+     * The cost, as `passwords.costs` lists it.
      */
     public let cost: String
 
@@ -38115,7 +38155,7 @@ public struct RetirePasswords: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The cost, as `passwords.costs` tells it.
+         * The cost, as `passwords.costs` lists it.
          */cost: String) {
         self.cost = cost
     }
@@ -38162,7 +38202,7 @@ func FfiConverterTypeRetirePasswords_lower(_ value: RetirePasswords) -> RustBuff
 
 
 /**
- * What came of retiring.
+ * The result of retiring passwords.
  */
 public struct RetiredPasswords: Equatable, Hashable {
     /**
@@ -38235,10 +38275,10 @@ func FfiConverterTypeRetiredPasswords_lower(_ value: RetiredPasswords) -> RustBu
  * `email_changed`; or the second factor that somebody else added, by that of `factor_added`, or the identity that somebody else
  * linked, by that of `identity_linked`.
  *
- * For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors and
- * recovery codes that came since are removed (of a user with more than the default roles by an administrator alone,
- * where the address is the same), identities that were linked since are unlinked, and a link to choose a new password is mailed.
- * Errors: `UNAUTHORIZED` for a token that is not good (any more): seven days have passed, or an earlier change was undone.
+ * For a user who did not do that: the account gets its old address back, all its sessions end, its password is void, second factors and
+ * recovery codes that came since are removed (of a user with more than the default roles by an administrator alone, where the address is
+ * the same), identities that were linked since are unlinked, and a link to choose a new password is mailed.
+ * Errors: `UNAUTHORIZED` for an invalid or expired token: seven days have passed, or an earlier change was undone.
  */
 public struct RevertEmail: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -38319,10 +38359,10 @@ func FfiConverterTypeRevertEmail_lower(_ value: RevertEmail) -> RustBuffer {
 
 
 /**
- * Takes from a user every role that makes it an administrator.
+ * Removes from a user every role that makes them an administrator.
  *
- * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for who
- * is one by a group.
+ * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for a user who is one
+ * through a group.
  */
 public struct RevokeAdmin: Equatable, Hashable {
     /**
@@ -38384,7 +38424,7 @@ func FfiConverterTypeRevokeAdmin_lower(_ value: RevokeAdmin) -> RustBuffer {
  * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
  * administrator's with `admin:all`.
  *
- * The user is told by mail, with the API keys that go on working.
+ * The user is notified by mail, with the API keys that stay valid.
  */
 public struct RevokeAllSessions: Equatable, Hashable {
     /**
@@ -38392,7 +38432,7 @@ public struct RevokeAllSessions: Equatable, Hashable {
      */
     public let userId: Uuid?
     /**
-     * Whether its API keys end, too; those of another user with `api_key:revoke`. Default: false.
+     * Whether the user's API keys end, too; for another user that needs `api_key:revoke`. Default: false.
      */
     public let revokeKeys: Bool?
 
@@ -38403,7 +38443,7 @@ public struct RevokeAllSessions: Equatable, Hashable {
          * The user's id; the caller if not given.
          */userId: Uuid? = nil, 
         /**
-         * Whether its API keys end, too; those of another user with `api_key:revoke`. Default: false.
+         * Whether the user's API keys end, too; for another user that needs `api_key:revoke`. Default: false.
          */revokeKeys: Bool? = nil) {
         self.userId = userId
         self.revokeKeys = revokeKeys
@@ -38455,8 +38495,8 @@ func FfiConverterTypeRevokeAllSessions_lower(_ value: RevokeAllSessions) -> Rust
 /**
  * Ends an API key: the caller's own, or another user's with `api_key:revoke`, an administrator's with `admin:all`.
  *
- * It is refused from then on, on other instances within a second. One that has ended already stays as it is. The user of a key that
- * somebody else ends is told by mail.
+ * It is refused from then on, on other instances within a second. A key that has already ended stays as it is. If somebody else ends a
+ * key, its user is notified by mail.
  */
 public struct RevokeApiKey: Equatable, Hashable {
     /**
@@ -38515,15 +38555,15 @@ func FfiConverterTypeRevokeApiKey_lower(_ value: RevokeApiKey) -> RustBuffer {
 
 
 /**
- * Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
+ * Ends all sessions of all users at once, and all sign-ins in progress: for use after a break-in.
  *
- * Everybody has to sign in anew. Passwords stay, as do links that were mailed, and API keys unless `revoke_keys` ends them: have
- * passwords changed that may be known. Other instances refuse what has ended within a second.
- * Only the application itself may, with `system`.
+ * Everybody has to sign in again. Passwords and links that were mailed stay valid, as do API keys unless `revoke_keys` ends them: have
+ * passwords changed that may have become known. Other instances refuse what has ended within a second.
+ * Only the application itself may call it, with `system`.
  */
 public struct RevokeEveryone: Equatable, Hashable {
     /**
-     * Whether all API keys that were made before end, too. Default: false.
+     * Whether all existing API keys end, too. Default: false.
      */
     public let revokeKeys: Bool?
 
@@ -38531,7 +38571,7 @@ public struct RevokeEveryone: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Whether all API keys that were made before end, too. Default: false.
+         * Whether all existing API keys end, too. Default: false.
          */revokeKeys: Bool? = nil) {
         self.revokeKeys = revokeKeys
     }
@@ -38578,9 +38618,9 @@ func FfiConverterTypeRevokeEveryone_lower(_ value: RevokeEveryone) -> RustBuffer
 
 
 /**
- * Ends an invitation: one that the caller made, or with `user:invite` for all users anybody's.
+ * Ends an invitation: the caller's own, or with `user:invite` for all users anybody's.
  *
- * Its link is good no more. One that was accepted, revoked or replaced stays as it is. One that the caller may not see is
+ * Its link is no longer valid. One that was accepted, revoked or replaced stays as it is. One that the caller may not see is
  * `RESOURCE_NOT_FOUND`.
  */
 public struct RevokeInvitation: Equatable, Hashable {
@@ -38642,7 +38682,7 @@ func FfiConverterTypeRevokeInvitation_lower(_ value: RevokeInvitation) -> RustBu
 /**
  * Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
  *
- * The user of a session that somebody else ends is told by mail.
+ * If somebody else ends a session, its user is notified by mail.
  */
 public struct RevokeSession: Equatable, Hashable {
     /**
@@ -38701,14 +38741,14 @@ func FfiConverterTypeRevokeSession_lower(_ value: RevokeSession) -> RustBuffer {
 
 
 /**
- * Ends a key at once, and all that was signed with it: for when somebody else has it.
+ * Ends a key at once, and everything that was signed with it: for a key that has leaked.
  *
- * Access tokens of the key are refused from then on, and of a root key all refresh tokens, links, challenges and device tokens, too:
- * everybody signs in again. If it is the key that signs, the next one does at once. The key is deleted. Other services accept its
- * tokens until they ask for the key set again.
+ * Access tokens of the key are refused from then on, and for a root key also all refresh tokens, links, challenges and device tokens:
+ * everybody has to sign in again. If it is the current key, the next one signs at once. The key is deleted. Other services accept its
+ * tokens until they fetch the key set again.
  *
- * Only the application itself may, with `system`. Errors: `RESOURCE_NOT_FOUND` for a key that the store did not make for itself; one of
- * the settings ends by changing them.
+ * Only the application itself may call it, with `system`. Errors: `RESOURCE_NOT_FOUND` for a key that the store did not make for itself;
+ * to end a key of the settings, change the settings.
  */
 public struct RevokeSigningKey: Equatable, Hashable {
     /**
@@ -38783,11 +38823,11 @@ public struct Role: Equatable, Hashable {
      */
     public let isDefault: Bool
     /**
-     * Whether it allows something to those alone who have proved a second factor, as it says itself or by a role that it inherits.
+     * Whether it allows something only to users who have proved a second factor, by its own setting or through a role that it inherits.
      */
     public let needsSecondFactor: Bool
     /**
-     * Whether it grants `admin:all`, itself or by a role that it inherits.
+     * Whether it grants `admin:all`, itself or through a role that it inherits.
      */
     public let isAdministrator: Bool
     /**
@@ -38824,10 +38864,10 @@ public struct Role: Equatable, Hashable {
          * Whether every new account gets it.
          */isDefault: Bool, 
         /**
-         * Whether it allows something to those alone who have proved a second factor, as it says itself or by a role that it inherits.
+         * Whether it allows something only to users who have proved a second factor, by its own setting or through a role that it inherits.
          */needsSecondFactor: Bool, 
         /**
-         * Whether it grants `admin:all`, itself or by a role that it inherits.
+         * Whether it grants `admin:all`, itself or through a role that it inherits.
          */isAdministrator: Bool, 
         /**
          * The roles that it inherits directly.
@@ -39196,7 +39236,7 @@ func FfiConverterTypeRoleAssignmentPage_lower(_ value: RoleAssignmentPage) -> Ru
 
 
 /**
- * A role, and the permissions that it results in.
+ * A role, and the permissions that result from it.
  */
 public struct RoleDetails: Equatable, Hashable {
     /**
@@ -39212,11 +39252,11 @@ public struct RoleDetails: Equatable, Hashable {
      */
     public let isDefault: Bool
     /**
-     * Whether it allows something to those alone who have proved a second factor, as it says itself or by a role that it inherits.
+     * Whether it allows something only to users who have proved a second factor, by its own setting or through a role that it inherits.
      */
     public let needsSecondFactor: Bool
     /**
-     * Whether it grants `admin:all`, itself or by a role that it inherits.
+     * Whether it grants `admin:all`, itself or through a role that it inherits.
      */
     public let isAdministrator: Bool
     /**
@@ -39228,7 +39268,7 @@ public struct RoleDetails: Equatable, Hashable {
      */
     public let grants: [RoleGrant]
     /**
-     * Every permission that it allows unconditionally, itself or by a role that it inherits.
+     * Every permission that it allows unconditionally, itself or through a role that it inherits.
      */
     public let permissions: [String]
     /**
@@ -39261,10 +39301,10 @@ public struct RoleDetails: Equatable, Hashable {
          * Whether every new account gets it.
          */isDefault: Bool, 
         /**
-         * Whether it allows something to those alone who have proved a second factor, as it says itself or by a role that it inherits.
+         * Whether it allows something only to users who have proved a second factor, by its own setting or through a role that it inherits.
          */needsSecondFactor: Bool, 
         /**
-         * Whether it grants `admin:all`, itself or by a role that it inherits.
+         * Whether it grants `admin:all`, itself or through a role that it inherits.
          */isAdministrator: Bool, 
         /**
          * The roles that it inherits directly.
@@ -39273,7 +39313,7 @@ public struct RoleDetails: Equatable, Hashable {
          * Its own grants.
          */grants: [RoleGrant] = [], 
         /**
-         * Every permission that it allows unconditionally, itself or by a role that it inherits.
+         * Every permission that it allows unconditionally, itself or through a role that it inherits.
          */permissions: [String] = [], 
         /**
          * Those that it allows under conditions, or for some fields only.
@@ -40118,8 +40158,8 @@ func FfiConverterTypeScopeRowPage_lower(_ value: ScopeRowPage) -> RustBuffer {
 /**
  * Creates the given regions, users and drones that do not exist yet, in one commit.
  *
- * The seed fixes their ids, so that it may be applied at every start. Only the application itself may, with `system`.
- * Passwords are given by e-mail address, apart from the users, so that a seed file contains none.
+ * The seed fixes their ids, so that it may be applied at every start. Only the application itself may call it, with `system`. Passwords
+ * are given by e-mail address, apart from the users, so that a seed file contains none.
  */
 public struct Seed: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -40545,7 +40585,7 @@ public struct SeedUser: Equatable, Hashable {
      */
     public let roles: [String]
     /**
-     * Whom it stands for at another issuer.
+     * The identity at another issuer that the user stands for.
      */
     public let identity: ExternalIdentity?
 
@@ -40571,7 +40611,7 @@ public struct SeedUser: Equatable, Hashable {
          * Names of its roles, in addition to the default roles, which every account gets.
          */roles: [String] = [], 
         /**
-         * Whom it stands for at another issuer.
+         * The identity at another issuer that the user stands for.
          */identity: ExternalIdentity? = nil) {
         self.id = id
         self.email = email
@@ -40656,19 +40696,19 @@ public struct Session: Equatable, Hashable {
      */
     public let platform: String?
     /**
-     * The IP address of the login.
+     * The IP address of the login; of one in which somebody else acts as the user not told to that one.
      */
     public let ip: String?
     /**
-     * The user agent of the login.
+     * The user agent of the login, likewise.
      */
     public let userAgent: String?
     /**
-     * When the login was made.
+     * When the session began.
      */
     public let createdAt: Timestamp
     /**
-     * When the user last proved who it is; 1970 where it is not known, and where somebody else acts as the user.
+     * When the user last authenticated; 1970 if that is not known, or if somebody else acts as the user.
      */
     public let authenticatedAt: Timestamp
     /**
@@ -40676,11 +40716,11 @@ public struct Session: Equatable, Hashable {
      */
     public let lastSeenAt: Timestamp
     /**
-     * When it ends at the latest.
+     * When it expires.
      */
     public let expiresAt: Timestamp
     /**
-     * Who acts as the user by it, where that is somebody else (`sessions.impersonate`).
+     * The user who acts as this user with it (`sessions.impersonate`).
      */
     public let impersonatedBy: Uuid?
     /**
@@ -40704,25 +40744,25 @@ public struct Session: Equatable, Hashable {
          * `web`, `ios`, …
          */platform: String? = nil, 
         /**
-         * The IP address of the login.
+         * The IP address of the login; of one in which somebody else acts as the user not told to that one.
          */ip: String? = nil, 
         /**
-         * The user agent of the login.
+         * The user agent of the login, likewise.
          */userAgent: String? = nil, 
         /**
-         * When the login was made.
+         * When the session began.
          */createdAt: Timestamp, 
         /**
-         * When the user last proved who it is; 1970 where it is not known, and where somebody else acts as the user.
+         * When the user last authenticated; 1970 if that is not known, or if somebody else acts as the user.
          */authenticatedAt: Timestamp, 
         /**
          * When it was last used, to the minute.
          */lastSeenAt: Timestamp, 
         /**
-         * When it ends at the latest.
+         * When it expires.
          */expiresAt: Timestamp, 
         /**
-         * Who acts as the user by it, where that is somebody else (`sessions.impersonate`).
+         * The user who acts as this user with it (`sessions.impersonate`).
          */impersonatedBy: Uuid? = nil, 
         /**
          * Whether it is the caller's current session.
@@ -40948,7 +40988,7 @@ func FfiConverterTypeSessionPage_lower(_ value: SessionPage) -> RustBuffer {
 /**
  * Sets a user's password.
  *
- * Only the application itself may, with `system`. All sessions of the user end.
+ * Only the application itself may call it, with `system`. All sessions of the user end.
  */
 public struct SetPassword: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -41051,9 +41091,9 @@ func FfiConverterTypeSetPassword_lower(_ value: SetPassword) -> RustBuffer {
 /**
  * Changes the status of many users, in one commit.
  *
- * Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
- * stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
- * with `atomic` that of the first user who cannot be changed.
+ * Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Users who cannot be
+ * changed stay as they are, and the result says why; with `atomic` no user is changed then. Errors: `VALIDATION_ERROR` with all wrong
+ * fields; with `atomic` that of the first user who cannot be changed.
  */
 public struct SetStatuses: Equatable, Hashable {
     /**
@@ -41061,7 +41101,7 @@ public struct SetStatuses: Equatable, Hashable {
      */
     public let ids: [Uuid]
     /**
-     * What is done to them.
+     * The change of the status.
      */
     public let action: StatusAction
     /**
@@ -41069,7 +41109,7 @@ public struct SetStatuses: Equatable, Hashable {
      */
     public let reason: String?
     /**
-     * When a suspension ends by itself, in the future; not given: when it is lifted.
+     * When a suspension ends, in the future; not given: when it is lifted.
      */
     public let until: Timestamp?
     /**
@@ -41084,13 +41124,13 @@ public struct SetStatuses: Equatable, Hashable {
          * The users' ids, at most 1,000.
          */ids: [Uuid] = [], 
         /**
-         * What is done to them.
+         * The change of the status.
          */action: StatusAction, 
         /**
          * Why they are suspended or banned, at most 500 characters.
          */reason: String? = nil, 
         /**
-         * When a suspension ends by itself, in the future; not given: when it is lifted.
+         * When a suspension ends, in the future; not given: when it is lifted.
          */until: Timestamp? = nil, 
         /**
          * Whether all are changed or none. Default: false.
@@ -41154,9 +41194,9 @@ func FfiConverterTypeSetStatuses_lower(_ value: SetStatuses) -> RustBuffer {
 /**
  * Gives a user a generated password that must be changed at the next sign-in.
  *
- * It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user
- * end. Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the
- * password may do what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
+ * It is returned once and can be used to sign in for 72 hours, unless the configuration says otherwise. All sessions of the user end.
+ * Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the password may do what
+ * the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
  */
 public struct SetTemporaryPassword: Equatable, Hashable {
     /**
@@ -41215,14 +41255,14 @@ func FfiConverterTypeSetTemporaryPassword_lower(_ value: SetTemporaryPassword) -
 
 
 /**
- * Signs in by a code that was mailed.
+ * Signs in with a code that was mailed.
  *
- * It proves the address. Where nobody had proved that before, the account may be one that somebody else registered: its
- * password, its second factors and its links to other issuers are void, which its user is told, and other sessions end. The same challenge and code answer
- * the same again for as long as a used refresh token does, in case the answer was lost.
- * Errors: `UNAUTHORIZED` for a wrong code, with one text for whatever is wrong with it or with the account (reason
- * `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`): after ten minutes, and after five wrong
- * codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes by the name, or failed sign-ins from the address.
+ * It verifies the address. If the address was not verified before, the account may have been registered by somebody else: then its
+ * password, its second factors and its links to other issuers become void, of which the user is notified, and other sessions end. The
+ * same challenge and code return the same result again for as long as a used refresh token does, in case the response was lost.
+ * Errors: `UNAUTHORIZED` for a wrong code, with the same text whatever is wrong with it or with the account (reason
+ * `invalid_credentials`), and for an expired or used challenge (`invalid_token`): after ten minutes, and after five wrong codes.
+ * `RATE_LIMIT_EXCEEDED` after too many wrong codes for the name, or failed sign-ins from the address.
  */
 public struct SignInByMail: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -41230,7 +41270,7 @@ public struct SignInByMail: Equatable, Hashable, CustomDebugStringConvertible, C
      */
     public let challenge: String
     /**
-     * The eight digits, or the token behind the `#` of the link.
+     * The eight digits, or the token after the `#` of the link.
      */
     public let code: String
     /**
@@ -41253,7 +41293,7 @@ public struct SignInByMail: Equatable, Hashable, CustomDebugStringConvertible, C
          * The challenge of `sign_in.mail_start`.
          */challenge: String, 
         /**
-         * The eight digits, or the token behind the `#` of the link.
+         * The eight digits, or the token after the `#` of the link.
          */code: String, 
         /**
          * The user's name for the device.
@@ -41343,13 +41383,13 @@ func FfiConverterTypeSignInByMail_lower(_ value: SignInByMail) -> RustBuffer {
 
 
 /**
- * Signs in with a passkey, or proves the second factor by one and goes on with the sign-in that owes it.
+ * Signs in with a passkey, or proves the second factor with one and continues the sign-in that needs it.
  *
- * A passkey that signs in by itself is two factors: it is had, and it verifies who is there; no other is asked for. The same
- * challenge and answer are answered the same again for as long as a used refresh token is, in case the answer was lost.
- * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the answer, the passkey or the account (reason
- * `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`); the audit log has the actual reason.
- * `RATE_LIMIT_EXCEEDED` in the place of `UNAUTHORIZED` after too many wrong answers from the address; a right one is let in.
+ * A passkey that signs in by itself counts as two factors, because the authenticator verifies its user; no other factor is needed. The
+ * same challenge and response return the same result again for as long as a used refresh token does, in case the response was lost.
+ * Errors: `UNAUTHORIZED`, with the same text whatever is wrong with the response, the passkey or the account (reason
+ * `invalid_credentials`), and for an expired or used challenge (`invalid_token`); the audit log has the actual reason.
+ * `RATE_LIMIT_EXCEEDED` instead of `UNAUTHORIZED` after too many wrong responses from the address; a valid one is still accepted.
  */
 public struct SignInByPasskey: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -41357,11 +41397,11 @@ public struct SignInByPasskey: Equatable, Hashable, CustomDebugStringConvertible
      */
     public let challenge: String
     /**
-     * What the browser answered: an `AuthenticationResponseJSON`, as text.
+     * The browser's response: an `AuthenticationResponseJSON`, as text.
      */
     public let response: String
     /**
-     * The user's name for the device; not for a second factor, whose first step has said it.
+     * The user's name for the device; not for a second factor, for which the first step has given it.
      */
     public let deviceName: String?
     /**
@@ -41369,7 +41409,7 @@ public struct SignInByPasskey: Equatable, Hashable, CustomDebugStringConvertible
      */
     public let platform: String?
     /**
-     * The `device_token` of an earlier sign-in on this device, if there was one: the user is told of devices that are not known.
+     * The `device_token` of an earlier sign-in on this device, if there was one: the user is notified of sign-ins on unknown devices.
      */
     public let deviceToken: String?
 
@@ -41380,16 +41420,16 @@ public struct SignInByPasskey: Equatable, Hashable, CustomDebugStringConvertible
          * The challenge of `sign_in.passkey_start`.
          */challenge: String, 
         /**
-         * What the browser answered: an `AuthenticationResponseJSON`, as text.
+         * The browser's response: an `AuthenticationResponseJSON`, as text.
          */response: String, 
         /**
-         * The user's name for the device; not for a second factor, whose first step has said it.
+         * The user's name for the device; not for a second factor, for which the first step has given it.
          */deviceName: String? = nil, 
         /**
          * `web`, `ios`, …; as the name of the device.
          */platform: String? = nil, 
         /**
-         * The `device_token` of an earlier sign-in on this device, if there was one: the user is told of devices that are not known.
+         * The `device_token` of an earlier sign-in on this device, if there was one: the user is notified of sign-ins on unknown devices.
          */deviceToken: String? = nil) {
         self.challenge = challenge
         self.response = response
@@ -41470,19 +41510,19 @@ func FfiConverterTypeSignInByPasskey_lower(_ value: SignInByPasskey) -> RustBuff
 
 
 /**
- * Signs in by a token of another issuer, for whose subject an account stands or is made: an ID token of OpenID Connect, or an access token of
- * Supabase.
+ * Signs in with a token of another issuer, to the account that stands for its subject: an ID token of OpenID Connect, or an access token
+ * of Supabase.
  *
- * The issuer is one of the setting `trusted_issuers`. Each token signs in once; one that began a session is answered the same again for
- * as long as a used refresh token is, in case the answer was lost. It counts as a password does: an account that has a second factor owes it
- * still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address. Where there
- * is none, one is made if the issuer's setting `register` says so.
- * What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
- * (`auth_time`, or `amr` of Supabase).
- * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
- * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. Also where an
- * account would be made, after ten of them from the address within an hour. `UNAVAILABLE` while
- * the issuer's keys cannot be fetched (reason `issuer_unavailable`).
+ * The issuer is one of the setting `trusted_issuers`. Each token can be used once; one that began a session returns the same result
+ * again for as long as a used refresh token does, in case the response was lost. It counts like a password: an account with a second
+ * factor still needs that. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never
+ * by an address. If there is no account, one is created if the issuer's setting `register` says so. Operations that need an
+ * authentication within the last five minutes accept the sign-in at the issuer only if the token has its time (`auth_time`, or `amr` of
+ * Supabase).
+ * Errors: `UNAUTHORIZED`, with the same text whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
+ * log has the actual reason. `RATE_LIMIT_EXCEEDED` instead after too many failures from the address; a valid token is still accepted.
+ * Also if an account would be created, after ten of them from the address within an hour. `UNAVAILABLE` while the issuer's keys cannot
+ * be fetched (reason `issuer_unavailable`).
  */
 public struct SignInByToken: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -41498,7 +41538,7 @@ public struct SignInByToken: Equatable, Hashable, CustomDebugStringConvertible, 
      */
     public let platform: String?
     /**
-     * The `device_token` of an earlier sign-in on this device, if there was one: the user is told of devices that are not known.
+     * The `device_token` of an earlier sign-in on this device, if there was one: the user is notified of sign-ins on unknown devices.
      */
     public let deviceToken: String?
 
@@ -41515,7 +41555,7 @@ public struct SignInByToken: Equatable, Hashable, CustomDebugStringConvertible, 
          * `web`, `ios`, …, at most 50 characters.
          */platform: String? = nil, 
         /**
-         * The `device_token` of an earlier sign-in on this device, if there was one: the user is told of devices that are not known.
+         * The `device_token` of an earlier sign-in on this device, if there was one: the user is notified of sign-ins on unknown devices.
          */deviceToken: String? = nil) {
         self.token = token
         self.deviceName = deviceName
@@ -41593,11 +41633,11 @@ func FfiConverterTypeSignInByToken_lower(_ value: SignInByToken) -> RustBuffer {
 
 
 /**
- * The answer to a step of a sign-in: the tokens, or what is owed next.
+ * The result of a step of a sign-in: the tokens, or the next step.
  */
 public struct SignInResult: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
-     * What is owed next; `done`: the user is signed in.
+     * The next step; `done`: the user is signed in.
      */
     public let step: SignInStep
     /**
@@ -41605,24 +41645,24 @@ public struct SignInResult: Equatable, Hashable, CustomDebugStringConvertible, C
      */
     public let tokens: Tokens?
     /**
-     * What the operation of the next step takes; good once.
+     * The input for the operation of the next step; valid once.
      */
     public let challenge: String?
     /**
-     * Until when the challenge is good.
+     * When the challenge expires.
      */
     public let challengeExpiresAt: Timestamp?
     /**
-     * Once the user is signed in: what the next sign-in on this device gives, to keep where the device keeps it (a
-     * cookie of its own, the keychain), also after a logout. Good for 180 days.
+     * Once the user is signed in: the `device_token` for the next sign-in on this device. Keep it on the device (in a cookie of its own,
+     * in the keychain), also after a logout. Valid for 180 days.
      */
     public let deviceToken: String?
     /**
-     * For the step `factor`: by what the account's user can prove it.
+     * For the step `factor`: the kinds of factors that the account has.
      */
     public let offers: [Proof]
     /**
-     * After the step `enrol`: codes that stand in for the second factor, each once, to be kept where it is not. They are not
+     * After the step `enrol`: recovery codes that replace the second factor, each valid once, to be kept apart from it. They are not
      * shown again.
      */
     public let recoveryCodes: [String]
@@ -41631,26 +41671,26 @@ public struct SignInResult: Equatable, Hashable, CustomDebugStringConvertible, C
     // declare one manually.
     public init(
         /**
-         * What is owed next; `done`: the user is signed in.
+         * The next step; `done`: the user is signed in.
          */step: SignInStep, 
         /**
          * The tokens, once the user is signed in.
          */tokens: Tokens? = nil, 
         /**
-         * What the operation of the next step takes; good once.
+         * The input for the operation of the next step; valid once.
          */challenge: String? = nil, 
         /**
-         * Until when the challenge is good.
+         * When the challenge expires.
          */challengeExpiresAt: Timestamp? = nil, 
         /**
-         * Once the user is signed in: what the next sign-in on this device gives, to keep where the device keeps it (a
-         * cookie of its own, the keychain), also after a logout. Good for 180 days.
+         * Once the user is signed in: the `device_token` for the next sign-in on this device. Keep it on the device (in a cookie of its own,
+         * in the keychain), also after a logout. Valid for 180 days.
          */deviceToken: String? = nil, 
         /**
-         * For the step `factor`: by what the account's user can prove it.
+         * For the step `factor`: the kinds of factors that the account has.
          */offers: [Proof] = [], 
         /**
-         * After the step `enrol`: codes that stand in for the second factor, each once, to be kept where it is not. They are not
+         * After the step `enrol`: recovery codes that replace the second factor, each valid once, to be kept apart from it. They are not
          * shown again.
          */recoveryCodes: [String] = []) {
         self.step = step
@@ -41758,7 +41798,7 @@ public struct SigningKeyView: Equatable, Hashable {
      */
     public let id: String
     /**
-     * What it signs by.
+     * Its algorithm.
      */
     public let algorithm: TokenAlgorithm
     /**
@@ -41770,11 +41810,11 @@ public struct SigningKeyView: Equatable, Hashable {
      */
     public let createdAt: Timestamp
     /**
-     * From when on it signs, until a newer one does.
+     * When it begins to sign, until a newer one does.
      */
     public let signsFrom: Timestamp
     /**
-     * Until when what it signed is accepted; none while there is no newer one.
+     * Until when what it signed is accepted; none as long as there is no newer one.
      */
     public let endsAt: Timestamp?
 
@@ -41785,7 +41825,7 @@ public struct SigningKeyView: Equatable, Hashable {
          * Its id, the `kid` of the tokens that it signs.
          */id: String, 
         /**
-         * What it signs by.
+         * Its algorithm.
          */algorithm: TokenAlgorithm, 
         /**
          * What it is used for now.
@@ -41794,10 +41834,10 @@ public struct SigningKeyView: Equatable, Hashable {
          * When it was made.
          */createdAt: Timestamp, 
         /**
-         * From when on it signs, until a newer one does.
+         * When it begins to sign, until a newer one does.
          */signsFrom: Timestamp, 
         /**
-         * Until when what it signed is accepted; none while there is no newer one.
+         * Until when what it signed is accepted; none as long as there is no newer one.
          */endsAt: Timestamp? = nil) {
         self.id = id
         self.algorithm = algorithm
@@ -42269,11 +42309,11 @@ func FfiConverterTypeSqlTable_lower(_ value: SqlTable) -> RustBuffer {
 
 
 /**
- * Begins to add the authenticator app that a sign-in owes.
+ * Begins to add the authenticator app that a sign-in needs.
  *
- * Show the QR code, or the key, then give a code of the app to `sign_in.enrol`. Asked again with the same challenge it answers
- * the same.
- * Errors: `UNAUTHORIZED` for a challenge that is not good any more.
+ * Show the QR code, or the key, then pass a code of the app to `sign_in.enrol`. Called again with the same challenge it returns the
+ * same.
+ * Errors: `UNAUTHORIZED` for an expired or used challenge.
  */
 public struct StartEnrol: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -42354,11 +42394,11 @@ func FfiConverterTypeStartEnrol_lower(_ value: StartEnrol) -> RustBuffer {
 
 
 /**
- * Begins to add a passkey as the second factor that a sign-in owes.
+ * Begins to add a passkey as the second factor that a sign-in needs.
  *
- * Have a browser make one by the `options`, then give its answer to `sign_in.enrol_passkey`. Asked again with the same challenge
- * it answers the same.
- * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where the configuration has no `passkey_domain`.
+ * Have a browser create one with the `options`, then pass its response to `sign_in.enrol_passkey`. Called again with the same challenge
+ * it returns the same.
+ * Errors: `UNAUTHORIZED` for an expired or used challenge, `UNAVAILABLE` where the configuration has no `passkey_domain`.
  */
 public struct StartEnrolPasskey: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -42439,12 +42479,13 @@ func FfiConverterTypeStartEnrolPasskey_lower(_ value: StartEnrolPasskey) -> Rust
 
 
 /**
- * Begins to sign in by mail: mails a code to the account's address, if there is such an account.
+ * Begins a sign-in by mail: mails a code to the account's address, if there is such an account.
  *
- * Give the code to `sign_in.mail` within ten minutes, together with the challenge. The answer is the same, and takes as long,
- * whether or not there is an account; one that has a second factor, or has to have one, is mailed how it signs in instead.
- * Errors: `RATE_LIMIT_EXCEEDED` for a name for which somebody asked from the same network within the last minute, or five times within
- * an hour (of all networks together four and twenty times), and for an address of ten requests within an hour; `UNAVAILABLE` where `mail_sign_in` is not set or nothing is mailed.
+ * Pass the code to `sign_in.mail` within ten minutes, together with the challenge. The result and its timing are the same whether or not
+ * there is an account. The owner of an account that has or is required to have a second factor is mailed how to sign in instead.
+ * Errors: `RATE_LIMIT_EXCEEDED` for a name that was requested from the same network within the last minute, or five times within an hour
+ * (from all networks together four and twenty times), and for an address with ten requests within an hour; `UNAVAILABLE` if
+ * `mail_sign_in` is not set or there is no notifier.
  */
 public struct StartSignInByMail: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -42452,7 +42493,7 @@ public struct StartSignInByMail: Equatable, Hashable, CustomDebugStringConvertib
      */
     public let identifier: String
     /**
-     * The `device_token` of an earlier sign-in on this device, if there was one: what others ask for does not count for it.
+     * The `device_token` of an earlier sign-in on this device, if there was one: then requests of others do not count for it.
      */
     public let deviceToken: String?
 
@@ -42463,7 +42504,7 @@ public struct StartSignInByMail: Equatable, Hashable, CustomDebugStringConvertib
          * The e-mail address or username, whatever the case.
          */identifier: String, 
         /**
-         * The `device_token` of an earlier sign-in on this device, if there was one: what others ask for does not count for it.
+         * The `device_token` of an earlier sign-in on this device, if there was one: then requests of others do not count for it.
          */deviceToken: String? = nil) {
         self.identifier = identifier
         self.deviceToken = deviceToken
@@ -42535,17 +42576,17 @@ func FfiConverterTypeStartSignInByMail_lower(_ value: StartSignInByMail) -> Rust
 
 
 /**
- * Begins to sign in with a passkey, or to prove the second factor by one.
+ * Begins to sign in with a passkey, or to prove the second factor with one.
  *
- * Have a browser use one by the `options`, then give its answer to `sign_in.passkey` within ten minutes. Without a challenge any
- * passkey of the application will do: it says whose it is, and verifies who is there. Nothing is stored by that, so that a page may ask
- * for it whenever it is opened, also for the browser's suggestions in a field (`mediation: "conditional"`).
- * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `CONFLICT` for an account that has no passkey, `UNAVAILABLE` where
- * the configuration has no `passkey_domain`.
+ * Have a browser use one with the `options`, then pass its response to `sign_in.passkey` within ten minutes. Without a challenge any
+ * passkey of the application is accepted: it identifies its user, and verifies them. Nothing is stored by that, so a page may call it
+ * whenever it is opened, also for the browser's suggestions in a field (`mediation: "conditional"`).
+ * Errors: `UNAUTHORIZED` for an expired or used challenge, `CONFLICT` for an account that has no passkey, `UNAVAILABLE` if the
+ * configuration has no `passkey_domain`.
  */
 public struct StartSignInByPasskey: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
-     * The challenge of a sign-in that owes the step `factor`, to prove that by a passkey of the account.
+     * The challenge of a sign-in that needs the step `factor`, to prove it with a passkey of the account.
      */
     public let challenge: String?
 
@@ -42553,7 +42594,7 @@ public struct StartSignInByPasskey: Equatable, Hashable, CustomDebugStringConver
     // declare one manually.
     public init(
         /**
-         * The challenge of a sign-in that owes the step `factor`, to prove that by a passkey of the account.
+         * The challenge of a sign-in that needs the step `factor`, to prove it with a passkey of the account.
          */challenge: String? = nil) {
         self.challenge = challenge
     }
@@ -42622,12 +42663,12 @@ func FfiConverterTypeStartSignInByPasskey_lower(_ value: StartSignInByPasskey) -
 
 
 /**
- * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
+ * Authenticates the caller again, for operations that need an authentication within the last five minutes.
  *
- * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once. An account that has
- * a second factor is asked for it, too.
- * Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
- * after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
+ * The caller continues in a new session with the returned tokens; the present session ends at once. If the account has a second factor,
+ * it is needed, too.
+ * Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, used or missing, `UNAUTHORIZED` for a caller without a
+ * session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
  */
 public struct StepUp: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -42635,7 +42676,7 @@ public struct StepUp: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let password: String
     /**
-     * Where the account has a second factor: the six digits of the authenticator app, or a recovery code.
+     * If the account has a second factor: the six digits of the authenticator app, or a recovery code.
      */
     public let code: String?
 
@@ -42646,7 +42687,7 @@ public struct StepUp: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * The password.
          */password: String, 
         /**
-         * Where the account has a second factor: the six digits of the authenticator app, or a recovery code.
+         * If the account has a second factor: the six digits of the authenticator app, or a recovery code.
          */code: String? = nil) {
         self.password = password
         self.code = code
@@ -42718,12 +42759,12 @@ func FfiConverterTypeStepUp_lower(_ value: StepUp) -> RustBuffer {
 
 
 /**
- * Proves again by a passkey who the caller is, for operations that ask for a proof of the last five minutes.
+ * Authenticates the caller again by a passkey, for operations that need an authentication within the last five minutes.
  *
- * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
- * Errors: `VALIDATION_ERROR` for an answer that is not accepted, for a wrong password, and without a password where the passkey does
- * not verify who is there; `UNAUTHORIZED` for a challenge that is not good any more and for a caller without a session;
- * `RATE_LIMIT_EXCEEDED` after too many wrong answers or passwords.
+ * The caller continues in a new session with the returned tokens; the present session ends at once.
+ * Errors: `VALIDATION_ERROR` for a response that is not accepted, for a wrong password, and for a missing one if the passkey does not
+ * verify its user; `UNAUTHORIZED` for an expired or used challenge and for a caller without a session; `RATE_LIMIT_EXCEEDED` after too
+ * many wrong responses or passwords.
  */
 public struct StepUpByPasskey: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -42731,11 +42772,11 @@ public struct StepUpByPasskey: Equatable, Hashable, CustomDebugStringConvertible
      */
     public let challenge: String
     /**
-     * What the browser answered: an `AuthenticationResponseJSON`, as text.
+     * The browser's response: an `AuthenticationResponseJSON`, as text.
      */
     public let response: String
     /**
-     * The password, for a passkey that does not verify who is there: a security key without a PIN.
+     * The password, for a passkey that does not verify its user: a security key without a PIN.
      */
     public let password: String?
 
@@ -42746,10 +42787,10 @@ public struct StepUpByPasskey: Equatable, Hashable, CustomDebugStringConvertible
          * The challenge of `sessions.step_up_passkey_start`.
          */challenge: String, 
         /**
-         * What the browser answered: an `AuthenticationResponseJSON`, as text.
+         * The browser's response: an `AuthenticationResponseJSON`, as text.
          */response: String, 
         /**
-         * The password, for a passkey that does not verify who is there: a security key without a PIN.
+         * The password, for a passkey that does not verify its user: a security key without a PIN.
          */password: String? = nil) {
         self.challenge = challenge
         self.response = response
@@ -42824,13 +42865,13 @@ func FfiConverterTypeStepUpByPasskey_lower(_ value: StepUpByPasskey) -> RustBuff
 
 
 /**
- * Proves again who the caller is by a token of another issuer, for operations that ask for a proof of the last five minutes.
+ * Authenticates the caller again by a token of another issuer, for operations that need an authentication within the last five minutes.
  *
- * The token says that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr` of
- * Supabase): ask the issuer for that (`max_age=0`). It is used up. An account that has a second factor is asked for it, too. The
- * caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
- * Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a
- * caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
+ * The token must say that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr`
+ * of Supabase): request that from the issuer (`max_age=0`). The token is used up. If the account has a second factor, it is needed, too.
+ * The caller continues in a new session with the returned tokens; the present session ends at once.
+ * Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, used or missing, `UNAUTHORIZED` for a caller
+ * without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
  * fetched.
  */
 public struct StepUpExternal: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
@@ -42839,7 +42880,7 @@ public struct StepUpExternal: Equatable, Hashable, CustomDebugStringConvertible,
      */
     public let token: String
     /**
-     * Where the account has a second factor: the six digits of the authenticator app, or a recovery code.
+     * If the account has a second factor: the six digits of the authenticator app, or a recovery code.
      */
     public let code: String?
 
@@ -42850,7 +42891,7 @@ public struct StepUpExternal: Equatable, Hashable, CustomDebugStringConvertible,
          * The issuer's token, at most 8 KiB.
          */token: String, 
         /**
-         * Where the account has a second factor: the six digits of the authenticator app, or a recovery code.
+         * If the account has a second factor: the six digits of the authenticator app, or a recovery code.
          */code: String? = nil) {
         self.token = token
         self.code = code
@@ -42926,19 +42967,19 @@ func FfiConverterTypeStepUpExternal_lower(_ value: StepUpExternal) -> RustBuffer
  */
 public struct StorageHealth: Equatable, Hashable {
     /**
-     * `unhealthy` where it gave no answer within a second, `degraded` where that took half a second.
+     * `unhealthy` if it did not respond within a second, `degraded` if that took half a second.
      */
     public let status: HealthStatus
     /**
-     * Why it is unhealthy; `closed` where this store was.
+     * Why it is unhealthy; `closed` if this store was closed.
      */
     public let reason: Reason?
     /**
-     * How long its answer took, in milliseconds; none: it gave none.
+     * How long it took to respond, in milliseconds; none: it did not.
      */
     public let millis: Int64?
     /**
-     * The version of its tables; none where they have none, as in memory.
+     * The version of its schema; none if it has none, as in memory.
      */
     public let schemaVersion: Int64?
     /**
@@ -42946,7 +42987,7 @@ public struct StorageHealth: Equatable, Hashable {
      */
     public let slowCalls: Int64
     /**
-     * Its connections, of a database.
+     * Its connections, if it is a database.
      */
     public let pools: [PoolUse]
 
@@ -42954,22 +42995,22 @@ public struct StorageHealth: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * `unhealthy` where it gave no answer within a second, `degraded` where that took half a second.
+         * `unhealthy` if it did not respond within a second, `degraded` if that took half a second.
          */status: HealthStatus, 
         /**
-         * Why it is unhealthy; `closed` where this store was.
+         * Why it is unhealthy; `closed` if this store was closed.
          */reason: Reason? = nil, 
         /**
-         * How long its answer took, in milliseconds; none: it gave none.
+         * How long it took to respond, in milliseconds; none: it did not.
          */millis: Int64? = nil, 
         /**
-         * The version of its tables; none where they have none, as in memory.
+         * The version of its schema; none if it has none, as in memory.
          */schemaVersion: Int64? = nil, 
         /**
          * How many of its calls took longer than the setting `slow_statement_millis` since the store was opened.
          */slowCalls: Int64, 
         /**
-         * Its connections, of a database.
+         * Its connections, if it is a database.
          */pools: [PoolUse] = []) {
         self.status = status
         self.reason = reason
@@ -43039,7 +43080,7 @@ public struct SupabaseToken: Equatable, Hashable, CustomDebugStringConvertible, 
      */
     public let accessToken: String
     /**
-     * When it expires. There is none in its place: ask again.
+     * When it expires. It cannot be refreshed: call this again.
      */
     public let expiresAt: Timestamp
 
@@ -43050,7 +43091,7 @@ public struct SupabaseToken: Equatable, Hashable, CustomDebugStringConvertible, 
          * The bearer token (JWT) for requests to the project, beside its `apikey`.
          */accessToken: String, 
         /**
-         * When it expires. There is none in its place: ask again.
+         * When it expires. It cannot be refreshed: call this again.
          */expiresAt: Timestamp) {
         self.accessToken = accessToken
         self.expiresAt = expiresAt
@@ -43122,9 +43163,10 @@ func FfiConverterTypeSupabaseToken_lower(_ value: SupabaseToken) -> RustBuffer {
 
 
 /**
- * Switches a user off for a time, or until it is lifted; its sessions end at once.
+ * Suspends a user, for a limited time or until it is lifted; their sessions end at once. Inactive users are inactive again afterwards. For
+ * suspended users the reason and the end are replaced.
  *
- * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+ * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users.
  */
 public struct SuspendUser: Equatable, Hashable {
     /**
@@ -43136,11 +43178,11 @@ public struct SuspendUser: Equatable, Hashable {
      */
     public let reason: String?
     /**
-     * When it ends by itself, in the future; not given: when it is lifted.
+     * When it expires, in the future; not given: when it is lifted.
      */
     public let until: Timestamp?
     /**
-     * The version that the change was made on.
+     * The version that the change is based on.
      */
     public let expectedVersion: Int64?
 
@@ -43154,10 +43196,10 @@ public struct SuspendUser: Equatable, Hashable {
          * Why, at most 500 characters.
          */reason: String? = nil, 
         /**
-         * When it ends by itself, in the future; not given: when it is lifted.
+         * When it expires, in the future; not given: when it is lifted.
          */until: Timestamp? = nil, 
         /**
-         * The version that the change was made on.
+         * The version that the change is based on.
          */expectedVersion: Int64? = nil) {
         self.id = id
         self.reason = reason
@@ -43221,7 +43263,7 @@ public struct TemporaryPassword: Equatable, Hashable, CustomDebugStringConvertib
      */
     public let password: String
     /**
-     * From when on it lets nobody in, and proves nothing.
+     * When it expires.
      */
     public let expiresAt: Timestamp
 
@@ -43232,7 +43274,7 @@ public struct TemporaryPassword: Equatable, Hashable, CustomDebugStringConvertib
          * The password: 28 letters and digits in seven groups.
          */password: String, 
         /**
-         * From when on it lets nobody in, and proves nothing.
+         * When it expires.
          */expiresAt: Timestamp) {
         self.password = password
         self.expiresAt = expiresAt
@@ -43472,24 +43514,24 @@ func FfiConverterTypeTestTrace_lower(_ value: TestTrace) -> RustBuffer {
 
 
 /**
- * What tidying has done, and whether there is more to do. Made by `UserManagement::tidy`.
+ * What tidying has done, and whether there is more to do. Returned by `UserManagement::tidy`.
  */
 public struct Tidied: Equatable, Hashable {
     /**
-     * How many lines of the change feed went.
+     * How many lines of the change feed were removed.
      */
     public let lines: Int64
     /**
-     * How many rows went whose time was over, without those that went with them.
+     * How many expired rows were removed, not counting those that were removed with them.
      */
     public let rows: Int64
     /**
-     * How many deleted users were purged, as the time to restore them was over.
+     * How many deleted users were purged because the time to restore them was over.
      */
     public let users: Int64
     /**
-     * Whether there may be more to do: call it again. Once false, no value is plain or under another key than the setting
-     * `encryption_key`, where there is one.
+     * Whether there may be more to do: call it again. Once it is false, no value is unencrypted or under another key than
+     * `encryption_key`, if that is set.
      */
     public let hasMore: Bool
 
@@ -43497,17 +43539,17 @@ public struct Tidied: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * How many lines of the change feed went.
+         * How many lines of the change feed were removed.
          */lines: Int64, 
         /**
-         * How many rows went whose time was over, without those that went with them.
+         * How many expired rows were removed, not counting those that were removed with them.
          */rows: Int64, 
         /**
-         * How many deleted users were purged, as the time to restore them was over.
+         * How many deleted users were purged because the time to restore them was over.
          */users: Int64, 
         /**
-         * Whether there may be more to do: call it again. Once false, no value is plain or under another key than the setting
-         * `encryption_key`, where there is one.
+         * Whether there may be more to do: call it again. Once it is false, no value is unencrypted or under another key than
+         * `encryption_key`, if that is set.
          */hasMore: Bool) {
         self.lines = lines
         self.rows = rows
@@ -43563,7 +43605,7 @@ func FfiConverterTypeTidied_lower(_ value: Tidied) -> RustBuffer {
 
 
 /**
- * What an access token is good for.
+ * The state of an access token.
  */
 public struct TokenInspection: Equatable, Hashable {
     /**
@@ -43579,7 +43621,7 @@ public struct TokenInspection: Equatable, Hashable {
      */
     public let sessionId: Uuid?
     /**
-     * Who acts as the user by it, where that is somebody else (`sessions.impersonate`).
+     * The user who acts as this user with it (`sessions.impersonate`).
      */
     public let impersonatedBy: Uuid?
     /**
@@ -43604,7 +43646,7 @@ public struct TokenInspection: Equatable, Hashable {
          * The session that it belongs to.
          */sessionId: Uuid? = nil, 
         /**
-         * Who acts as the user by it, where that is somebody else (`sessions.impersonate`).
+         * The user who acts as this user with it (`sessions.impersonate`).
          */impersonatedBy: Uuid? = nil, 
         /**
          * When it expires.
@@ -43672,7 +43714,7 @@ func FfiConverterTypeTokenInspection_lower(_ value: TokenInspection) -> RustBuff
 
 
 /**
- * The tokens of a session that was begun or goes on.
+ * The tokens of a session that was begun or refreshed.
  */
 public struct Tokens: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -43793,11 +43835,12 @@ func FfiConverterTypeTokens_lower(_ value: Tokens) -> RustBuffer {
 
 
 /**
- * Another issuer, by whose tokens users sign in for whom accounts here stand: an OpenID Connect provider, or a Supabase project.
+ * Another issuer with whose tokens users can sign in: an OpenID Connect provider, or a Supabase project.
  *
- * Tokens are verified by one of its keys: ES256, EdDSA and RS256 (2,048 to 4,096 bits) by a key set, HS256 by a shared secret. Give one of
- * `jwks_url`, `jwks` and `secret`. A key that a token itself brings or points to is never used. Of what a token says its subject alone is believed, and when the subject
- * proved who it is; roles and addresses are those of the account. With `register` a new account begins with more of it.
+ * Tokens are verified with one of its keys: ES256, EdDSA and RS256 (2,048 to 4,096 bits) with a key set, HS256 with a shared secret.
+ * Give one of `jwks_url`, `jwks` and `secret`. A key that a token itself contains or points to is never used. Only the subject of a
+ * token and the time of its sign-in are trusted; roles and addresses are those of the account. With `register`, a new account also gets
+ * other data of the token.
  */
 public struct TrustedIssuer: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -43806,20 +43849,20 @@ public struct TrustedIssuer: Equatable, Hashable, CustomDebugStringConvertible, 
      */
     public let issuer: String
     /**
-     * The `aud` of tokens that are for this application: one of these must be in a token. The client id of OpenID Connect;
-     * `authenticated` of Supabase.
+     * The `aud` of tokens for this application: a token must have one of these. For OpenID Connect the client id, for Supabase
+     * `authenticated`.
      */
     public let audiences: [String]
     /**
      * Where it publishes its public keys, a JWK Set (RFC 7517) of at most 256 KiB: an `https` address, the `jwks_uri` of OpenID Connect
-     * Discovery. It is asked when a token has to be verified, within 5 seconds and without following redirects or using a proxy. The keys
-     * are kept for 10 minutes; an hour where the server fails. A token by a key that is not among them has them fetched once more, at most
-     * once a minute. Needs the feature `fetch` in Rust; in JavaScript it works in Node.
+     * Discovery. It is fetched when a token has to be verified, within 5 seconds and without following redirects or using a proxy. The
+     * keys are kept for 10 minutes, or for an hour if the server fails. A token with an unknown key causes another fetch, at most once a
+     * minute. Needs the feature `fetch` in Rust; in JavaScript it works in Node.
      */
     public let jwksUrl: String?
     /**
-     * The certificates that may vouch for the server of `jwks_url`, as PEM, in place of those that browsers trust: where an
-     * organization has an authority of its own.
+     * The root certificates for the server of `jwks_url`, as PEM, instead of those that browsers trust: for organizations with a
+     * certificate authority of their own.
      */
     public let rootCertificates: String?
     /**
@@ -43827,29 +43870,28 @@ public struct TrustedIssuer: Equatable, Hashable, CustomDebugStringConvertible, 
      */
     public let allowPrivateNetwork: Bool?
     /**
-     * Its public keys, a JWK Set as JSON, at most 100, where they are not to be fetched. A token that names no key is accepted where one
-     * alone is of its algorithm. Needs the feature `asymmetric` in Rust.
+     * Its public keys, a JWK Set as JSON with at most 100, if they should not be fetched. A token that names no key is accepted if
+     * exactly one key has its algorithm. Needs the feature `asymmetric` in Rust.
      */
     public let jwks: String?
     /**
-     * The key that it shares with this application, at least 32 bytes: of older Supabase projects.
+     * The secret that it shares with this application, at least 32 bytes: for older Supabase projects.
      */
     public let secret: String?
     /**
-     * Whether its tokens are taken in place of access tokens, too: by `authenticate`, as often as
-     * they are shown, until they expire, their account's credentials change or it is unlinked. Who comes by one may do what its account
-     * may that has proved one factor, and nothing that a user does in person (change a password, list sessions); it has no session, so
-     * that nothing ends it sooner than that. Name the audience of access tokens: ID tokens are not made to be shown around. Default: no,
-     * they sign in, each once.
+     * Whether `authenticate` accepts its tokens as access tokens, too, any number of times, until they expire, the account's credentials
+     * change or it is unlinked. Such a caller counts as having proved one factor, and may not do what needs the user in person (change a
+     * password, list sessions). There is no session, so nothing ends it sooner. Configure the audience of access tokens: ID tokens are
+     * not meant to be sent to APIs. Default: no; tokens only sign in, each once.
      */
     public let accessTokens: Bool?
     /**
-     * Whether `sign_in.external` makes an account for a subject for whom none stands, and signs it in, so that everybody who has an account
-     * at the issuer may have one here. It holds the default roles and has no password. The token's address is its own, and proved, if the
-     * token has `email` with `email_verified: true`: name an issuer only if it does that for nobody but the address's owner. Where somebody has the
-     * address already, the token is refused; no account is ever found by an address. Of the claims of OpenID Connect `name`, `given_name`,
-     * `family_name`, `nickname` and `preferred_username` (if nobody has that) are its first names, of Supabase those of `user_metadata`;
-     * nothing is taken that the policy's conditions read. Ten accounts an hour may be made from one address. Default: no.
+     * Whether `sign_in.external` creates an account for an unknown subject, and signs it in, so that everybody with an account at the
+     * issuer can have one here. It gets the default roles and no password. If the token has `email` with `email_verified: true`, the
+     * account gets the address, verified: only enable this for an issuer that verifies addresses. If another account has the address,
+     * the token is refused; no account is ever found by an address. The account's names are taken from the claims `name`, `given_name`,
+     * `family_name`, `nickname` and `preferred_username` (if it is free) of OpenID Connect, or from `user_metadata` of Supabase, except
+     * for those that the policy's conditions read. Ten accounts an hour may be created from one address. Default: no.
      */
     public let register: Bool?
     /**
@@ -43865,43 +43907,42 @@ public struct TrustedIssuer: Equatable, Hashable, CustomDebugStringConvertible, 
          * `https://PROJECT.supabase.co/auth/v1`.
          */issuer: String, 
         /**
-         * The `aud` of tokens that are for this application: one of these must be in a token. The client id of OpenID Connect;
-         * `authenticated` of Supabase.
+         * The `aud` of tokens for this application: a token must have one of these. For OpenID Connect the client id, for Supabase
+         * `authenticated`.
          */audiences: [String] = [], 
         /**
          * Where it publishes its public keys, a JWK Set (RFC 7517) of at most 256 KiB: an `https` address, the `jwks_uri` of OpenID Connect
-         * Discovery. It is asked when a token has to be verified, within 5 seconds and without following redirects or using a proxy. The keys
-         * are kept for 10 minutes; an hour where the server fails. A token by a key that is not among them has them fetched once more, at most
-         * once a minute. Needs the feature `fetch` in Rust; in JavaScript it works in Node.
+         * Discovery. It is fetched when a token has to be verified, within 5 seconds and without following redirects or using a proxy. The
+         * keys are kept for 10 minutes, or for an hour if the server fails. A token with an unknown key causes another fetch, at most once a
+         * minute. Needs the feature `fetch` in Rust; in JavaScript it works in Node.
          */jwksUrl: String? = nil, 
         /**
-         * The certificates that may vouch for the server of `jwks_url`, as PEM, in place of those that browsers trust: where an
-         * organization has an authority of its own.
+         * The root certificates for the server of `jwks_url`, as PEM, instead of those that browsers trust: for organizations with a
+         * certificate authority of their own.
          */rootCertificates: String? = nil, 
         /**
          * Whether the server of `jwks_url` may be at an address of a private network, or on this machine. Default: no.
          */allowPrivateNetwork: Bool? = nil, 
         /**
-         * Its public keys, a JWK Set as JSON, at most 100, where they are not to be fetched. A token that names no key is accepted where one
-         * alone is of its algorithm. Needs the feature `asymmetric` in Rust.
+         * Its public keys, a JWK Set as JSON with at most 100, if they should not be fetched. A token that names no key is accepted if
+         * exactly one key has its algorithm. Needs the feature `asymmetric` in Rust.
          */jwks: String? = nil, 
         /**
-         * The key that it shares with this application, at least 32 bytes: of older Supabase projects.
+         * The secret that it shares with this application, at least 32 bytes: for older Supabase projects.
          */secret: String? = nil, 
         /**
-         * Whether its tokens are taken in place of access tokens, too: by `authenticate`, as often as
-         * they are shown, until they expire, their account's credentials change or it is unlinked. Who comes by one may do what its account
-         * may that has proved one factor, and nothing that a user does in person (change a password, list sessions); it has no session, so
-         * that nothing ends it sooner than that. Name the audience of access tokens: ID tokens are not made to be shown around. Default: no,
-         * they sign in, each once.
+         * Whether `authenticate` accepts its tokens as access tokens, too, any number of times, until they expire, the account's credentials
+         * change or it is unlinked. Such a caller counts as having proved one factor, and may not do what needs the user in person (change a
+         * password, list sessions). There is no session, so nothing ends it sooner. Configure the audience of access tokens: ID tokens are
+         * not meant to be sent to APIs. Default: no; tokens only sign in, each once.
          */accessTokens: Bool? = nil, 
         /**
-         * Whether `sign_in.external` makes an account for a subject for whom none stands, and signs it in, so that everybody who has an account
-         * at the issuer may have one here. It holds the default roles and has no password. The token's address is its own, and proved, if the
-         * token has `email` with `email_verified: true`: name an issuer only if it does that for nobody but the address's owner. Where somebody has the
-         * address already, the token is refused; no account is ever found by an address. Of the claims of OpenID Connect `name`, `given_name`,
-         * `family_name`, `nickname` and `preferred_username` (if nobody has that) are its first names, of Supabase those of `user_metadata`;
-         * nothing is taken that the policy's conditions read. Ten accounts an hour may be made from one address. Default: no.
+         * Whether `sign_in.external` creates an account for an unknown subject, and signs it in, so that everybody with an account at the
+         * issuer can have one here. It gets the default roles and no password. If the token has `email` with `email_verified: true`, the
+         * account gets the address, verified: only enable this for an issuer that verifies addresses. If another account has the address,
+         * the token is refused; no account is ever found by an address. The account's names are taken from the claims `name`, `given_name`,
+         * `family_name`, `nickname` and `preferred_username` (if it is free) of OpenID Connect, or from `user_metadata` of Supabase, except
+         * for those that the policy's conditions read. Ten accounts an hour may be created from one address. Default: no.
          */register: Bool? = nil, 
         /**
          * What kind of issuer it is. Default: `open_id`.
@@ -44152,7 +44193,7 @@ func FfiConverterTypeUnassignDrone_lower(_ value: UnassignDrone) -> RustBuffer {
 
 
 /**
- * Takes a role from a group, and so from its members.
+ * Removes a role from a group, and so from its members.
  *
  * Permissions as for `assign_role`. Errors: `RESOURCE_NOT_FOUND` if the group does not hold it there, `CONFLICT` if no active administrator
  * would be left.
@@ -44315,11 +44356,11 @@ func FfiConverterTypeUnassignRole_lower(_ value: UnassignRole) -> RustBuffer {
 
 
 /**
- * Ends that the caller's account stands for somebody at another issuer, which signs in to it no more.
+ * Unlinks the caller's account from an identity at another issuer, which then can no longer sign in to it.
  *
- * Sessions that were begun by a token of another issuer end, the caller's own as well if it is one. It needs a sign-in or
+ * Sessions that were begun with a token of another issuer end, including the caller's own if it is one. It needs a sign-in or
  * `sessions.step_up` within the last five minutes.
- * Errors: `CONFLICT` where nothing else signs in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
+ * Errors: `CONFLICT` if there is no other way to sign in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
  */
 public struct UnlinkIdentity: Equatable, Hashable {
     /**
@@ -44380,9 +44421,9 @@ func FfiConverterTypeUnlinkIdentity_lower(_ value: UnlinkIdentity) -> RustBuffer
 /**
  * Changes the given fields of an asset; null clears one. The operator is changed by `assign` and `unassign`, the kind never.
  *
- * Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and
- * whatever else its conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
- * regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
+ * Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and whatever else its
+ * conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other regions, whom the
+ * result names. Errors: `CONFLICT` if `expected_version` is stale.
  */
 public struct UpdateAsset: Equatable, Hashable {
     /**
@@ -44414,7 +44455,7 @@ public struct UpdateAsset: Equatable, Hashable {
      */
     public let region: StringPatch?
     /**
-     * Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+     * Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with `create`.
      */
     public let attributes: [String: JsonText]
 
@@ -44443,7 +44484,7 @@ public struct UpdateAsset: Equatable, Hashable {
          * The region, by id or code.
          */region: StringPatch? = nil, 
         /**
-         * Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+         * Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with `create`.
          */attributes: [String: JsonText] = [:]) {
         self.kind = kind
         self.asset = asset
@@ -44513,9 +44554,9 @@ func FfiConverterTypeUpdateAsset_lower(_ value: UpdateAsset) -> RustBuffer {
 /**
  * Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
  *
- * Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and
- * whatever else its conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
- * regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
+ * Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and whatever else its
+ * conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other regions, whom the
+ * result names. Errors: `CONFLICT` if `expected_version` is stale.
  */
 public struct UpdateDrone: Equatable, Hashable {
     /**
@@ -44543,7 +44584,7 @@ public struct UpdateDrone: Equatable, Hashable {
      */
     public let region: StringPatch?
     /**
-     * Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+     * Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with `create`.
      */
     public let attributes: [String: JsonText]
 
@@ -44569,7 +44610,7 @@ public struct UpdateDrone: Equatable, Hashable {
          * The region, by id or code.
          */region: StringPatch? = nil, 
         /**
-         * Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+         * Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with `create`.
          */attributes: [String: JsonText] = [:]) {
         self.drone = drone
         self.expectedVersion = expectedVersion
@@ -44809,8 +44850,8 @@ func FfiConverterTypeUpdatePermission_lower(_ value: UpdatePermission) -> RustBu
 /**
  * Changes the given preferences of the caller; null clears one.
  *
- * To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does, which may do so without
- * moving the version of the preferences. Errors: `CONFLICT` if `expected_version` is stale.
+ * Making the profile public, or private again, needs permission `user:update_profile`, as with `profiles.update`, which does not
+ * increase the version of the preferences. Errors: `CONFLICT` if `expected_version` is stale.
  */
 public struct UpdatePreferences: Equatable, Hashable {
     /**
@@ -44818,7 +44859,7 @@ public struct UpdatePreferences: Equatable, Hashable {
      */
     public let expectedVersion: Int64?
     /**
-     * How applications are to look.
+     * The theme of applications.
      */
     public let theme: Theme?
     /**
@@ -44830,20 +44871,21 @@ public struct UpdatePreferences: Equatable, Hashable {
      */
     public let timeZone: StringPatch?
     /**
-     * Whether mail is welcome that nobody asked for.
+     * Whether the user accepts unsolicited mail.
      */
     public let emailNotifications: Bool?
     /**
-     * Whether text messages are.
+     * Whether the user accepts unsolicited text messages.
      */
     public let smsNotifications: Bool?
     /**
-     * Whether all who may see profiles see this user's: true sets its visibility to `public`; false sets one that is `public` to `private`.
+     * Whether the profile is visible to all who may see profiles: true sets the visibility to `public`; false sets `public` to
+     * `private`.
      */
     public let publicProfile: Bool?
     /**
-     * Whatever else the application keeps: each key that is given is set, or removed by null; the others stay. Keys have 1 to 64
-     * characters, and all together take at most 16 KiB as JSON.
+     * Other data that the application keeps: each given key is set, or removed by null; the others stay. Keys have 1 to 64 characters,
+     * and all together take at most 16 KiB as JSON.
      */
     public let data: [String: JsonText]
 
@@ -44854,7 +44896,7 @@ public struct UpdatePreferences: Equatable, Hashable {
          * The version that the change is based on, 0 before the first; if it is not the current one, the error is `CONFLICT`.
          */expectedVersion: Int64? = nil, 
         /**
-         * How applications are to look.
+         * The theme of applications.
          */theme: Theme? = nil, 
         /**
          * The tag of a language (BCP 47), at most 35 characters, such as `de-CH`.
@@ -44863,17 +44905,18 @@ public struct UpdatePreferences: Equatable, Hashable {
          * The name of a time zone in the IANA database, such as `Europe/Berlin`.
          */timeZone: StringPatch? = nil, 
         /**
-         * Whether mail is welcome that nobody asked for.
+         * Whether the user accepts unsolicited mail.
          */emailNotifications: Bool? = nil, 
         /**
-         * Whether text messages are.
+         * Whether the user accepts unsolicited text messages.
          */smsNotifications: Bool? = nil, 
         /**
-         * Whether all who may see profiles see this user's: true sets its visibility to `public`; false sets one that is `public` to `private`.
+         * Whether the profile is visible to all who may see profiles: true sets the visibility to `public`; false sets `public` to
+         * `private`.
          */publicProfile: Bool? = nil, 
         /**
-         * Whatever else the application keeps: each key that is given is set, or removed by null; the others stay. Keys have 1 to 64
-         * characters, and all together take at most 16 KiB as JSON.
+         * Other data that the application keeps: each given key is set, or removed by null; the others stay. Keys have 1 to 64 characters,
+         * and all together take at most 16 KiB as JSON.
          */data: [String: JsonText] = [:]) {
         self.expectedVersion = expectedVersion
         self.theme = theme
@@ -44943,12 +44986,13 @@ func FfiConverterTypeUpdatePreferences_lower(_ value: UpdatePreferences) -> Rust
 /**
  * Changes the given fields of one's own profile; null clears one.
  *
- * Permission `user:update_profile` before and after the change; what the policy's conditions read of users is changed by administrators.
+ * Permission `user:update_profile` before and after the change; only administrators may change what the policy's conditions read of
+ * users.
  * Errors: `CONFLICT` if `expected_version` is stale.
  */
 public struct UpdateProfile: Equatable, Hashable {
     /**
-     * The version that the change was made on; another one stored gives `CONFLICT`.
+     * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
      */
     public let expectedVersion: Int64?
     /**
@@ -44964,11 +45008,11 @@ public struct UpdateProfile: Equatable, Hashable {
      */
     public let birthDate: DatePatch?
     /**
-     * What the user says about itself, in at most 500 characters and several lines.
+     * A short biography, in at most 500 characters and several lines.
      */
     public let bio: StringPatch?
     /**
-     * Where the user is, in its own words, at most 255 characters.
+     * Where the user is, in their own words, at most 255 characters.
      */
     public let location: StringPatch?
     /**
@@ -44976,11 +45020,11 @@ public struct UpdateProfile: Equatable, Hashable {
      */
     public let avatarUrl: StringPatch?
     /**
-     * The address of the user's page, likewise.
+     * The address of the user's web page, likewise.
      */
     public let website: StringPatch?
     /**
-     * Which other users see it.
+     * Which other users see the profile.
      */
     public let visibility: Visibility?
 
@@ -44988,7 +45032,7 @@ public struct UpdateProfile: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The version that the change was made on; another one stored gives `CONFLICT`.
+         * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
          */expectedVersion: Int64? = nil, 
         /**
          * The name shown to others, at most 100 characters.
@@ -45000,19 +45044,19 @@ public struct UpdateProfile: Equatable, Hashable {
          * The date of birth, not in the future.
          */birthDate: DatePatch? = nil, 
         /**
-         * What the user says about itself, in at most 500 characters and several lines.
+         * A short biography, in at most 500 characters and several lines.
          */bio: StringPatch? = nil, 
         /**
-         * Where the user is, in its own words, at most 255 characters.
+         * Where the user is, in their own words, at most 255 characters.
          */location: StringPatch? = nil, 
         /**
          * The address of a picture, by `http` or `https`, at most 500 characters; null removes it. It is never fetched.
          */avatarUrl: StringPatch? = nil, 
         /**
-         * The address of the user's page, likewise.
+         * The address of the user's web page, likewise.
          */website: StringPatch? = nil, 
         /**
-         * Which other users see it.
+         * Which other users see the profile.
          */visibility: Visibility? = nil) {
         self.expectedVersion = expectedVersion
         self.displayName = displayName
@@ -45110,7 +45154,7 @@ public struct UpdateRegion: Equatable, Hashable {
      */
     public let area: StringPatch?
     /**
-     * Who commands it.
+     * The name of its commander.
      */
     public let commanderName: StringPatch?
     /**
@@ -45118,7 +45162,7 @@ public struct UpdateRegion: Equatable, Hashable {
      */
     public let status: RegionStatus?
     /**
-     * Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+     * Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with `create`.
      */
     public let attributes: [String: JsonText]
 
@@ -45141,13 +45185,13 @@ public struct UpdateRegion: Equatable, Hashable {
          * What it covers.
          */area: StringPatch? = nil, 
         /**
-         * Who commands it.
+         * The name of its commander.
          */commanderName: StringPatch? = nil, 
         /**
          * Whether it is in use.
          */status: RegionStatus? = nil, 
         /**
-         * Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+         * Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with `create`.
          */attributes: [String: JsonText] = [:]) {
         self.region = region
         self.expectedVersion = expectedVersion
@@ -45238,8 +45282,8 @@ public struct UpdateRole: Equatable, Hashable {
      */
     public let isDefault: Bool?
     /**
-     * Whether it allows something to those alone who have proved a second factor. A role that inherits one that needs it needs it,
-     * too, whatever is said here.
+     * Whether it allows something only to users who have proved a second factor. A role that inherits one with this requirement has it,
+     * too, whatever this says.
      */
     public let needsSecondFactor: Bool?
     /**
@@ -45267,8 +45311,8 @@ public struct UpdateRole: Equatable, Hashable {
          * Whether every new account gets it.
          */isDefault: Bool? = nil, 
         /**
-         * Whether it allows something to those alone who have proved a second factor. A role that inherits one that needs it needs it,
-         * too, whatever is said here.
+         * Whether it allows something only to users who have proved a second factor. A role that inherits one with this requirement has it,
+         * too, whatever this says.
          */needsSecondFactor: Bool? = nil, 
         /**
          * The roles that it inherits.
@@ -45420,16 +45464,17 @@ func FfiConverterTypeUpdateScope_lower(_ value: UpdateScope) -> RustBuffer {
 
 
 /**
- * Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
- * another issuer.
+ * Changes the given fields of a user; null clears one, the e-mail address only if the account stands for an identity at another
+ * issuer.
  *
- * Permission `user:update` before and after the change; the region and whatever else the policy's
- * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
- * `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
- * somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
- * more than the default roles; it ends all sessions of the user. So does one of compatible letters, which is the same name and another
- * mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
- * notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
+ * Permission `user:update` before and after the change; the region, and everything else that the policy's conditions read, also
+ * needs `user:set_authority`; the account of an administrator needs `admin:all`; removing drones needs `drone:set_authority` if
+ * conditions read who flies them. Because the owner of an address can choose the password, changing somebody else's address needs a
+ * sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with more than the default roles; it ends
+ * all sessions of the user. The same applies to an address that differs only by compatible letters, which is another mailbox, but
+ * not if only the case of letters changes. Users change their own address with `email.change` if the store has a notifier; otherwise
+ * they need such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale, `DUPLICATE_RESOURCE`
+ * for a taken name, and `RATE_LIMIT_EXCEEDED` for another name of one's own account after ten within an hour that were taken.
  */
 public struct UpdateUser: Equatable, Hashable {
     /**
@@ -45437,11 +45482,11 @@ public struct UpdateUser: Equatable, Hashable {
      */
     public let id: Uuid
     /**
-     * The version that the change was made on; another one stored gives `CONFLICT`.
+     * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
      */
     public let expectedVersion: Int64?
     /**
-     * The address to sign in with. A new one counts as not proved.
+     * The address to sign in with. A new one counts as not verified.
      */
     public let email: StringPatch?
     /**
@@ -45473,31 +45518,32 @@ public struct UpdateUser: Equatable, Hashable {
      */
     public let birthDate: DatePatch?
     /**
-     * What it says about itself, in at most 500 characters and several lines.
+     * A short biography, in at most 500 characters and several lines.
      */
     public let bio: StringPatch?
     /**
-     * Where it is, in its own words, at most 255 characters.
+     * Where the user is, in their own words, at most 255 characters.
      */
     public let location: StringPatch?
     /**
-     * The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+     * The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched.
      */
     public let avatarUrl: StringPatch?
     /**
-     * The address of its page, likewise.
+     * The address of the user's web page, likewise.
      */
     public let website: StringPatch?
     /**
-     * Which other users see its profile.
+     * Which other users see the user's profile.
      */
     public let visibility: Visibility?
     /**
-     * Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+     * Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with
+     * `create`.
      */
     public let attributes: [String: JsonText]
     /**
-     * The region, by id or code. Drones of another region are taken from the user, and the answer says which.
+     * The region, by id or code. Drones of another region are removed from the user, and the result says which.
      */
     public let region: StringPatch?
 
@@ -45508,10 +45554,10 @@ public struct UpdateUser: Equatable, Hashable {
          * The user's id.
          */id: Uuid, 
         /**
-         * The version that the change was made on; another one stored gives `CONFLICT`.
+         * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
          */expectedVersion: Int64? = nil, 
         /**
-         * The address to sign in with. A new one counts as not proved.
+         * The address to sign in with. A new one counts as not verified.
          */email: StringPatch? = nil, 
         /**
          * The name to sign in with.
@@ -45535,25 +45581,26 @@ public struct UpdateUser: Equatable, Hashable {
          * The date of birth.
          */birthDate: DatePatch? = nil, 
         /**
-         * What it says about itself, in at most 500 characters and several lines.
+         * A short biography, in at most 500 characters and several lines.
          */bio: StringPatch? = nil, 
         /**
-         * Where it is, in its own words, at most 255 characters.
+         * Where the user is, in their own words, at most 255 characters.
          */location: StringPatch? = nil, 
         /**
-         * The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+         * The address of the user's picture, by `http` or `https`, at most 500 characters. It is never fetched.
          */avatarUrl: StringPatch? = nil, 
         /**
-         * The address of its page, likewise.
+         * The address of the user's web page, likewise.
          */website: StringPatch? = nil, 
         /**
-         * Which other users see its profile.
+         * Which other users see the user's profile.
          */visibility: Visibility? = nil, 
         /**
-         * Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+         * Other data that the application keeps with it: each given value is set, or removed by null; the others stay. As with
+         * `create`.
          */attributes: [String: JsonText] = [:], 
         /**
-         * The region, by id or code. Drones of another region are taken from the user, and the answer says which.
+         * The region, by id or code. Drones of another region are removed from the user, and the result says which.
          */region: StringPatch? = nil) {
         self.id = id
         self.expectedVersion = expectedVersion
@@ -45648,7 +45695,7 @@ func FfiConverterTypeUpdateUser_lower(_ value: UpdateUser) -> RustBuffer {
 
 
 /**
- * An account: a person or service that can sign in and hold roles. Its secrets are kept elsewhere.
+ * An account: a person or service that can sign in and hold roles. Secrets are not part of it.
  */
 public struct User: Equatable, Hashable {
     /**
@@ -45656,19 +45703,19 @@ public struct User: Equatable, Hashable {
      */
     public let id: Uuid
     /**
-     * The name it signs in with, if it has one; unique, whatever the case.
+     * The name that the user signs in with, if there is one; unique, whatever the case.
      */
     public let username: String?
     /**
-     * The address it signs in with, if it has one; unique, whatever the case.
+     * The address that the user signs in with, if there is one; unique, whatever the case.
      */
     public let email: String?
     /**
-     * Whether the address was proved.
+     * Whether the address is verified.
      */
     public let emailVerified: Bool
     /**
-     * Whom it stands for at other issuers.
+     * The identities at other issuers that the account stands for.
      */
     public let identities: [ExternalIdentity]
     /**
@@ -45696,47 +45743,47 @@ public struct User: Equatable, Hashable {
      */
     public let birthDate: CalendarDate?
     /**
-     * What it says about itself.
+     * A short biography.
      */
     public let bio: String?
     /**
-     * Where it is, in its own words.
+     * Where the user is, in their own words.
      */
     public let location: String?
     /**
-     * The address of its picture.
+     * The address of the user's picture.
      */
     public let avatarUrl: String?
     /**
-     * The address of its page.
+     * The address of the user's web page.
      */
     public let website: String?
     /**
-     * Which other users see its profile.
+     * Which other users see the user's profile.
      */
     public let visibility: Visibility
     /**
-     * Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+     * Other data that the application keeps with it. Times are RFC 3339, durations microseconds.
      */
     public let attributes: [String: JsonText]
     /**
-     * The region it belongs to.
+     * The region that the user belongs to.
      */
     public let regionId: Uuid?
     /**
-     * Whether it may sign in.
+     * The status, which says whether the user may sign in. A suspension that has ended no longer shows.
      */
     public let status: UserStatus
     /**
-     * Why it is suspended or banned.
+     * Why the user is suspended or banned.
      */
     public let statusReason: String?
     /**
-     * When a suspension ends by itself; null: when it is lifted.
+     * When a suspension ends; null: when it is lifted.
      */
     public let suspendedUntil: Timestamp?
     /**
-     * When it last signed in.
+     * When the user last signed in.
      */
     public let lastLoginAt: Timestamp?
     /**
@@ -45752,7 +45799,7 @@ public struct User: Equatable, Hashable {
      */
     public let deletedAt: Timestamp?
     /**
-     * Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+     * Increases by one with every change; pass it as `expected_version` to detect lost updates.
      */
     public let version: Int64
 
@@ -45763,16 +45810,16 @@ public struct User: Equatable, Hashable {
          * The account's id.
          */id: Uuid, 
         /**
-         * The name it signs in with, if it has one; unique, whatever the case.
+         * The name that the user signs in with, if there is one; unique, whatever the case.
          */username: String? = nil, 
         /**
-         * The address it signs in with, if it has one; unique, whatever the case.
+         * The address that the user signs in with, if there is one; unique, whatever the case.
          */email: String? = nil, 
         /**
-         * Whether the address was proved.
+         * Whether the address is verified.
          */emailVerified: Bool, 
         /**
-         * Whom it stands for at other issuers.
+         * The identities at other issuers that the account stands for.
          */identities: [ExternalIdentity] = [], 
         /**
          * The whole name.
@@ -45793,37 +45840,37 @@ public struct User: Equatable, Hashable {
          * The date of birth.
          */birthDate: CalendarDate? = nil, 
         /**
-         * What it says about itself.
+         * A short biography.
          */bio: String? = nil, 
         /**
-         * Where it is, in its own words.
+         * Where the user is, in their own words.
          */location: String? = nil, 
         /**
-         * The address of its picture.
+         * The address of the user's picture.
          */avatarUrl: String? = nil, 
         /**
-         * The address of its page.
+         * The address of the user's web page.
          */website: String? = nil, 
         /**
-         * Which other users see its profile.
+         * Which other users see the user's profile.
          */visibility: Visibility, 
         /**
-         * Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+         * Other data that the application keeps with it. Times are RFC 3339, durations microseconds.
          */attributes: [String: JsonText] = [:], 
         /**
-         * The region it belongs to.
+         * The region that the user belongs to.
          */regionId: Uuid? = nil, 
         /**
-         * Whether it may sign in.
+         * The status, which says whether the user may sign in. A suspension that has ended no longer shows.
          */status: UserStatus, 
         /**
-         * Why it is suspended or banned.
+         * Why the user is suspended or banned.
          */statusReason: String? = nil, 
         /**
-         * When a suspension ends by itself; null: when it is lifted.
+         * When a suspension ends; null: when it is lifted.
          */suspendedUntil: Timestamp? = nil, 
         /**
-         * When it last signed in.
+         * When the user last signed in.
          */lastLoginAt: Timestamp? = nil, 
         /**
          * When it was created.
@@ -45835,7 +45882,7 @@ public struct User: Equatable, Hashable {
          * When it was deleted.
          */deletedAt: Timestamp? = nil, 
         /**
-         * Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+         * Increases by one with every change; pass it as `expected_version` to detect lost updates.
          */version: Int64) {
         self.id = id
         self.username = username
@@ -46115,7 +46162,7 @@ func FfiConverterTypeUserCheck_lower(_ value: UserCheck) -> RustBuffer {
 
 
 /**
- * All that is held about a user.
+ * Everything that is stored about a user.
  */
 public struct UserExport: Equatable, Hashable {
     /**
@@ -46127,13 +46174,13 @@ public struct UserExport: Equatable, Hashable {
      */
     public let at: Timestamp
     /**
-     * The rows that are kept of the user, by table (`users`, `sessions`, `role_assignments`, …): lists of objects whose fields are the
-     * columns. What is secret, such as the hash of a password, is left out; a table without such rows, too.
+     * The rows that are stored about the user, by table (`users`, `sessions`, `role_assignments`, …): lists of objects whose fields are
+     * the columns. Secrets, such as password hashes, are left out, and so are tables without rows.
      */
     public let records: JsonText
     /**
-     * What the audit log says of the user, and of what the user did, newest first: up to 1,000 entries. What the user changed of others is
-     * left out of them, as are the IP address and user agent of others who changed something of the user.
+     * The audit log's entries about the user, and about what the user did, newest first: up to 1,000. What the user changed of others is
+     * left out, as are the IP addresses, user agents and sessions of others who changed the account.
      */
     public let audit: [AuditEntry]
     /**
@@ -46151,12 +46198,12 @@ public struct UserExport: Equatable, Hashable {
          * When it was exported.
          */at: Timestamp, 
         /**
-         * The rows that are kept of the user, by table (`users`, `sessions`, `role_assignments`, …): lists of objects whose fields are the
-         * columns. What is secret, such as the hash of a password, is left out; a table without such rows, too.
+         * The rows that are stored about the user, by table (`users`, `sessions`, `role_assignments`, …): lists of objects whose fields are
+         * the columns. Secrets, such as password hashes, are left out, and so are tables without rows.
          */records: JsonText, 
         /**
-         * What the audit log says of the user, and of what the user did, newest first: up to 1,000 entries. What the user changed of others is
-         * left out of them, as are the IP address and user agent of others who changed something of the user.
+         * The audit log's entries about the user, and about what the user did, newest first: up to 1,000. What the user changed of others is
+         * left out, as are the IP addresses, user agents and sessions of others who changed the account.
          */audit: [AuditEntry] = [], 
         /**
          * Whether there are older entries.
@@ -46218,8 +46265,8 @@ func FfiConverterTypeUserExport_lower(_ value: UserExport) -> RustBuffer {
 
 
 /**
- * An account with what belongs to it, as far as the caller may see that. When its user last signed in, and whom it stands for at other
- * issuers, `users.get` says.
+ * An account with what belongs to it, as far as the caller may see that. `users.get` also has the time of the last sign-in, and the
+ * identities at other issuers.
  */
 public struct UserOverview: Equatable, Hashable {
     /**
@@ -46227,15 +46274,15 @@ public struct UserOverview: Equatable, Hashable {
      */
     public let id: Uuid
     /**
-     * The name it signs in with, if it has one; unique, whatever the case.
+     * The name that the user signs in with, if there is one; unique, whatever the case.
      */
     public let username: String?
     /**
-     * The address it signs in with, if it has one; unique, whatever the case.
+     * The address that the user signs in with, if there is one; unique, whatever the case.
      */
     public let email: String?
     /**
-     * Whether the address was proved.
+     * Whether the address is verified.
      */
     public let emailVerified: Bool
     /**
@@ -46263,7 +46310,7 @@ public struct UserOverview: Equatable, Hashable {
      */
     public let birthDate: CalendarDate?
     /**
-     * The id of the region it belongs to.
+     * The id of the region that the user belongs to.
      */
     public let regionId: Uuid?
     /**
@@ -46271,28 +46318,29 @@ public struct UserOverview: Equatable, Hashable {
      */
     public let region: RegionBrief?
     /**
-     * The roles it holds, now or later, itself or by its groups, that the caller may see (`role:read`); a user sees all of its own.
+     * The roles that the user holds, now or later, directly or through groups, as far as the caller may see them (`role:read`); users
+     * see all of their own.
      */
     public let roles: [HeldRole]
     /**
-     * The assets assigned to it that the caller may see (`drone:read`, `KIND:read`), by code.
+     * The assets assigned to the user that the caller may see (`drone:read`, `KIND:read`), by code.
      */
     public let assignedAssets: [AssetBrief]
     /**
-     * Other users of its region who are operators of assets there, by username: up to 100, as far as the caller may see both the asset and
-     * the user (`user:read`). Where the regions of all users shown have more than 1,000 operators, not all are looked at.
+     * Other users of the same region who are operators of assets there, by username: up to 100, as far as the caller may see both the
+     * asset and the user (`user:read`). If the regions of all users shown have more than 1,000 operators, not all are considered.
      */
     public let operators: [UserBrief]
     /**
-     * Whether it may sign in.
+     * The status, which says whether the user may sign in.
      */
     public let status: UserStatus
     /**
-     * Why it is suspended or banned.
+     * Why the user is suspended or banned.
      */
     public let statusReason: String?
     /**
-     * When a suspension ends by itself; null: when it is lifted.
+     * When a suspension ends; null: when it is lifted.
      */
     public let suspendedUntil: Timestamp?
     /**
@@ -46304,7 +46352,7 @@ public struct UserOverview: Equatable, Hashable {
      */
     public let updatedAt: Timestamp
     /**
-     * Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+     * Increases by one with every change; pass it as `expected_version` to detect lost updates.
      */
     public let version: Int64
 
@@ -46315,13 +46363,13 @@ public struct UserOverview: Equatable, Hashable {
          * The account's id.
          */id: Uuid, 
         /**
-         * The name it signs in with, if it has one; unique, whatever the case.
+         * The name that the user signs in with, if there is one; unique, whatever the case.
          */username: String? = nil, 
         /**
-         * The address it signs in with, if it has one; unique, whatever the case.
+         * The address that the user signs in with, if there is one; unique, whatever the case.
          */email: String? = nil, 
         /**
-         * Whether the address was proved.
+         * Whether the address is verified.
          */emailVerified: Bool, 
         /**
          * The whole name.
@@ -46342,29 +46390,30 @@ public struct UserOverview: Equatable, Hashable {
          * The date of birth.
          */birthDate: CalendarDate? = nil, 
         /**
-         * The id of the region it belongs to.
+         * The id of the region that the user belongs to.
          */regionId: Uuid? = nil, 
         /**
          * That region; also null if the caller may not see it (`region:read`).
          */region: RegionBrief? = nil, 
         /**
-         * The roles it holds, now or later, itself or by its groups, that the caller may see (`role:read`); a user sees all of its own.
+         * The roles that the user holds, now or later, directly or through groups, as far as the caller may see them (`role:read`); users
+         * see all of their own.
          */roles: [HeldRole] = [], 
         /**
-         * The assets assigned to it that the caller may see (`drone:read`, `KIND:read`), by code.
+         * The assets assigned to the user that the caller may see (`drone:read`, `KIND:read`), by code.
          */assignedAssets: [AssetBrief] = [], 
         /**
-         * Other users of its region who are operators of assets there, by username: up to 100, as far as the caller may see both the asset and
-         * the user (`user:read`). Where the regions of all users shown have more than 1,000 operators, not all are looked at.
+         * Other users of the same region who are operators of assets there, by username: up to 100, as far as the caller may see both the
+         * asset and the user (`user:read`). If the regions of all users shown have more than 1,000 operators, not all are considered.
          */operators: [UserBrief] = [], 
         /**
-         * Whether it may sign in.
+         * The status, which says whether the user may sign in.
          */status: UserStatus, 
         /**
-         * Why it is suspended or banned.
+         * Why the user is suspended or banned.
          */statusReason: String? = nil, 
         /**
-         * When a suspension ends by itself; null: when it is lifted.
+         * When a suspension ends; null: when it is lifted.
          */suspendedUntil: Timestamp? = nil, 
         /**
          * When it was created.
@@ -46373,7 +46422,7 @@ public struct UserOverview: Equatable, Hashable {
          * When it was last changed.
          */updatedAt: Timestamp, 
         /**
-         * Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+         * Increases by one with every change; pass it as `expected_version` to detect lost updates.
          */version: Int64) {
         self.id = id
         self.username = username
@@ -46762,11 +46811,11 @@ func FfiConverterTypeUserPage_lower(_ value: UserPage) -> RustBuffer {
 
 
 /**
- * What a user likes.
+ * A user's preferences.
  */
 public struct UserPreferences: Equatable, Hashable {
     /**
-     * How applications are to look.
+     * The theme of applications.
      */
     public let theme: Theme
     /**
@@ -46778,27 +46827,27 @@ public struct UserPreferences: Equatable, Hashable {
      */
     public let timeZone: String?
     /**
-     * Whether mail is welcome that nobody asked for. Notices of what happens to the account are sent all the same.
+     * Whether the user accepts unsolicited mail. Notices about the account are sent in any case.
      */
     public let emailNotifications: Bool
     /**
-     * Whether text messages are.
+     * Whether the user accepts unsolicited text messages.
      */
     public let smsNotifications: Bool
     /**
-     * Whether all who may see profiles see this user's: its visibility is `public`.
+     * Whether the user's profile is visible to all who may see profiles (`visibility` is `public`).
      */
     public let publicProfile: Bool
     /**
-     * Whatever else the application keeps.
+     * Other data that the application keeps.
      */
     public let data: [String: JsonText]
     /**
-     * When they were last changed; null where never.
+     * When they were last changed; null: never.
      */
     public let updatedAt: Timestamp?
     /**
-     * Increases by one with every change; 0 where there was none.
+     * Increases by one with every change; 0 before the first.
      */
     public let version: Int64
 
@@ -46806,7 +46855,7 @@ public struct UserPreferences: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * How applications are to look.
+         * The theme of applications.
          */theme: Theme, 
         /**
          * The language, as BCP 47 writes it.
@@ -46815,22 +46864,22 @@ public struct UserPreferences: Equatable, Hashable {
          * The time zone, by its name in the IANA database.
          */timeZone: String? = nil, 
         /**
-         * Whether mail is welcome that nobody asked for. Notices of what happens to the account are sent all the same.
+         * Whether the user accepts unsolicited mail. Notices about the account are sent in any case.
          */emailNotifications: Bool, 
         /**
-         * Whether text messages are.
+         * Whether the user accepts unsolicited text messages.
          */smsNotifications: Bool, 
         /**
-         * Whether all who may see profiles see this user's: its visibility is `public`.
+         * Whether the user's profile is visible to all who may see profiles (`visibility` is `public`).
          */publicProfile: Bool, 
         /**
-         * Whatever else the application keeps.
+         * Other data that the application keeps.
          */data: [String: JsonText] = [:], 
         /**
-         * When they were last changed; null where never.
+         * When they were last changed; null: never.
          */updatedAt: Timestamp? = nil, 
         /**
-         * Increases by one with every change; 0 where there was none.
+         * Increases by one with every change; 0 before the first.
          */version: Int64) {
         self.theme = theme
         self.language = language
@@ -46905,31 +46954,31 @@ func FfiConverterTypeUserPreferences_lower(_ value: UserPreferences) -> RustBuff
  */
 public struct UserStatistics: Equatable, Hashable {
     /**
-     * All of them but those who were deleted.
+     * All of them except deleted ones.
      */
     public let total: Int64
     /**
-     * Who may sign in; those whose suspension has run out are among them.
+     * Users who may sign in, including those whose suspension has ended, unless they are inactive.
      */
     public let active: Int64
     /**
-     * Who is switched off.
+     * Inactive users.
      */
     public let inactive: Int64
     /**
-     * Who is suspended now.
+     * Users who are suspended now.
      */
     public let suspended: Int64
     /**
-     * Who is shut out.
+     * Banned users.
      */
     public let banned: Int64
     /**
-     * Whose address was proved, whatever the status.
+     * Users whose address is verified, whatever their status.
      */
     public let verified: Int64
     /**
-     * How many of them were created on each day, in UTC, the oldest first; days on which nobody was, too.
+     * How many of them were created on each day, in UTC, oldest first, including days without any.
      */
     public let newUsers: [DailyCount]
 
@@ -46937,25 +46986,25 @@ public struct UserStatistics: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * All of them but those who were deleted.
+         * All of them except deleted ones.
          */total: Int64, 
         /**
-         * Who may sign in; those whose suspension has run out are among them.
+         * Users who may sign in, including those whose suspension has ended, unless they are inactive.
          */active: Int64, 
         /**
-         * Who is switched off.
+         * Inactive users.
          */inactive: Int64, 
         /**
-         * Who is suspended now.
+         * Users who are suspended now.
          */suspended: Int64, 
         /**
-         * Who is shut out.
+         * Banned users.
          */banned: Int64, 
         /**
-         * Whose address was proved, whatever the status.
+         * Users whose address is verified, whatever their status.
          */verified: Int64, 
         /**
-         * How many of them were created on each day, in UTC, the oldest first; days on which nobody was, too.
+         * How many of them were created on each day, in UTC, oldest first, including days without any.
          */newUsers: [DailyCount] = []) {
         self.total = total
         self.active = active
@@ -47020,11 +47069,11 @@ func FfiConverterTypeUserStatistics_lower(_ value: UserStatistics) -> RustBuffer
 
 
 /**
- * Checks the fields of a form for an account or a profile, those that are given; the answer has everything that is wrong with them, and
- * what would be stored of the others. Fields that may not be missing are not asked for.
+ * Checks the given fields of a form for an account or a profile, and returns everything that is wrong with them, and the valid ones as
+ * they would be stored. Missing fields are not errors.
  *
- * Anybody may ask. It is not said whether a name is taken or a password known from a breach, which whatever creates or changes the account
- * tells.
+ * Anybody may call it. It does not check whether a name is taken or a password is known from a breach; the operation that creates or
+ * changes the account does.
  */
 public struct ValidateAccount: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -47033,7 +47082,7 @@ public struct ValidateAccount: Equatable, Hashable, CustomDebugStringConvertible
     public let email: String?
     /**
      * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too, or
-     * letters of any language. Whether somebody has it, or one that looks like it, is not told.
+     * letters of any language. It is not checked whether somebody has it, or one that looks like it.
      */
     public let username: String?
     /**
@@ -47057,7 +47106,7 @@ public struct ValidateAccount: Equatable, Hashable, CustomDebugStringConvertible
      */
     public let lastName: String?
     /**
-     * The phone number, of 2 to 15 digits with the country's code.
+     * The phone number, of 2 to 15 digits, including the country code.
      */
     public let phone: String?
     /**
@@ -47069,11 +47118,11 @@ public struct ValidateAccount: Equatable, Hashable, CustomDebugStringConvertible
      */
     public let avatarUrl: String?
     /**
-     * The address of a page, likewise.
+     * The address of a web page, likewise.
      */
     public let website: String?
     /**
-     * What somebody says about itself, in at most 500 characters and several lines.
+     * A short biography, in at most 500 characters and several lines.
      */
     public let bio: String?
     /**
@@ -47089,7 +47138,7 @@ public struct ValidateAccount: Equatable, Hashable, CustomDebugStringConvertible
          */email: String? = nil, 
         /**
          * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too, or
-         * letters of any language. Whether somebody has it, or one that looks like it, is not told.
+         * letters of any language. It is not checked whether somebody has it, or one that looks like it.
          */username: String? = nil, 
         /**
          * The password. It must not be built from the address, the username and the whole name that are given with it.
@@ -47107,7 +47156,7 @@ public struct ValidateAccount: Equatable, Hashable, CustomDebugStringConvertible
          * The family name, at most 100 characters.
          */lastName: String? = nil, 
         /**
-         * The phone number, of 2 to 15 digits with the country's code.
+         * The phone number, of 2 to 15 digits, including the country code.
          */phone: String? = nil, 
         /**
          * The date of birth, not in the future.
@@ -47116,10 +47165,10 @@ public struct ValidateAccount: Equatable, Hashable, CustomDebugStringConvertible
          * The address of a picture, by `http` or `https`, at most 500 characters.
          */avatarUrl: String? = nil, 
         /**
-         * The address of a page, likewise.
+         * The address of a web page, likewise.
          */website: String? = nil, 
         /**
-         * What somebody says about itself, in at most 500 characters and several lines.
+         * A short biography, in at most 500 characters and several lines.
          */bio: String? = nil, 
         /**
          * A place, at most 255 characters.
@@ -47298,7 +47347,7 @@ func FfiConverterTypeValidatePolicy_lower(_ value: ValidatePolicy) -> RustBuffer
 
 
 /**
- * Checks the fields of a form for preferences, those that are given, as `validate.account` does.
+ * Checks the given fields of a form for preferences, as `validate.account` does.
  */
 public struct ValidatePreferences: Equatable, Hashable {
     /**
@@ -47374,12 +47423,12 @@ func FfiConverterTypeValidatePreferences_lower(_ value: ValidatePreferences) -> 
  */
 public struct VerifyAudit: Equatable, Hashable {
     /**
-     * What `audit.head` answered at some time: the log must have been so then.
+     * A head that `audit.head` returned earlier: the log must have that state in its history.
      */
     public let expected: String?
     /**
-     * Where `audit_key` was given to a store that already had entries: the place of the first one that it sealed. Without it, it must
-     * have sealed each.
+     * If `audit_key` was given to a store that already had entries: the number of the first entry that it sealed. Without this, the key
+     * must have sealed every entry.
      */
     public let sealedFrom: Int64?
 
@@ -47387,11 +47436,11 @@ public struct VerifyAudit: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * What `audit.head` answered at some time: the log must have been so then.
+         * A head that `audit.head` returned earlier: the log must have that state in its history.
          */expected: String? = nil, 
         /**
-         * Where `audit_key` was given to a store that already had entries: the place of the first one that it sealed. Without it, it must
-         * have sealed each.
+         * If `audit_key` was given to a store that already had entries: the number of the first entry that it sealed. Without this, the key
+         * must have sealed every entry.
          */sealedFrom: Int64? = nil) {
         self.expected = expected
         self.sealedFrom = sealedFrom
@@ -47441,18 +47490,19 @@ func FfiConverterTypeVerifyAudit_lower(_ value: VerifyAudit) -> RustBuffer {
 
 
 /**
- * Why an API key was ended before its time.
+ * Why an API key was ended before it expired.
  */
 
 public enum ApiKeyEnd: Equatable, Hashable {
     
     /**
-     * Its user, or an administrator, ended it; or the application ended those of everybody, at a time that the key does not name.
+     * It was revoked, by its user or by somebody else who may; or the application revoked all keys, at a time that the key does not
+     * have.
      */
     case revoked
     /**
-     * The account came into other hands, or may have: its password was reset or set by somebody else, its address proved first or
-     * changed back, or its second factors reset.
+     * The account may have changed hands: its password was reset or set by somebody else, its address was verified for the first time or
+     * changed back, or its second factors were reset.
      */
     case credentialChanged
     /**
@@ -47527,7 +47577,7 @@ func FfiConverterTypeApiKeyEnd_lower(_ value: ApiKeyEnd) -> RustBuffer {
 
 
 /**
- * Which answers to the application's questions the audit log tells of, as `decisions.allowed` and `decisions.denied`.
+ * Which decisions about checks of the application the audit log records, as `decisions.allowed` and `decisions.denied`.
  */
 
 public enum AuditDecisions: Equatable, Hashable {
@@ -47537,11 +47587,11 @@ public enum AuditDecisions: Equatable, Hashable {
      */
     case off
     /**
-     * What the rules do not allow.
+     * Those that deny.
      */
     case denials
     /**
-     * Every one.
+     * All.
      */
     case all
 
@@ -47612,7 +47662,7 @@ func FfiConverterTypeAuditDecisions_lower(_ value: AuditDecisions) -> RustBuffer
 
 
 /**
- * Which refused operations the audit log tells of, as `access.denied`.
+ * Which refused operations the audit log records, as `access.denied`.
  */
 
 public enum AuditDenials: Equatable, Hashable {
@@ -48132,11 +48182,11 @@ public enum CacheKind: Equatable, Hashable {
      */
     case apiKeys
     /**
-     * Whom accounts stand for at other issuers.
+     * Identities at other issuers.
      */
     case standings
     /**
-     * Accounts that somebody else acts as.
+     * Sessions in which somebody acts as another user.
      */
     case targets
 
@@ -48219,7 +48269,7 @@ func FfiConverterTypeCacheKind_lower(_ value: CacheKind) -> RustBuffer {
 
 
 /**
- * What decided a question.
+ * What decided a check.
  */
 
 public enum Cause: Equatable, Hashable {
@@ -48675,7 +48725,7 @@ public enum Code: Equatable, Hashable {
      */
     case validationError
     /**
-     * Nobody is signed in, or the session has ended.
+     * The caller is not signed in, or the session has ended.
      */
     case unauthorized
     /**
@@ -48888,7 +48938,7 @@ func FfiConverterTypeDatePatch_lower(_ value: DatePatch) -> RustBuffer {
 
 
 /**
- * An answer without a particular resource.
+ * A decision without a particular resource.
  */
 
 public enum DecisionAnswer: Equatable, Hashable {
@@ -49329,19 +49379,19 @@ public enum EventType: Equatable, Hashable {
      */
     case userCreated
     /**
-     * Data of an account was changed; `changed` names what.
+     * Data of an account was changed; `changed` has the names of the fields.
      */
     case userUpdated
     /**
-     * The address of an account was proved.
+     * The address of an account was verified.
      */
     case userVerified
     /**
-     * An account that was switched off is active again.
+     * An inactive account was activated.
      */
     case userActivated
     /**
-     * An account was switched off.
+     * An account was deactivated.
      */
     case userDeactivated
     /**
@@ -49369,15 +49419,15 @@ public enum EventType: Equatable, Hashable {
      */
     case userPurged
     /**
-     * The audit log begins to forget the person whose account was removed.
+     * The erasure of a user from the audit log began.
      */
     case userErased
     /**
-     * A profile was changed; `changed` names what.
+     * A profile was changed; `changed` has the names of the fields.
      */
     case profileUpdated
     /**
-     * It was changed who sees a profile.
+     * The visibility of a profile was changed.
      */
     case profileVisibilityChanged
     /**
@@ -49390,7 +49440,7 @@ public enum EventType: Equatable, Hashable {
      */
     case sessionStarted
     /**
-     * A session ended, before its time or as its account was removed.
+     * A session ended, before it expired or because its account was removed.
      */
     case sessionEnded
     /**
@@ -49398,17 +49448,17 @@ public enum EventType: Equatable, Hashable {
      */
     case sessionReuseDetected
     /**
-     * Somebody failed to sign in to an account: by a wrong proof, or as it may not sign in. `by` says with what: `password`,
-     * `totp` (or a recovery code), `passkey` or `mail`. Of passwords and codes told once a minute at most for whoever fails in a row; the audit
-     * log has each, and why.
+     * A sign-in to an account failed, because of wrong credentials or because the account may not sign in. `by` says with what:
+     * `password`, `totp` (or a recovery code), `passkey` or `mail`. Repeated failures with passwords and codes cause at most one event a
+     * minute; the audit log has each of them, and why.
      */
     case loginFailed
     /**
-     * A user was given a role, or what it holds of it was changed.
+     * A role was assigned to a user, or the assignment was changed.
      */
     case roleAssigned
     /**
-     * A role was taken from a user.
+     * A role was removed from a user.
      */
     case roleUnassigned
     /**
@@ -49428,7 +49478,7 @@ public enum EventType: Equatable, Hashable {
      */
     case permissionCreated
     /**
-     * What a permission is for was changed.
+     * The description of a permission was changed.
      */
     case permissionUpdated
     /**
@@ -49440,7 +49490,7 @@ public enum EventType: Equatable, Hashable {
      */
     case assetKindCreated
     /**
-     * The words of a kind of assets were changed.
+     * The models or statuses of a kind of assets were changed.
      */
     case assetKindUpdated
     /**
@@ -49472,11 +49522,11 @@ public enum EventType: Equatable, Hashable {
      */
     case groupMemberRemoved
     /**
-     * The members of a group were given a role, or what they hold of it was changed.
+     * A role was assigned to a group, or the assignment was changed.
      */
     case groupRoleAssigned
     /**
-     * A role was taken from the members of a group.
+     * A role was removed from a group.
      */
     case groupRoleUnassigned
     /**
@@ -49496,7 +49546,7 @@ public enum EventType: Equatable, Hashable {
      */
     case scopeCreated
     /**
-     * A scope was renamed, or lies elsewhere.
+     * A scope was renamed or moved.
      */
     case scopeUpdated
     /**
@@ -49520,7 +49570,7 @@ public enum EventType: Equatable, Hashable {
      */
     case droneAssigned
     /**
-     * A drone was taken from a user.
+     * A drone was removed from a user.
      */
     case droneUnassigned
     /**
@@ -49540,7 +49590,7 @@ public enum EventType: Equatable, Hashable {
      */
     case assetAssigned
     /**
-     * An asset was taken from a user.
+     * An asset was removed from a user.
      */
     case assetUnassigned
     /**
@@ -49548,7 +49598,7 @@ public enum EventType: Equatable, Hashable {
      */
     case invitationCreated
     /**
-     * An invitation was accepted or ended before its time.
+     * An invitation was accepted, or ended before it expired.
      */
     case invitationEnded
 
@@ -50086,7 +50136,7 @@ public enum FieldCode: Equatable, Hashable {
      */
     case breachedPassword
     /**
-     * Is not what it must be to prove who somebody is: a wrong password.
+     * Is not the right credential, such as a wrong password.
      */
     case incorrect
 
@@ -50342,7 +50392,7 @@ public enum HealthStatus: Equatable, Hashable {
      */
     case healthy
     /**
-     * With delays, or not everything; requests are answered.
+     * With delays, or not completely; requests are still served.
      */
     case degraded
     /**
@@ -50502,7 +50552,7 @@ func FfiConverterTypeIdStorage_lower(_ value: IdStorage) -> RustBuffer {
 
 
 /**
- * How records follow one another.
+ * The format of the data.
  */
 
 public enum ImportFormat: Equatable, Hashable {
@@ -50516,7 +50566,7 @@ public enum ImportFormat: Equatable, Hashable {
      */
     case jsonLines
     /**
-     * One JSON document: a list of objects, or an object whose member `users` is one.
+     * One JSON document: a list of objects, or an object whose member `users` is a list.
      */
     case json
 
@@ -50587,7 +50637,7 @@ func FfiConverterTypeImportFormat_lower(_ value: ImportFormat) -> RustBuffer {
 
 
 /**
- * What becomes of fields that are wrong.
+ * What happens to invalid fields.
  */
 
 public enum ImportLevel: Equatable, Hashable {
@@ -50597,11 +50647,11 @@ public enum ImportLevel: Equatable, Hashable {
      */
     case strict
     /**
-     * Those that no account needs are left out, and told.
+     * Invalid fields that an account does not need are left out, and reported.
      */
     case lenient
     /**
-     * As `strict`, but no account is made or changed: what would become of the records is told.
+     * As `strict`, but no account is created or changed: only the results are reported.
      */
     case check
 
@@ -50787,13 +50837,13 @@ func FfiConverterTypeImportOutcome_lower(_ value: ImportOutcome) -> RustBuffer {
 
 
 /**
- * Whose names the fields have.
+ * The system whose field names the records have.
  */
 
 public enum ImportShape: Equatable, Hashable {
     
     /**
-     * Ours, as `users.create` has them.
+     * The names of `users.create`.
      */
     case rolekeep
     /**
@@ -50902,7 +50952,7 @@ func FfiConverterTypeImportShape_lower(_ value: ImportShape) -> RustBuffer {
 
 
 /**
- * How an import stands.
+ * The status of an import.
  */
 
 public enum ImportStatus: Equatable, Hashable {
@@ -50912,11 +50962,11 @@ public enum ImportStatus: Equatable, Hashable {
      */
     case `open`
     /**
-     * It has come to its end.
+     * It has finished.
      */
     case finished
     /**
-     * It was given up.
+     * It was cancelled.
      */
     case aborted
     /**
@@ -50997,21 +51047,21 @@ func FfiConverterTypeImportStatus_lower(_ value: ImportStatus) -> RustBuffer {
 
 
 /**
- * How an invitation stands.
+ * The status of an invitation.
  */
 
 public enum InvitationState: Equatable, Hashable {
     
     /**
-     * It can be accepted, as long as who made it may invite and give its roles.
+     * It can be accepted, as long as the inviter may invite and give its roles.
      */
     case `open`
     /**
-     * An account was made by it, or has its roles.
+     * It was accepted: an account was created, or got its roles.
      */
     case accepted
     /**
-     * Who made it, or another one who may invite, ended it.
+     * The inviter, or another caller who may invite, revoked it.
      */
     case revoked
     /**
@@ -51461,7 +51511,7 @@ public enum NamesAfterDelete: Equatable, Hashable {
      */
     case reserved
     /**
-     * Anybody may, at once; who restores the account then gives it others.
+     * Anybody may, at once; if the account is restored, it has to be given others.
      */
     case freed
 
@@ -51526,7 +51576,7 @@ func FfiConverterTypeNamesAfterDelete_lower(_ value: NamesAfterDelete) -> RustBu
 
 
 /**
- * Which names of a purged account nobody may ever take again. The store keeps a pseudonym of them alone.
+ * Which names of a purged account nobody may ever take again. The store keeps only a pseudonym of them.
  */
 
 public enum NamesAfterPurge: Equatable, Hashable {
@@ -51621,7 +51671,7 @@ public enum NoticeKind: Equatable, Hashable {
      */
     case passwordReset
     /**
-     * The same, of an account that has no password and signs in at another issuer.
+     * The same, for an account without a password that signs in at another issuer.
      */
     case signInElsewhere
     /**
@@ -51629,23 +51679,21 @@ public enum NoticeKind: Equatable, Hashable {
      */
     case signInCode
     /**
-     * The same, of an account that signs in by other ways alone: it has a second factor, or has to have one, or it has roles beyond
-     * the default ones and nobody has proved its address.
+     * The same, for an account that can only sign in otherwise: it has, or must have, a second factor, or it has more than the default
+     * roles and an unverified address.
      */
     case signInByOtherWays
     /**
-     * The owner asked for a link to prove that it has the address: `verification.send`. Has a token, for
-     * `verification.confirm`.
+     * The owner asked for a link to verify the address: `verification.send`. Has a token, for `verification.confirm`.
      */
     case verification
     /**
-     * Somebody was invited who has this address: `invitations.create`. Has a token, for `invitations.accept`. The address may have an account
-     * or none.
+     * The owner of this address was invited: `invitations.create`. Has a token, for `invitations.accept`. The address may or may not
+     * have an account.
      */
     case invitation
     /**
-     * Somebody asked for an account with this address, which nobody has: `users.register`. Has a token, for
-     * `users.confirm_registration`.
+     * Somebody registered this address, which has no account: `users.register`. Has a token, for `users.confirm_registration`.
      */
     case registration
     /**
@@ -51654,20 +51702,20 @@ public enum NoticeKind: Equatable, Hashable {
      */
     case emailChange
     /**
-     * Somebody asked for this address, for an account or a new one, which another account has: it is told to that one.
+     * Somebody tried to register this address, or to change their address to it, although it belongs to this account.
      */
     case addressTaken
     /**
-     * The account's address was changed. To the former address it has a token, for `email.revert`, if its user changed it.
+     * The account's address was changed. The notice to the old address has a token, for `email.revert`, if the user made the change.
      */
     case emailChanged
     /**
-     * The account's username was changed, given or taken away.
+     * The account's username was changed, set or removed.
      */
     case usernameChanged
     /**
-     * A second factor was added. With the account's first one, and with each passkey, it has a token, for `email.revert`, if the
-     * address was proved.
+     * A second factor was added. With the account's first one, and with each passkey, it has a token, for `email.revert`, if the address
+     * is verified.
      */
     case factorAdded
     /**
@@ -51675,7 +51723,7 @@ public enum NoticeKind: Equatable, Hashable {
      */
     case factorRemoved
     /**
-     * New recovery codes were made.
+     * New recovery codes were generated.
      */
     case recoveryCodesMade
     /**
@@ -51683,15 +51731,15 @@ public enum NoticeKind: Equatable, Hashable {
      */
     case recoveryCodeUsed
     /**
-     * The account was linked to somebody whom another issuer knows. Has a token, for `email.revert`, if the address was proved.
+     * The account was linked to an identity at another issuer. Has a token, for `email.revert`, if the address is verified.
      */
     case identityLinked
     /**
-     * It was unlinked.
+     * An identity at another issuer was unlinked.
      */
     case identityUnlinked
     /**
-     * There seems to be a copy of a passkey, which does not count any more; all sessions have ended.
+     * A passkey seems to have been copied, and was suspended; all sessions have ended.
      */
     case passkeySuspended
     /**
@@ -51699,7 +51747,7 @@ public enum NoticeKind: Equatable, Hashable {
      */
     case factorFailed
     /**
-     * An API key of the account was made.
+     * An API key of the account was created.
      */
     case apiKeyCreated
     /**
@@ -51707,7 +51755,7 @@ public enum NoticeKind: Equatable, Hashable {
      */
     case apiKeyRevoked
     /**
-     * All sessions of the account were ended by `sessions.revoke_all`, of its user or somebody else. Names the API keys that go on.
+     * All sessions of the account were ended by `sessions.revoke_all`, by the user or somebody else. Lists the API keys that stay valid.
      */
     case sessionsEnded
     /**
@@ -51715,7 +51763,7 @@ public enum NoticeKind: Equatable, Hashable {
      */
     case sessionRevoked
     /**
-     * Somebody of the application acts as the account's user for a time.
+     * Another user acts as this user for a limited time.
      */
     case impersonated
     /**
@@ -51723,15 +51771,15 @@ public enum NoticeKind: Equatable, Hashable {
      */
     case passwordChanged
     /**
-     * Somebody signed in on a device that is not known.
+     * Somebody signed in on an unknown device.
      */
     case newDevice
     /**
-     * A session was ended, as one of its refresh tokens was used a second time: somebody copied it.
+     * A session was ended because one of its refresh tokens was used a second time: it may have been copied.
      */
     case sessionReused
     /**
-     * So many sign-ins by a name of the account failed in a row that it lets in known devices alone.
+     * So many sign-ins with a name of the account failed in a row that only known devices can sign in.
      */
     case signInLocked
 
@@ -52036,13 +52084,13 @@ func FfiConverterTypeNotifierError_lower(_ value: NotifierError) -> RustBuffer {
 
 
 /**
- * What becomes of records of accounts that are there already.
+ * What happens to records of existing accounts.
  */
 
 public enum OnExisting: Equatable, Hashable {
     
     /**
-     * Nothing.
+     * They are skipped.
      */
     case skip
     /**
@@ -52591,11 +52639,11 @@ public enum ProfileDetail: Equatable, Hashable {
      */
     case card
     /**
-     * What is for others: all but the phone number, the date of birth, the visibility and the version.
+     * What others see: all but the phone number, the date of birth, the visibility and the version.
      */
     case `public`
     /**
-     * Everything, to oneself and to who may see any profile.
+     * Everything: for the user, and for callers who may see any profile.
      */
     case whole
 
@@ -52666,7 +52714,7 @@ func FfiConverterTypeProfileDetail_lower(_ value: ProfileDetail) -> RustBuffer {
 
 
 /**
- * A way to prove who one is.
+ * A way to authenticate.
  */
 
 public enum Proof: Equatable, Hashable {
@@ -52680,11 +52728,11 @@ public enum Proof: Equatable, Hashable {
      */
     case totp
     /**
-     * One of the codes that are kept for when the app is lost.
+     * A recovery code, for when the app is lost.
      */
     case recoveryCode
     /**
-     * A passkey (Web Authentication, Level 3), which has verified by itself who is there where nothing else was proved.
+     * A passkey (Web Authentication, Level 3); if it is the only proof, it has verified its user.
      */
     case passkey
     /**
@@ -52781,7 +52829,7 @@ func FfiConverterTypeProof_lower(_ value: Proof) -> RustBuffer {
 
 
 /**
- * What happened, more precisely than the `Code` says, and as stable.
+ * What happened, more specific than the `Code`, and as stable.
  */
 
 public enum Reason: Equatable, Hashable {
@@ -52835,7 +52883,7 @@ public enum Reason: Equatable, Hashable {
      */
     case seedInvalid
     /**
-     * The file is no backup, or is not as it was written; the error says in which line.
+     * The file is not a backup, or was changed; the error has the line.
      */
     case backupInvalid
     /**
@@ -52879,11 +52927,11 @@ public enum Reason: Equatable, Hashable {
      */
     case notSignedIn
     /**
-     * The sign-in is not done: the answer of the last step names the next one.
+     * The sign-in needs another step, which the result of the last step names.
      */
     case stepNeeded
     /**
-     * This needs a proof of the last five minutes of who the caller is: `sessions.step_up` (RFC 9470).
+     * This needs an authentication within the last five minutes: `sessions.step_up` (RFC 9470).
      */
     case stepUpRequired
     /**
@@ -52891,7 +52939,7 @@ public enum Reason: Equatable, Hashable {
      */
     case denied
     /**
-     * Requests from this address are not answered.
+     * Requests from this address are refused.
      */
     case addressDenied
     /**
@@ -52935,7 +52983,7 @@ public enum Reason: Equatable, Hashable {
      */
     case lastAdministrator
     /**
-     * It is in use: users hold the role, or roles grant the permission. `force` takes it from them.
+     * It is in use: users hold the role, or roles grant the permission. `force` removes it from them.
      */
     case inUse
     /**
@@ -52947,7 +52995,7 @@ public enum Reason: Equatable, Hashable {
      */
     case wrongStatus
     /**
-     * The account has to have a second factor, and this is its last one.
+     * The account must have a second factor, and this is its last one.
      */
     case secondFactorRequired
     /**
@@ -52955,7 +53003,7 @@ public enum Reason: Equatable, Hashable {
      */
     case lastWayIn
     /**
-     * There are as many of these as there may be.
+     * The limit on the number of these is reached.
      */
     case limitReached
     /**
@@ -52979,11 +53027,11 @@ public enum Reason: Equatable, Hashable {
      */
     case issuerUnavailable
     /**
-     * The application's list of breached passwords failed, or did not answer in time; try again.
+     * The application's list of breached passwords failed, or did not respond in time; try again.
      */
     case breachedPasswordsUnavailable
     /**
-     * The storage does not answer.
+     * The storage does not respond.
      */
     case storageUnavailable
     /**
@@ -52999,7 +53047,7 @@ public enum Reason: Equatable, Hashable {
      */
     case storageFull
     /**
-     * The storage does not let the application in, or not do what it needs.
+     * The storage refuses the application's credentials, or does not permit what it needs.
      */
     case storageDenied
     /**
@@ -53007,19 +53055,19 @@ public enum Reason: Equatable, Hashable {
      */
     case schemaNewer
     /**
-     * What the storage keeps is encrypted, and not under a key that is given.
+     * The data is encrypted under a key that is not given.
      */
     case encryptionKeyWrong
     /**
-     * The storage does not have this library's tables, or has others of the same name.
+     * The storage does not have this library's tables, or has different ones of the same names.
      */
     case schemaForeign
     /**
-     * The step of the schema cannot be taken back, as what it made room for would be lost; the message says what.
+     * The migration cannot be taken back, because stored data would be lost; the message says what.
      */
     case dataWouldBeLost
     /**
-     * It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`.
+     * It is not known whether the write happened; call `audit.outcome` with the error's `change_id`.
      */
     case outcomeUnknown
     /**
@@ -53031,7 +53079,7 @@ public enum Reason: Equatable, Hashable {
      */
     case deferredNotLoaded
     /**
-     * Usernames beyond ASCII are not given yet: what the names that there are look like is still being noted. Try again.
+     * Usernames beyond ASCII are not accepted yet, because the existing names are still being indexed. Try again.
      */
     case namesNotReady
     /**
@@ -53581,21 +53629,21 @@ func FfiConverterTypeRegionStatus_lower(_ value: RegionStatus) -> RustBuffer {
 
 
 /**
- * Who may make an account for itself (`users.register`).
+ * Who may register an account (`users.register`).
  */
 
 public enum Registration: Equatable, Hashable {
     
     /**
-     * Nobody: accounts are made by others.
+     * Nobody: others create accounts.
      */
     case off
     /**
-     * Who proves an e-mail address: the account begins then. Without a notifier the store does not open.
+     * Anybody who verifies an e-mail address; the account begins then. Without a notifier the store does not open.
      */
     case verified
     /**
-     * Anybody: the account begins at once, its address unproved.
+     * Anybody: the account begins at once, with an unverified address.
      */
     case `open`
 
@@ -53696,7 +53744,7 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * When it happened, if known.
          */timestamp: Timestamp?, 
         /**
-         * The HTTP status that a service answers with.
+         * The HTTP status for the response of a service.
          */httpStatus: Int32, 
         /**
          * With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`.
@@ -53734,7 +53782,7 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * When it happened, if known.
          */timestamp: Timestamp?, 
         /**
-         * The HTTP status that a service answers with.
+         * The HTTP status for the response of a service.
          */httpStatus: Int32, 
         /**
          * With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`.
@@ -53772,7 +53820,7 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * When it happened, if known.
          */timestamp: Timestamp?, 
         /**
-         * The HTTP status that a service answers with.
+         * The HTTP status for the response of a service.
          */httpStatus: Int32, 
         /**
          * With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`.
@@ -53810,7 +53858,7 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * When it happened, if known.
          */timestamp: Timestamp?, 
         /**
-         * The HTTP status that a service answers with.
+         * The HTTP status for the response of a service.
          */httpStatus: Int32, 
         /**
          * With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`.
@@ -53848,7 +53896,7 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * When it happened, if known.
          */timestamp: Timestamp?, 
         /**
-         * The HTTP status that a service answers with.
+         * The HTTP status for the response of a service.
          */httpStatus: Int32, 
         /**
          * With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`.
@@ -53886,7 +53934,7 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * When it happened, if known.
          */timestamp: Timestamp?, 
         /**
-         * The HTTP status that a service answers with.
+         * The HTTP status for the response of a service.
          */httpStatus: Int32, 
         /**
          * With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`.
@@ -53924,7 +53972,7 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * When it happened, if known.
          */timestamp: Timestamp?, 
         /**
-         * The HTTP status that a service answers with.
+         * The HTTP status for the response of a service.
          */httpStatus: Int32, 
         /**
          * With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`.
@@ -53962,7 +54010,7 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * When it happened, if known.
          */timestamp: Timestamp?, 
         /**
-         * The HTTP status that a service answers with.
+         * The HTTP status for the response of a service.
          */httpStatus: Int32, 
         /**
          * With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`.
@@ -54000,7 +54048,7 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * When it happened, if known.
          */timestamp: Timestamp?, 
         /**
-         * The HTTP status that a service answers with.
+         * The HTTP status for the response of a service.
          */httpStatus: Int32, 
         /**
          * With the reason `outcome_unknown` or `already_done`: the change, for `audit.outcome`.
@@ -54328,17 +54376,17 @@ func FfiConverterTypeRolekeepError_lower(_ value: RolekeepError) -> RustBuffer {
 
 
 /**
- * Who has a second factor beside the password.
+ * Who has a second factor in addition to the password.
  */
 
 public enum SecondFactor: Equatable, Hashable {
     
     /**
-     * Nobody can add one. Who has one already is asked for it; roles that need one allow nothing to all others.
+     * Nobody can add one. Users who already have one still need it; roles that require one allow nothing to all others.
      */
     case off
     /**
-     * Who adds one, and who holds a role that needs one.
+     * Users who add one, and users who hold a role that requires one.
      */
     case optional
     /**
@@ -54516,7 +54564,7 @@ func FfiConverterTypeSignInStep_lower(_ value: SignInStep) -> RustBuffer {
 public enum SigningKeyState: Equatable, Hashable {
     
     /**
-     * It signs soon, and is known to others already.
+     * It will sign soon, and is already published.
      */
     case next
     /**
@@ -54524,7 +54572,7 @@ public enum SigningKeyState: Equatable, Hashable {
      */
     case current
     /**
-     * It signs no more; what it signed is accepted.
+     * It no longer signs; what it signed is still accepted.
      */
     case retiring
 
@@ -54825,15 +54873,15 @@ public enum StatusAction: Equatable, Hashable {
      */
     case activate
     /**
-     * They are switched off.
+     * Users are deactivated.
      */
     case deactivate
     /**
-     * They are switched off for a time, or until that is lifted.
+     * Users are suspended, for a limited time or until that is lifted.
      */
     case suspend
     /**
-     * They are shut out.
+     * Users are banned.
      */
     case ban
     /**
@@ -55253,7 +55301,7 @@ public enum TokenProblem: Equatable, Hashable {
      */
     case invalid
     /**
-     * Its time is over.
+     * It has expired.
      */
     case expired
     /**
@@ -55443,15 +55491,15 @@ public enum UserStatus: Equatable, Hashable {
      */
     case active
     /**
-     * Switched off.
+     * Deactivated.
      */
     case inactive
     /**
-     * Switched off for a time, or until it is lifted.
+     * Suspended, for a limited time or until it is lifted.
      */
     case suspended
     /**
-     * Shut out.
+     * Banned.
      */
     case banned
     /**
@@ -55538,7 +55586,7 @@ func FfiConverterTypeUserStatus_lower(_ value: UserStatus) -> RustBuffer {
 
 
 /**
- * Which usernames there may be.
+ * Which usernames may be chosen.
  */
 
 public enum UsernameProfile: Equatable, Hashable {
@@ -55552,8 +55600,8 @@ public enum UsernameProfile: Equatable, Hashable {
      */
     case extended
     /**
-     * Letters, marks and digits of any language as well, of one script, by PRECIS UsernameCaseMapped (RFC 8265, 3.3); and
-     * nobody takes a name that looks like another's (UTS 39). Not in web pages, where a store does not open with it.
+     * Letters, marks and digits of any language as well, of one script, by PRECIS UsernameCaseMapped (RFC 8265, 3.3); and nobody can
+     * take a name that looks like another user's (UTS 39). Not available in web pages, where a store does not open with it.
      */
     case precis
 
@@ -55624,7 +55672,7 @@ func FfiConverterTypeUsernameProfile_lower(_ value: UsernameProfile) -> RustBuff
 
 
 /**
- * Which other users see a profile, of those who may see profiles at all (`user:read_profile`).
+ * Which other users see a profile, among those who may see profiles at all (`user:read_profile`).
  */
 
 public enum Visibility: Equatable, Hashable {
@@ -55634,7 +55682,7 @@ public enum Visibility: Equatable, Hashable {
      */
     case `public`
     /**
-     * Those who follow it; the others see its card: names and picture.
+     * Followers; others see a card with names and picture.
      */
     case followers
     /**
@@ -59371,10 +59419,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_with_request() != 42320) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_get_api_keys() != 61995) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_api_keys() != 3305) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_get_asset_kinds() != 46175) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_asset_kinds() != 12427) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_assets() != 42277) {
@@ -59383,7 +59431,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_audit() != 2946) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_get_consumers() != 15522) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_consumers() != 52210) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_drones() != 26799) {
@@ -59392,7 +59440,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_email() != 8463) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_get_events() != 57717) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_events() != 31349) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_factors() != 54560) {
@@ -59407,7 +59455,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_imports() != 6729) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_get_invitations() != 63480) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_invitations() != 11875) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_limits() != 64994) {
@@ -59422,10 +59470,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_policy() != 32253) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_get_preferences() != 42107) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_preferences() != 20692) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_get_profiles() != 30578) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_profiles() != 12987) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_regions() != 48879) {
@@ -59452,16 +59500,16 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_users() != 65499) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_get_validate() != 18028) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_validate() != 44245) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_get_verification() != 13667) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_verification() != 58014) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_apikeys_create() != 8092) {
+    if (uniffi_rolekeep_mobile_checksum_method_apikeys_create() != 48149) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_apikeys_create_for() != 34227) {
+    if (uniffi_rolekeep_mobile_checksum_method_apikeys_create_for() != 57071) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_apikeys_list() != 16929) {
@@ -59470,7 +59518,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_apikeys_list_of() != 52555) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_apikeys_revoke() != 64587) {
+    if (uniffi_rolekeep_mobile_checksum_method_apikeys_revoke() != 40005) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_assetkinds_delete() != 45939) {
@@ -59479,7 +59527,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_assetkinds_list() != 65190) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_assetkinds_put() != 46186) {
+    if (uniffi_rolekeep_mobile_checksum_method_assetkinds_put() != 35164) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_assets_assign() != 36704) {
@@ -59503,37 +59551,37 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_assets_unassign() != 7714) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_assets_update() != 33134) {
+    if (uniffi_rolekeep_mobile_checksum_method_assets_update() != 50657) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_audit_export() != 65210) {
+    if (uniffi_rolekeep_mobile_checksum_method_audit_export() != 15518) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_audit_head() != 39091) {
+    if (uniffi_rolekeep_mobile_checksum_method_audit_head() != 52459) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_audit_list() != 37393) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_audit_outcome() != 14745) {
+    if (uniffi_rolekeep_mobile_checksum_method_audit_outcome() != 31530) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_audit_verify() != 835) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_consumers_acknowledge() != 63579) {
+    if (uniffi_rolekeep_mobile_checksum_method_consumers_acknowledge() != 32743) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_consumers_claim() != 12423) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_consumers_delete() != 4361) {
+    if (uniffi_rolekeep_mobile_checksum_method_consumers_delete() != 15933) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_consumers_list() != 8343) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_consumers_release() != 457) {
+    if (uniffi_rolekeep_mobile_checksum_method_consumers_release() != 45983) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_drones_assign() != 43470) {
@@ -59557,46 +59605,46 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_drones_unassign() != 19207) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_update() != 11925) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_update() != 2128) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_email_change() != 61938) {
+    if (uniffi_rolekeep_mobile_checksum_method_email_change() != 43440) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_email_confirm() != 49174) {
+    if (uniffi_rolekeep_mobile_checksum_method_email_confirm() != 35853) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_email_revert() != 41322) {
+    if (uniffi_rolekeep_mobile_checksum_method_email_revert() != 16578) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_events_read() != 23285) {
+    if (uniffi_rolekeep_mobile_checksum_method_events_read() != 4407) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_factors_add() != 9872) {
+    if (uniffi_rolekeep_mobile_checksum_method_factors_add() != 42504) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_factors_add_passkey() != 26442) {
+    if (uniffi_rolekeep_mobile_checksum_method_factors_add_passkey() != 53633) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_factors_add_passkey_start() != 21795) {
+    if (uniffi_rolekeep_mobile_checksum_method_factors_add_passkey_start() != 57726) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_factors_add_start() != 58172) {
+    if (uniffi_rolekeep_mobile_checksum_method_factors_add_start() != 28450) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_factors_list() != 4936) {
+    if (uniffi_rolekeep_mobile_checksum_method_factors_list() != 18617) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_factors_recovery_codes() != 40068) {
+    if (uniffi_rolekeep_mobile_checksum_method_factors_recovery_codes() != 4363) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_factors_remove() != 20480) {
+    if (uniffi_rolekeep_mobile_checksum_method_factors_remove() != 42304) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_factors_reset_of() != 17437) {
+    if (uniffi_rolekeep_mobile_checksum_method_factors_reset_of() != 45060) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_groups_add_members() != 32789) {
+    if (uniffi_rolekeep_mobile_checksum_method_groups_add_members() != 27792) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_groups_assign_role() != 53546) {
@@ -59605,7 +59653,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_groups_create() != 14549) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_groups_delete() != 64618) {
+    if (uniffi_rolekeep_mobile_checksum_method_groups_delete() != 1607) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_groups_get() != 13659) {
@@ -59617,88 +59665,88 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_groups_members() != 40331) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_groups_remove_members() != 54509) {
+    if (uniffi_rolekeep_mobile_checksum_method_groups_remove_members() != 26849) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_groups_roles() != 32977) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_groups_unassign_role() != 61527) {
+    if (uniffi_rolekeep_mobile_checksum_method_groups_unassign_role() != 4819) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_groups_update() != 61794) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_identities_link() != 1770) {
+    if (uniffi_rolekeep_mobile_checksum_method_identities_link() != 52708) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_identities_link_start() != 37948) {
+    if (uniffi_rolekeep_mobile_checksum_method_identities_link_start() != 13113) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_identities_list() != 36781) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_identities_unlink() != 48228) {
+    if (uniffi_rolekeep_mobile_checksum_method_identities_unlink() != 41684) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_imports_abort() != 17984) {
+    if (uniffi_rolekeep_mobile_checksum_method_imports_abort() != 33451) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_imports_begin() != 65166) {
+    if (uniffi_rolekeep_mobile_checksum_method_imports_begin() != 32814) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_imports_failures() != 40677) {
+    if (uniffi_rolekeep_mobile_checksum_method_imports_failures() != 55287) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_imports_feed() != 34756) {
+    if (uniffi_rolekeep_mobile_checksum_method_imports_feed() != 11205) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_imports_finish() != 42809) {
+    if (uniffi_rolekeep_mobile_checksum_method_imports_finish() != 64216) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_imports_get() != 8998) {
+    if (uniffi_rolekeep_mobile_checksum_method_imports_get() != 65064) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_imports_resume() != 24122) {
+    if (uniffi_rolekeep_mobile_checksum_method_imports_resume() != 25896) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_invitations_accept() != 7760) {
+    if (uniffi_rolekeep_mobile_checksum_method_invitations_accept() != 10170) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_invitations_create() != 65183) {
+    if (uniffi_rolekeep_mobile_checksum_method_invitations_create() != 50176) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_invitations_list() != 35710) {
+    if (uniffi_rolekeep_mobile_checksum_method_invitations_list() != 33992) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_invitations_revoke() != 34924) {
+    if (uniffi_rolekeep_mobile_checksum_method_invitations_revoke() != 24947) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_limits_clear() != 30217) {
+    if (uniffi_rolekeep_mobile_checksum_method_limits_clear() != 58970) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_passwords_change() != 12322) {
+    if (uniffi_rolekeep_mobile_checksum_method_passwords_change() != 49681) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_passwords_costs() != 10534) {
+    if (uniffi_rolekeep_mobile_checksum_method_passwords_costs() != 47876) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_passwords_expire() != 21325) {
+    if (uniffi_rolekeep_mobile_checksum_method_passwords_expire() != 53030) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_passwords_forgot() != 29650) {
+    if (uniffi_rolekeep_mobile_checksum_method_passwords_forgot() != 64787) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_passwords_reset() != 58477) {
+    if (uniffi_rolekeep_mobile_checksum_method_passwords_reset() != 51762) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_passwords_retire() != 10540) {
+    if (uniffi_rolekeep_mobile_checksum_method_passwords_retire() != 34565) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_passwords_set() != 56824) {
+    if (uniffi_rolekeep_mobile_checksum_method_passwords_set() != 27846) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_passwords_set_temporary() != 20803) {
+    if (uniffi_rolekeep_mobile_checksum_method_passwords_set_temporary() != 14963) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_permissions_create() != 38999) {
@@ -59740,25 +59788,25 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_policy_validate() != 2494) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_preferences_get() != 11617) {
+    if (uniffi_rolekeep_mobile_checksum_method_preferences_get() != 24120) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_preferences_update() != 53773) {
+    if (uniffi_rolekeep_mobile_checksum_method_preferences_update() != 36806) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_profiles_delete() != 56397) {
+    if (uniffi_rolekeep_mobile_checksum_method_profiles_delete() != 12897) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_profiles_get() != 17054) {
+    if (uniffi_rolekeep_mobile_checksum_method_profiles_get() != 3591) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_profiles_update() != 56537) {
+    if (uniffi_rolekeep_mobile_checksum_method_profiles_update() != 4173) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_regions_create() != 29354) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_regions_delete() != 44642) {
+    if (uniffi_rolekeep_mobile_checksum_method_regions_delete() != 34342) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_regions_get() != 47615) {
@@ -59776,7 +59824,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_roles_assign_many() != 9380) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_assignments() != 45717) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_assignments() != 61574) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_roles_create() != 57275) {
@@ -59791,7 +59839,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_roles_list() != 991) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_mine() != 62222) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_mine() != 46322) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_roles_unassign() != 53038) {
@@ -59800,10 +59848,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_roles_update() != 16351) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_scopes_create() != 39757) {
+    if (uniffi_rolekeep_mobile_checksum_method_scopes_create() != 17430) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_scopes_delete() != 58887) {
+    if (uniffi_rolekeep_mobile_checksum_method_scopes_delete() != 37370) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_scopes_get() != 57090) {
@@ -59812,16 +59860,16 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_scopes_list() != 34827) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_scopes_move_to() != 22889) {
+    if (uniffi_rolekeep_mobile_checksum_method_scopes_move_to() != 47565) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_scopes_update() != 16025) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_impersonate() != 40455) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_impersonate() != 14035) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_inspect() != 14776) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_inspect() != 14229) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_sessions_list() != 44089) {
@@ -59830,184 +59878,184 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_sessions_list_of() != 32210) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_login() != 27263) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_login() != 51150) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_sessions_logout() != 10774) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_refresh() != 48763) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_refresh() != 13567) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke() != 22434) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke() != 15717) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_all() != 64846) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_all() != 34911) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_everyone() != 34487) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_everyone() != 16457) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_others() != 49213) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_step_up() != 9668) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_step_up() != 10652) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_step_up_external() != 55362) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_step_up_external() != 10033) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_step_up_passkey() != 23873) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_step_up_passkey() != 50776) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_step_up_passkey_start() != 55668) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_step_up_passkey_start() != 56600) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_supabase_token() != 10082) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_supabase_token() != 24249) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_setup_seed() != 30308) {
+    if (uniffi_rolekeep_mobile_checksum_method_setup_seed() != 56340) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_signin_enrol() != 4885) {
+    if (uniffi_rolekeep_mobile_checksum_method_signin_enrol() != 10250) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_signin_enrol_passkey() != 47862) {
+    if (uniffi_rolekeep_mobile_checksum_method_signin_enrol_passkey() != 56152) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_signin_enrol_passkey_start() != 27169) {
+    if (uniffi_rolekeep_mobile_checksum_method_signin_enrol_passkey_start() != 17810) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_signin_enrol_start() != 40149) {
+    if (uniffi_rolekeep_mobile_checksum_method_signin_enrol_start() != 11959) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_signin_external() != 59827) {
+    if (uniffi_rolekeep_mobile_checksum_method_signin_external() != 39368) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_signin_factor() != 64638) {
+    if (uniffi_rolekeep_mobile_checksum_method_signin_factor() != 592) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_signin_mail() != 50387) {
+    if (uniffi_rolekeep_mobile_checksum_method_signin_mail() != 31177) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_signin_mail_start() != 53103) {
+    if (uniffi_rolekeep_mobile_checksum_method_signin_mail_start() != 26075) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_signin_passkey() != 31520) {
+    if (uniffi_rolekeep_mobile_checksum_method_signin_passkey() != 2278) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_signin_passkey_start() != 64759) {
+    if (uniffi_rolekeep_mobile_checksum_method_signin_passkey_start() != 39691) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_signin_password() != 13752) {
+    if (uniffi_rolekeep_mobile_checksum_method_signin_password() != 32306) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_signingkeys_jwks() != 2531) {
+    if (uniffi_rolekeep_mobile_checksum_method_signingkeys_jwks() != 25217) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_signingkeys_list() != 45373) {
+    if (uniffi_rolekeep_mobile_checksum_method_signingkeys_list() != 52713) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_signingkeys_revoke() != 4729) {
+    if (uniffi_rolekeep_mobile_checksum_method_signingkeys_revoke() != 50304) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_signingkeys_rotate() != 16311) {
+    if (uniffi_rolekeep_mobile_checksum_method_signingkeys_rotate() != 6706) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_activate() != 28576) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_activate() != 23523) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_ban() != 55908) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_ban() != 40477) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_confirm_registration() != 31911) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_confirm_registration() != 62457) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_create() != 18545) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_create() != 14711) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_deactivate() != 10319) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_deactivate() != 19351) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_delete() != 8183) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_delete() != 50026) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_delete_many() != 25958) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_delete_many() != 21587) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_edit() != 18948) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_edit() != 24715) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_erase() != 12967) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_erase() != 55876) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_export() != 23678) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_export() != 54347) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_find() != 12215) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_find() != 40172) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_get() != 65003) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_get() != 14659) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_grant_admin() != 28181) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_grant_admin() != 47587) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_lift() != 6050) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_lift() != 15640) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_list() != 3374) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_list() != 25229) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_me() != 20681) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_move_many() != 47688) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_move_many() != 50518) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_overview() != 18800) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_overviews() != 6468) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_overviews() != 29281) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_purge() != 22525) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_purge() != 24728) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_register() != 29751) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_register() != 53199) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_replace() != 10758) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_replace() != 13935) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_restore() != 9429) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_restore() != 23698) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_revoke_admin() != 12111) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_revoke_admin() != 17416) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_set_status_many() != 33702) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_set_status_many() != 21127) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_statistics() != 58819) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_statistics() != 16860) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_suspend() != 51915) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_suspend() != 62020) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_update() != 59045) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_update() != 2319) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_validate_account() != 19787) {
+    if (uniffi_rolekeep_mobile_checksum_method_validate_account() != 23963) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_validate_preferences() != 14110) {
+    if (uniffi_rolekeep_mobile_checksum_method_validate_preferences() != 12108) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_verification_confirm() != 2025) {
+    if (uniffi_rolekeep_mobile_checksum_method_verification_confirm() != 33897) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_verification_send() != 11305) {
+    if (uniffi_rolekeep_mobile_checksum_method_verification_send() != 47935) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_backup() != 2168) {
@@ -60145,7 +60193,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_logsink_log() != 48138) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open() != 57138) {
+    if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open() != 3980) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open_from_env() != 38585) {
