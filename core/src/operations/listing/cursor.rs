@@ -5,7 +5,7 @@ use crate::{
     model::{
         check::wrong,
         decode::FieldCode,
-        error::{Error, Result},
+        error::{Error, Reason, Result},
         page::PageRequest,
         value::Value,
     },
@@ -26,7 +26,8 @@ impl<'l> List<'l> {
 
     /// The cursor of the row with these values in what rows are sorted by.
     pub(super) fn write(&self, after: &[Value]) -> Result<String> {
-        let after = serde_json::to_string(after).unwrap_or_default();
+        let after = serde_json::to_string(after);
+        let after = after.map_err(|_| Error::new(Reason::Internal, "a cursor cannot be written"))?;
         sealed::write(self.services, &[b"cursor", self.order.as_bytes(), self.asked.as_bytes()], &after)
     }
 
