@@ -234,6 +234,11 @@ pub struct Config {
     /// How long a deleted user can be restored, in seconds; after that the library purges the account. Default: 30 days.
     #[input(default = 30 * DAY)]
     pub keep_deleted_users_seconds: i64,
+    /// How often a store tidies up by itself ([`UserManagement::tidy`](crate::UserManagement::tidy)), in seconds, by one of the instances
+    /// that share it; a busy store does so more often. 0: only every thousand commits, so that an idle store never wakes up. Pages never
+    /// do. Default: an hour; at most a day.
+    #[input(default = 3_600)]
+    pub tidy_every_seconds: i64,
     /// Whether others may take the username and e-mail address of a deleted user, until it is purged. Default: `reserved`.
     #[input(default = NamesAfterDelete::Reserved)]
     pub names_after_delete: NamesAfterDelete,
@@ -468,6 +473,7 @@ impl Config {
         within("keep_feed_seconds", self.keep_feed_seconds, MIN_FEED_TIME, MAX_TIME);
         within("keep_sessions_seconds", self.keep_sessions_seconds, 0, MAX_TIME);
         within("keep_deleted_users_seconds", self.keep_deleted_users_seconds, 0, MAX_TIME);
+        within("tidy_every_seconds", self.tidy_every_seconds, 0, DAY);
         within("rights_max_age_millis", self.rights_max_age_millis, 1, MAX_TIME);
         let (shortest, longest) = (self.password_min_length.into(), self.password_max_length.into());
         within("password_max_length", longest, 64, password_rule::MAX_LENGTH);

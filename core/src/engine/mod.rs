@@ -72,7 +72,7 @@ pub(crate) use rights::{By, Live, Loaded, Who, WhoKind, WhoSession};
 use sampled::Sampled;
 use steps::Entry;
 pub(crate) use steps::{Running, Steps};
-use tidy::Erasing;
+use tidy::{Erasing, TidiedByTime};
 use turn::Turns;
 
 /// How often a plan is made anew when others were faster, before the caller hears of it.
@@ -141,6 +141,7 @@ pub(crate) struct Engine {
     is_closed: AtomicBool,
     /// What nobody asks for any more is being let go of.
     is_tidying: AtomicBool,
+    tidied_by_time: TidiedByTime,
     erasing: Erasing,
     /// The log was told of a proxy that is not known.
     #[cfg(feature = "tracing")]
@@ -195,6 +196,7 @@ impl Engine {
             asked_for_strangers: AtomicI64::new(i64::MIN),
             is_closed: AtomicBool::new(false),
             is_tidying: AtomicBool::new(false),
+            tidied_by_time: TidiedByTime::default(),
             erasing: Erasing::default(),
             #[cfg(feature = "tracing")]
             has_warned: AtomicBool::new(false),
@@ -457,6 +459,7 @@ impl Engine {
     pub(crate) async fn close(self: &Arc<Self>) -> Result<()> {
         self.is_closed.store(true, Ordering::Release);
         self.moved.notify(usize::MAX);
+        self.tidied_by_time.end();
         let engine = self.clone();
         let whole = async move {
             let mut is_closed = engine.closing.lock().await;

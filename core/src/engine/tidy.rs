@@ -1,9 +1,15 @@
 //! Letting go of what nobody asks for any more, and of deleted users whose time is over.
 
-use std::sync::{
-    Arc, Weak,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
+
+use futures_channel::oneshot;
+use futures_util::future;
 
 use super::{Engine, Who, WhoKind};
 use crate::{
@@ -11,7 +17,7 @@ use crate::{
     model::{
         deferred::{IS_PAGE, unless_page},
         erasure::Erasure,
-        error::{Reason, Result},
+        error::{Code, Reason, Result},
         predicate::{Comparison, Predicate},
         record::Record,
         user::User,
@@ -19,7 +25,9 @@ use crate::{
     },
     operations::{
         erasures::{self, Forgotten},
+        limits::{Quota, Rate, take_some},
         look_alikes,
+        plan::Plan,
         upkeep::{self, LooksForOldKeys, Tidied},
         users::PurgeUser,
     },
@@ -28,6 +36,10 @@ use crate::{
 
 /// Once in so many commits of anybody.
 const TIDY_EVERY: u64 = 1_000;
+
+/// An instance looks whether it is time to tidy up to so long after that, and after it was opened: those that were opened together don't
+/// look together.
+const SPREAD_MILLIS: u64 = 60_000;
 
 /// What is in the way of an erasure is waited for so long at first, and then twice as long each time, up to the second.
 const FIRST_PAUSE_MILLIS: u64 = 100;
@@ -42,7 +54,7 @@ const TAKE_OVER_MILLIS: u64 = 60_000;
 const USERS: u64 = 100;
 
 impl Engine {
-    /// Lets go of all that in the background, once in so many commits of anybody: so an idle store wakes nobody up.
+    /// Lets go of all that in the background, once in so many commits of anybody: a busy store does not wait until it is time.
     pub(super) fn tidy_now_and_then(self: &Arc<Self>, committed: Committed) {
         // Two at a time would be in each other's way: where much is left over, that takes as many commits.
         if self.main.is_some()
@@ -51,12 +63,32 @@ impl Engine {
         {
             return;
         }
-        let tidying = Tidying(self.clone());
-        self.services.env.spawn(Box::pin(async move {
-            // What fails now is tried again after as many commits.
-            let looks = LooksForOldKeys::UntilNoneWasFound;
-            while tidying.0.tidy(looks).await.is_ok_and(|tidied| tidied.has_more) {}
-        }));
+        // What fails now is tried again after as many commits.
+        self.services.env.spawn(Box::pin(Tidying(self.clone()).run()));
+    }
+
+    /// The same by time ([`Config::tidy_every_seconds`](crate::Config::tidy_every_seconds)), by one of the instances that share a store.
+    pub(crate) fn tidy_by_time(self: &Arc<Self>) {
+        let seconds = self.services.config.tidy_every_seconds;
+        if !IS_PAGE && self.main.is_none() && seconds > 0 {
+            let (held, ended) = oneshot::channel();
+            self.tidied_by_time.hold(held);
+            let (engine, env) = (Arc::downgrade(self), self.services.env.clone());
+            self.services.env.spawn(Box::pin(tidy_by_time(engine, env, seconds, ended)));
+        }
+    }
+
+    /// Whether it is time to tidy, and nobody else has begun to: who says so first, for all instances.
+    ///
+    /// # Errors
+    /// `RATE_LIMIT_EXCEEDED` where it is not time yet, and those of the storage.
+    async fn is_time_to_tidy(self: &Arc<Self>, seconds: i64) -> Result<bool> {
+        self.require_open()?;
+        let actor = self.nobody();
+        let mut plan = Plan::new(&self.services, &actor, self.services.now());
+        let quota = Quota { count: 1, period: seconds.saturating_mul(1_000_000) };
+        take_some(&mut plan, &Rate { of: "upkeep".into(), quota }, 1).await?;
+        self.commit_plan(plan).await
     }
 
     /// Goes on with what is being erased, in the background, until nothing is left to be done.
@@ -126,28 +158,38 @@ impl Engine {
         Ok(Tidied { users, has_more: tidied.has_more || users > 0, ..tidied })
     }
 
-    /// Purges users who were deleted so long ago that they are not restored any more; how many.
+    /// Purges users who were deleted so long ago that they are not restored any more; how many. One that cannot be purged keeps nobody else.
     async fn purge_due(self: &Arc<Self>) -> Result<i64> {
         let keep = self.services.config.keep_deleted_users_seconds;
         let before = Value::Time(self.services.now().plus_seconds(-keep).as_microsecond());
-        let query = Query {
-            order: vec![Order { column: "deleted_at".into(), direction: Direction::Ascending }],
-            window: Window { limit: Some(USERS), ..Window::default() },
-            ..Query::of(User::TABLE, Predicate::Compare("deleted_at".into(), Comparison::Less, before))
-        };
         let host = Who { kind: WhoKind::System, request: Arc::default() };
-        let mut purged = 0;
-        for user in self.services.reads().query::<User>(&query).await? {
-            let purge = PurgeUser { id: user.id, expected_version: Some(user.version) };
-            match self.run(&host, purge).await {
-                Ok(()) => purged += 1,
-                // Another instance was first, or somebody restored it.
-                Err(error)
-                    if matches!(error.reason(), Reason::NotFound | Reason::VersionStale | Reason::WrongStatus) => {}
-                Err(error) => return Err(error),
+        let (mut purged, mut left) = (0, 0);
+        loop {
+            let query = Query {
+                order: vec![Order { column: "deleted_at".into(), direction: Direction::Ascending }],
+                window: Window { limit: Some(USERS), skip: left, ..Window::default() },
+                ..Query::of(User::TABLE, Predicate::Compare("deleted_at".into(), Comparison::Less, before.clone()))
+            };
+            let users = self.services.reads().query::<User>(&query).await?;
+            for user in &users {
+                let purge = PurgeUser { id: user.id, expected_version: Some(user.version) };
+                match self.run(&host, purge).await {
+                    Ok(()) => purged += 1,
+                    // Another instance was first, or somebody restored it.
+                    Err(error)
+                        if matches!(error.reason(), Reason::NotFound | Reason::VersionStale | Reason::WrongStatus) => {}
+                    Err(error) if error.code() == Code::Unavailable => return Err(error),
+                    Err(_error) => {
+                        #[cfg(feature = "tracing")]
+                        tracing::warn!(user = %user.id, error = %_error, "a deleted user could not be purged");
+                        left += 1;
+                    }
+                }
+            }
+            if purged > 0 || (users.len() as u64) < USERS {
+                return Ok(purged);
             }
         }
-        Ok(purged)
     }
 }
 
@@ -209,8 +251,53 @@ async fn go_through_names(engine: Weak<Engine>, env: Env) {
     }
 }
 
+/// Held while an instance tidies by time, which ends with the store, or when that is closed.
+#[derive(Default)]
+pub(super) struct TidiedByTime(Mutex<Option<oneshot::Sender<()>>>);
+
+impl TidiedByTime {
+    fn hold(&self, held: oneshot::Sender<()>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
+    }
+
+    pub(super) fn end(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+/// See [`Engine::tidy_by_time`].
+async fn tidy_by_time(engine: Weak<Engine>, env: Env, seconds: i64, mut ended: oneshot::Receiver<()>) {
+    let mut pause = Duration::ZERO;
+    loop {
+        let spread = env.random().map_or(0, u64::from_le_bytes) % SPREAD_MILLIS;
+        let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).saturating_add(spread);
+        let future::Either::Left((_, still)) = future::select(env.sleep(millis), ended).await else { return };
+        ended = still;
+        let Some(open) = engine.upgrade() else { return };
+        let every = Duration::from_secs(seconds.unsigned_abs());
+        pause = match open.is_time_to_tidy(seconds).await {
+            Ok(true) => {
+                if !open.is_tidying.swap(true, Ordering::AcqRel) {
+                    Tidying(open).run().await;
+                }
+                every
+            }
+            // Others have begun to. What fails now is tried again when it is time once more.
+            Ok(false) => every,
+            Err(error) => error.retry_after().map_or(every, |seconds| Duration::from_secs(seconds.into())),
+        };
+    }
+}
+
 /// That this instance tidies, until it is dropped.
 struct Tidying(Arc<Engine>);
+
+impl Tidying {
+    async fn run(self) {
+        let looks = LooksForOldKeys::UntilNoneWasFound;
+        while self.0.tidy(looks).await.is_ok_and(|tidied| tidied.has_more) {}
+    }
+}
 
 impl Drop for Tidying {
     fn drop(&mut self) {

@@ -342,6 +342,7 @@ impl Prepared {
         unless_page(Ok(()), || Box::pin(engine.go_on_erasing())).await?;
         unless_page(Ok(()), || Box::pin(engine.go_through_names())).await?;
         engine.spawn_deliveries();
+        engine.tidy_by_time();
         Ok(UserManagement { engine })
     }
 }

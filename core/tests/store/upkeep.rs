@@ -1,8 +1,9 @@
 //! What nobody asks for any more goes after a while: ended sessions, and old lines of the change feed.
 
 use std::{
+    collections::HashSet,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicI64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -10,17 +11,18 @@ use std::{
 
 use async_trait::async_trait;
 use rolekeep::{
-    ChangeSetId, RequestContext, Result, Time,
+    ChangeSetId, Error, Reason, RequestContext, Result, Time, Value,
     environment::{Environment, Task, TokioEnvironment, Work},
     internals::{
         record::Record,
         session::{Session, SessionActivity},
+        user::User,
     },
     storage::{
         ChangeSet, Changes, CommitError, CommitRecord, Committed, Key, MemoryStorage, Position, Predicate, Pruned,
         Query, Retention, Row, Rows, SqliteOptions, SqliteStorage, Storage, Table,
     },
-    users::{CreateUser, UpdateUser},
+    users::{CreateUser, DeleteUser, UpdateUser},
 };
 
 use crate::cheap;
@@ -67,8 +69,17 @@ impl Environment for Ahead {
         self.world.spawn_blocking(work);
     }
 
+    /// Who sleeps for a second or more wakes when so many have gone by on this clock.
     fn sleep(&self, millis: u64) -> Task {
-        self.world.sleep(millis)
+        if millis < 1_000 {
+            return self.world.sleep(millis);
+        }
+        let (clock, until) = (self.clone(), self.now().plus_seconds(millis.div_ceil(1_000).cast_signed()));
+        Box::pin(async move {
+            while clock.now() < until {
+                clock.world.sleep(1).await;
+            }
+        })
     }
 }
 
@@ -85,7 +96,7 @@ async fn ended_sessions_and_old_lines_of_the_feed_go_after_their_time() {
     for storage in storages {
         let clock = Ahead::new();
         let after = |days: i64| clock.seconds.store(days * DAY, Ordering::Relaxed);
-        let config = cheap::config().session_seconds(50 * DAY);
+        let config = cheap::config().session_seconds(50 * DAY).tidy_every_seconds(0);
         let um = cheap::builder().storage(storage.clone()).config(config).environment(clock.clone());
         let um = um.open().await.unwrap();
         let system = um.system();
@@ -123,49 +134,70 @@ async fn ended_sessions_and_old_lines_of_the_feed_go_after_their_time() {
     }
 }
 
-/// Takes its time to prune; counts how often it was asked to.
-struct Slow(MemoryStorage, Arc<AtomicUsize>);
+/// Counts how often it was asked to prune, and may take its time; refuses commits that write one of these users.
+struct Watched {
+    storage: Arc<MemoryStorage>,
+    pruned: Arc<AtomicUsize>,
+    takes: Duration,
+    refused: Arc<Mutex<HashSet<Key>>>,
+}
+
+impl Watched {
+    fn new() -> Self {
+        Self {
+            storage: Arc::new(MemoryStorage::new()),
+            pruned: Arc::default(),
+            takes: Duration::ZERO,
+            refused: Arc::default(),
+        }
+    }
+}
 
 #[async_trait]
-impl Storage for Slow {
+impl Storage for Watched {
     async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
-        self.0.commit(change_set).await
+        let refused = self.refused.lock().unwrap().clone();
+        if change_set.writes.iter().any(|write| write.table.name == "users" && refused.contains(&write.key)) {
+            return Err(CommitError::Failed(Error::new(Reason::Internal, "this one is refused")));
+        }
+        self.storage.commit(change_set).await
     }
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
-        self.0.get(table, keys).await
+        self.storage.get(table, keys).await
     }
     async fn query(&self, query: &Query) -> Result<Rows> {
-        self.0.query(query).await
+        self.storage.query(query).await
     }
     async fn position(&self) -> Result<Position> {
-        self.0.position().await
+        self.storage.position().await
     }
     async fn changes(&self, since: &Position) -> Result<Changes> {
-        self.0.changes(since).await
+        self.storage.changes(since).await
     }
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
-        self.0.outcome(id).await
+        self.storage.outcome(id).await
     }
     async fn prune(&self, retention: &Retention) -> Result<Pruned> {
-        self.1.fetch_add(1, Ordering::SeqCst);
-        tokio::time::sleep(Duration::from_secs(3600)).await;
-        self.0.prune(retention).await
+        self.pruned.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(self.takes).await;
+        self.storage.prune(retention).await
     }
     async fn scrub(&self) -> Result<bool> {
-        self.0.scrub().await
+        self.storage.scrub().await
     }
     fn is_shared(&self) -> bool {
         false
     }
     async fn close(&self) -> Result<()> {
-        self.0.close().await
+        self.storage.close().await
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_instance_that_tidies_does_not_begin_again() {
-    let begun = Arc::new(AtomicUsize::default());
-    let um = cheap::builder().storage(Arc::new(Slow(MemoryStorage::new(), begun.clone()))).open().await.unwrap();
+    let storage = Watched { takes: Duration::from_secs(3600), ..Watched::new() };
+    let begun = storage.pruned.clone();
+    let um = cheap::builder().storage(Arc::new(storage)).open().await.unwrap();
     let system = um.system();
     let user = system.users().create(CreateUser::new("ada@example.org")).await.unwrap();
     for at in 0..2_000 {
@@ -173,4 +205,90 @@ async fn an_instance_that_tidies_does_not_begin_again() {
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(begun.load(Ordering::SeqCst), 1);
+}
+
+/// Waits until something is so.
+async fn until(is_so: impl AsyncFn() -> bool) {
+    tokio::time::timeout(Duration::from_secs(30), async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await
+    .expect("it never was so");
+}
+
+/// Nobody calls it, and nobody commits: the hour comes, and one of the instances does it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_tidies_every_hour_by_one_of_its_instances() {
+    let (clock, watched) = (Ahead::new(), Watched::new());
+    let (pruned, memory) = (watched.pruned.clone(), watched.storage.clone());
+    let storage: Arc<dyn Storage> = Arc::new(watched);
+    let mut instances = Vec::new();
+    for _ in 0..4 {
+        let um = cheap::builder().storage(storage.clone()).environment(clock.clone());
+        instances.push(um.open().await.unwrap());
+    }
+    let users = instances[0].system();
+    let user = users.users().create(CreateUser::new("ada@example.org")).await.unwrap();
+    users.users().delete(DeleteUser::new(user.id)).await.unwrap();
+    for hours in 1..4 {
+        // All have looked when the spread of an instance is over, too.
+        clock.go_on(3_600);
+        clock.go_on(60);
+        until(async || pruned.load(Ordering::SeqCst) >= hours).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(pruned.load(Ordering::SeqCst), hours, "one of them");
+    }
+    clock.go_on(31 * DAY);
+    let memory: Arc<dyn Storage> = memory;
+    until(async || count::<User>(&memory).await == 0).await;
+    for um in instances {
+        um.close().await.unwrap();
+    }
+    let before = pruned.load(Ordering::SeqCst);
+    clock.go_on(DAY);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(pruned.load(Ordering::SeqCst), before, "what is closed does nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_told_not_to_does_nothing_by_time() {
+    let (clock, storage) = (Ahead::new(), Watched::new());
+    let pruned = storage.pruned.clone();
+    let config = cheap::config().tidy_every_seconds(0);
+    let um =
+        cheap::builder().storage(Arc::new(storage)).config(config).environment(clock.clone()).open().await.unwrap();
+    clock.go_on(DAY);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(pruned.load(Ordering::SeqCst), 0);
+    let refused = cheap::config().tidy_every_seconds(DAY + 1).check().unwrap_err();
+    assert_eq!((refused.reason(), refused.fields()[0].field.as_str()), (Reason::ConfigInvalid, "tidy_every_seconds"));
+    um.close().await.unwrap();
+}
+
+/// More than are purged at a time cannot be, and stand before one that can.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_who_cannot_be_purged_keep_nobody_else() {
+    let (clock, storage) = (Ahead::new(), Watched::new());
+    let (refused, memory) = (storage.refused.clone(), storage.storage.clone());
+    let config = cheap::config().tidy_every_seconds(0);
+    let um =
+        cheap::builder().storage(Arc::new(storage)).config(config).environment(clock.clone()).open().await.unwrap();
+    let system = um.system();
+    for at in 0..103 {
+        let user = system.users().create(CreateUser::new(format!("user{at}@example.org"))).await.unwrap();
+        system.users().delete(DeleteUser::new(user.id)).await.unwrap();
+        clock.go_on(1);
+        if at < 101 {
+            refused.lock().unwrap().insert(Key(vec![Value::Id(user.id.0)]));
+        }
+    }
+    clock.go_on(31 * DAY);
+    assert_eq!(um.tidy().await.unwrap().users, 2);
+    let memory: Arc<dyn Storage> = memory;
+    assert_eq!(count::<User>(&memory).await, 101);
+    refused.lock().unwrap().clear();
+    while um.tidy().await.unwrap().has_more {}
+    assert_eq!(count::<User>(&memory).await, 0);
 }

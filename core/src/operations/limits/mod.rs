@@ -28,7 +28,6 @@ pub(super) use clear::{forget, lanes_of};
 pub(crate) use lanes::network;
 pub(super) use lanes::{Claimed, FactorTry, Try, known_device, mail_device_token, new_device_token, pseudonym_of};
 pub(super) use permits::{Permit, Permits};
-#[cfg(test)]
 pub(crate) use quota::Quota;
 pub(crate) use rates::{Rate, rates, take_some};
 pub(super) use tries::{Standing, Tries, room};
