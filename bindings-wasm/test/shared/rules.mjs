@@ -35,7 +35,8 @@ export async function decisions(compile, policyToml, { principals, questions }) 
   await rules.preload();
   const moment = (text) => text && new Date(text);
   const role = (held) => (typeof held === "string" ? held : { role: held.role, scope: held.scope, validFrom: moment(held.valid_from), validUntil: moment(held.valid_until) });
-  const known = principals.map((data) => rules.principal({ ...data, roles: data.roles.map(role) }));
+  const described = ({ second_factor: secondFactor, roles, ...data }) => rules.principal({ ...data, secondFactor, roles: roles.map(role) });
+  const known = principals.map(described);
   const answer = ([who, permission, resource, context]) => {
     const principal = (who === null ? rules.anonymous() : known[who]).withContext(context);
     try {

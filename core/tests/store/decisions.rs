@@ -4,8 +4,9 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use rolekeep::{
-    Policy, RequestContext, Resource, Time, UserId, UserManagement,
+    GroupId, Policy, RequestContext, Resource, Time, UserId, UserManagement,
     ffi::rules::{BoundPrincipal, compile},
+    groups::{AddGroupMembers, AssignGroupRole, CreateGroup},
     regions::CreateRegion,
     roles::AssignRole,
     rules::Context,
@@ -18,17 +19,23 @@ use crate::{
     seeded::{Seeded, SeededWorld},
 };
 
+const PASSWORD: &str = "correct horse battery staple";
 const PRINCIPALS: usize = 24;
 const QUESTIONS: usize = 1_000;
-const ROLES: [&str; 8] = ["reader", "author", "editor", "neighbour", "guest", "archivist", "visitor", "admin"];
+const ROLES: [&str; 9] =
+    ["reader", "author", "editor", "neighbour", "guest", "archivist", "keeper", "visitor", "admin"];
+/// Groups, and the roles that each holds everywhere.
+const GROUPS: [(&str, &[&str]); 3] =
+    [("Front desk", &["reader", "guest"]), ("Night shift", &["keeper"]), ("Press", &["author", "neighbour"])];
 const TENANTS: [&str; 3] = ["acme", "globex", "initech"];
-const PERMISSIONS: [&str; 7] = [
+const PERMISSIONS: [&str; 8] = [
     "document:read",
     "document:edit",
     "document:edit{size}",
     "document:edit{size,status}",
     "document:delete",
     "document:publish",
+    "document:seal",
     "folder:open",
 ];
 
@@ -45,8 +52,17 @@ struct World {
     um: UserManagement,
     draw: Seeded,
     regions: Vec<Json>,
-    /// Those who are signed in, and each as a host describes it.
-    users: Vec<(UserId, Json)>,
+    groups: Vec<GroupId>,
+    users: Vec<Known>,
+}
+
+/// Somebody who may ask.
+struct Known {
+    id: UserId,
+    /// As a host describes it.
+    data: Json,
+    /// The access token of a session that was begun by the password alone; others have proved two factors.
+    token: Option<String>,
 }
 
 impl World {
@@ -61,7 +77,15 @@ impl World {
             regions
                 .push(json!(system.regions().create(CreateRegion::new(name.to_uppercase(), name)).await.unwrap().id));
         }
-        let mut world = Self { um, draw, regions, users: Vec::new() };
+        let mut groups = Vec::new();
+        for (name, roles) in GROUPS {
+            let group = system.groups().create(CreateGroup::new(name)).await.unwrap().id;
+            for role in roles {
+                system.groups().assign_role(AssignGroupRole::new(group, *role)).await.unwrap();
+            }
+            groups.push(group);
+        }
+        let mut world = Self { um, draw, regions, groups, users: Vec::new() };
         for at in 0..PRINCIPALS {
             let user = world.user(at).await;
             world.users.push(user);
@@ -69,12 +93,20 @@ impl World {
         world
     }
 
-    async fn user(&self, at: usize) -> (UserId, Json) {
+    async fn user(&self, at: usize) -> Known {
         let (draw, system) = (&self.draw, self.um.system());
         let region = (!draw.once_in(3)).then(|| draw.one(&self.regions).clone());
-        let new = CreateUser::new(format!("user{at}@example.org"));
+        let address = format!("user{at}@example.org");
+        let new = CreateUser::new(&*address).password(PASSWORD);
         let new = region.iter().fold(new, |new, region| new.region(region.as_str().unwrap()));
         let user = system.users().create(new).await.unwrap();
+        // Before it has a role that asks for a second factor at once.
+        let token = if draw.once_in(3) {
+            let login = self.um.login(&address, PASSWORD, RequestContext::default()).await.unwrap();
+            Some(login.done().unwrap().access_token.expose().to_owned())
+        } else {
+            None
+        };
         let mut roles = Vec::new();
         for _ in 0..1 + draw.below(6) {
             let role = *draw.one(&ROLES);
@@ -100,7 +132,14 @@ impl World {
                 roles.push(if is_plain { json!(role) } else { held });
             }
         }
-        let is_suspended = draw.once_in(8) && !roles.contains(&json!("admin"));
+        let mut groups = Map::new();
+        for (group, (name, held)) in self.groups.iter().zip(GROUPS) {
+            if draw.once_in(4) {
+                system.groups().add_members(AddGroupMembers::new(*group).user_ids([user.id])).await.unwrap();
+                groups.insert(name.to_owned(), json!(held));
+            }
+        }
+        let is_suspended = token.is_none() && draw.once_in(8) && !roles.contains(&json!("admin"));
         if is_suspended {
             system.users().suspend(SuspendUser::new(user.id)).await.unwrap();
         }
@@ -108,16 +147,18 @@ impl World {
             "id": user.id,
             "status": if is_suspended { "suspended" } else { "active" },
             "verified": false,
+            "second_factor": token.is_none(),
             "attributes": { "region_id": region },
             "roles": roles,
+            "groups": groups,
         });
-        (user.id, data)
+        Known { id: user.id, data, token }
     }
 
     fn resource(&self, permission: &str) -> Json {
         let draw = &self.draw;
         let perhaps = |value: Json| if draw.once_in(3) { Json::Null } else { value };
-        let user = || json!(draw.one(&self.users).0);
+        let user = || json!(draw.one(&self.users).id);
         if permission.starts_with("folder:") {
             return json!({ "type": "folder", "id": draw.one(&TENANTS), "tenant": perhaps(json!(draw.one(&TENANTS))) });
         }
@@ -171,16 +212,14 @@ impl World {
             Resource::from_json(resource_type.as_str().unwrap(), &attributes)
         });
         let context = Context::from_json(&values);
-        match who {
-            Some(who) => {
-                let checks = self.um.checks().context(context);
-                checks.check(self.users[who].0, permission, resource.as_ref()).await
+        let mut request = RequestContext::default();
+        request.context = context.clone();
+        match who.map(|who| &self.users[who]) {
+            Some(Known { token: Some(token), .. }) => {
+                self.um.authenticate(token, request).await.unwrap().can(permission, resource.as_ref())
             }
-            None => {
-                let mut request = RequestContext::default();
-                request.context = context;
-                self.um.anonymous(request).can(permission, resource.as_ref())
-            }
+            Some(Known { id, .. }) => self.um.checks().context(context).check(*id, permission, resource.as_ref()).await,
+            None => self.um.anonymous(request).can(permission, resource.as_ref()),
         }
     }
 }
@@ -190,7 +229,7 @@ impl World {
 async fn rbc_19_rules_without_accounts_decide_as_those_with() {
     let policy = fs::read_to_string(file("policy.toml")).unwrap();
     let world = World::draw(&policy).await;
-    let principals: Vec<&Json> = world.users.iter().map(|(_, data)| data).collect();
+    let principals: Vec<&Json> = world.users.iter().map(|known| &known.data).collect();
     let mut questions = Vec::new();
     for _ in 0..QUESTIONS {
         questions.push(world.question().await);

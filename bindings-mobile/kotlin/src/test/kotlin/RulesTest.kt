@@ -58,7 +58,9 @@ class RulesTest {
         id = data.text("id")!!,
         status = data.text("status"),
         verified = data.getValue("verified").jsonPrimitive.boolean,
+        secondFactor = data.getValue("second_factor").jsonPrimitive.boolean,
         attributes = values(data.getValue("attributes").jsonObject),
+        groups = data.getValue("groups").jsonObject.mapValues { (_, roles) -> roles.jsonArray.map { AssignedRole(it.jsonPrimitive.content) } },
         roles = data.getValue("roles").jsonArray.map {
             if (it is JsonPrimitive) AssignedRole(it.content)
             else AssignedRole(
