@@ -75,7 +75,7 @@ def rolekeep_check(workload: dict[str, Any]) -> Check:
         um.check(ids[user], first)
     # The store gives ids of its own; which user is asked about is settled before.
     rename(workload, ids)
-    return um.check
+    return um.check_cached
 
 
 def rolekeep_can(workload: dict[str, Any]) -> Callers:

@@ -151,15 +151,15 @@ impl Store {
         at_once(user.py(), || answer)
     }
 
-    /// The same; none where the rights must be read.
-    #[pyo3(signature = (user, permission, resource=None, *, context=None, at_least=None))]
+    /// The same; none where the rights must be read. By position alone, as names take longer than the check.
+    #[pyo3(signature = (user, permission, context, at_least, resource=None, /))]
     fn _check(
         &self,
         user: &Bound<'_, PyAny>,
         permission: &Bound<'_, PyString>,
-        #[pyo3(from_py_with = mapping::given)] resource: Option<Bound<'_, PyAny>>,
         context: Option<&Bound<'_, PyAny>>,
         at_least: Option<&str>,
+        #[pyo3(from_py_with = mapping::given)] resource: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Option<bool>> {
         match self.check_in_memory(user, permission, resource, context, at_least)? {
             Err(error) if matches!(error.reason(), Reason::NotLoaded | Reason::RightsStale) => Ok(None),

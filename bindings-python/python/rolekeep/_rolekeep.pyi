@@ -48,10 +48,10 @@ class Store:
         self,
         user: UUID | str,
         permission: str,
+        context: Mapping[str, Any] | None,
+        at_least: str | None,
         resource: Mapping[str, Any] = ...,
-        *,
-        context: Mapping[str, Any] | None = None,
-        at_least: str | None = None,
+        /,
     ) -> bool | None: ...
     @property
     def position(self) -> str:

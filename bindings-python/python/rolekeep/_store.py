@@ -271,7 +271,7 @@ class UserManagement(_AnyStore[Caller]):
             ValidationError: An unknown permission, a resource that lacks what the policy reads.
         """
         given = () if resource is UNSET else (resource,)
-        answer = self._check(user, permission, *given, context=context, at_least=at_least)
+        answer = self._check(user, permission, context, at_least, *given)
         if answer is not None:
             return answer
         return decode(bool, self._consult("check", _about(user, permission, resource, context, at_least)).wait())
@@ -394,7 +394,7 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
     ) -> bool:
         """Whether a user may do this; as `UserManagement.check`, without blocking."""
         given = () if resource is UNSET else (resource,)
-        answer = self._check(user, permission, *given, context=context, at_least=at_least)
+        answer = self._check(user, permission, context, at_least, *given)
         if answer is not None:
             return answer
         return decode(bool, await self._consult("check", _about(user, permission, resource, context, at_least)))

@@ -37,8 +37,8 @@ use crate::{
 /// Once in so many commits of anybody.
 const TIDY_EVERY: u64 = 1_000;
 
-/// An instance looks whether it is time to tidy up to so long after that, and after it was opened: those that were opened together don't
-/// look together.
+/// An instance looks whether it is time to tidy up to so long after that, at random, so that those that were opened together don't look
+/// together. For the first time it looks so long after it was opened, and at random again: who only looks something up does not tidy.
 const SPREAD_MILLIS: u64 = 60_000;
 
 /// What is in the way of an erasure is waited for so long at first, and then twice as long each time, up to the second.
@@ -267,7 +267,7 @@ impl TidiedByTime {
 
 /// See [`Engine::tidy_by_time`].
 async fn tidy_by_time(engine: Weak<Engine>, env: Env, seconds: i64, mut ended: oneshot::Receiver<()>) {
-    let mut pause = Duration::ZERO;
+    let mut pause = Duration::from_millis(SPREAD_MILLIS);
     loop {
         let spread = env.random().map_or(0, u64::from_le_bytes) % SPREAD_MILLIS;
         let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).saturating_add(spread);

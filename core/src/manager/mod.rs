@@ -261,7 +261,7 @@ impl UserManagement {
     /// Removes old lines of the change feed, sessions that ended long ago and the like, purges users who were deleted long ago
     /// ([`Config::keep_deleted_users_seconds`]), and encrypts values that are unencrypted or under a retired key. A store does all of
     /// that by itself, in the background, every hour ([`Config::tidy_every_seconds`]) and every thousand commits; call this to complete a
-    /// change of [`Config::encryption_key`], or where processes live for less than a minute.
+    /// change of [`Config::encryption_key`], or where processes live for less than two minutes.
     ///
     /// A call does a part: up to some ten thousand rows, 100 users, and a hundred encrypted rows of each table. Call it until
     /// [`Tidied::has_more`] is false. Several instances may do so at the same time. It is only for the application: no caller can ask for
