@@ -144,6 +144,12 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_deleted_users_seconds: Option<i64>,
+    /// How often a store tidies up by itself (`UserManagement::tidy`), in seconds, by one of the instances
+    /// that share it; a busy store does so more often. 0: only every thousand commits, so that an idle store never wakes up. Pages never
+    /// do. Default: an hour; at most a day.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tidy_every_seconds: Option<i64>,
     /// Whether others may take the username and e-mail address of a deleted user, until it is purged. Default: `reserved`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]

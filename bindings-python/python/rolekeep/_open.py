@@ -40,6 +40,7 @@ def open(
     keep_feed_seconds: int | None = None,
     keep_sessions_seconds: int | None = None,
     keep_deleted_users_seconds: int | None = None,
+    tidy_every_seconds: int | None = None,
     names_after_delete: NamesAfterDelete | None = None,
     names_after_purge: NamesAfterPurge | None = None,
     password_min_length: int | None = None,
@@ -150,6 +151,10 @@ def open(
             Default: 30 days.
         keep_deleted_users_seconds: How long a deleted user can be restored, in seconds; after that
             the library purges the account. Default: 30 days.
+        tidy_every_seconds: How often a store tidies up by itself (`UserManagement::tidy`), in
+            seconds, by one of the instances that share it; a busy store does so more often. 0: only
+            every thousand commits, so that an idle store never wakes up. Pages never do. Default:
+            an hour; at most a day.
         names_after_delete: Whether others may take the username and e-mail address of a deleted
             user, until it is purged. Default: `reserved`.
         names_after_purge: Which of these nobody may ever take again once the account is purged.
@@ -343,6 +348,7 @@ def open(
         "keep_feed_seconds": keep_feed_seconds,
         "keep_sessions_seconds": keep_sessions_seconds,
         "keep_deleted_users_seconds": keep_deleted_users_seconds,
+        "tidy_every_seconds": tidy_every_seconds,
         "names_after_delete": names_after_delete,
         "names_after_purge": names_after_purge,
         "password_min_length": password_min_length,
@@ -422,6 +428,7 @@ def open_async(
     keep_feed_seconds: int | None = None,
     keep_sessions_seconds: int | None = None,
     keep_deleted_users_seconds: int | None = None,
+    tidy_every_seconds: int | None = None,
     names_after_delete: NamesAfterDelete | None = None,
     names_after_purge: NamesAfterPurge | None = None,
     password_min_length: int | None = None,
@@ -532,6 +539,10 @@ def open_async(
             Default: 30 days.
         keep_deleted_users_seconds: How long a deleted user can be restored, in seconds; after that
             the library purges the account. Default: 30 days.
+        tidy_every_seconds: How often a store tidies up by itself (`UserManagement::tidy`), in
+            seconds, by one of the instances that share it; a busy store does so more often. 0: only
+            every thousand commits, so that an idle store never wakes up. Pages never do. Default:
+            an hour; at most a day.
         names_after_delete: Whether others may take the username and e-mail address of a deleted
             user, until it is purged. Default: `reserved`.
         names_after_purge: Which of these nobody may ever take again once the account is purged.
@@ -725,6 +736,7 @@ def open_async(
         "keep_feed_seconds": keep_feed_seconds,
         "keep_sessions_seconds": keep_sessions_seconds,
         "keep_deleted_users_seconds": keep_deleted_users_seconds,
+        "tidy_every_seconds": tidy_every_seconds,
         "names_after_delete": names_after_delete,
         "names_after_purge": names_after_purge,
         "password_min_length": password_min_length,

@@ -99,6 +99,12 @@ export interface Config {
   readonly keepSessionsSeconds?: number | null | undefined;
   /** How long a deleted user can be restored, in seconds; after that the library purges the account. Default: 30 days. */
   readonly keepDeletedUsersSeconds?: number | null | undefined;
+  /**
+   * How often a store tidies up by itself (`UserManagement::tidy`), in seconds, by one of the instances
+   * that share it; a busy store does so more often. 0: only every thousand commits, so that an idle store never wakes up. Pages never
+   * do. Default: an hour; at most a day.
+   */
+  readonly tidyEverySeconds?: number | null | undefined;
   /** Whether others may take the username and e-mail address of a deleted user, until it is purged. Default: `reserved`. */
   readonly namesAfterDelete?: NamesAfterDelete | null | undefined;
   /**
