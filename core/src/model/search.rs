@@ -90,12 +90,15 @@ mod tests {
     /// What the tables of scripts say of each letter that a folded text may hold.
     #[test]
     fn words_of_one_character_are_of_han_and_kana() {
-        let letters = ('\u{80}'..=char::MAX).filter(|letter| letter.is_alphanumeric() && unicode::is_assigned(&letter.to_string()));
+        let letters = ('\u{80}'..=char::MAX)
+            .filter(|letter| letter.is_alphanumeric() && unicode::is_assigned(&letter.to_string()));
         let mut seen = 0;
         for letter in letters.filter(|letter| unicode::bare(&letter.to_string()) == letter.to_string()) {
             let scripts = letter.script_extension();
             let is_one = !scripts.is_common()
-                && [Script::Han, Script::Hiragana, Script::Katakana].iter().any(|script| scripts.contains_script(*script));
+                && [Script::Han, Script::Hiragana, Script::Katakana]
+                    .iter()
+                    .any(|script| scripts.contains_script(*script));
             assert_eq!(is_word(letter), is_one, "{letter} U+{:04X} {scripts:?}", u32::from(letter));
             seen += usize::from(is_one);
         }

@@ -319,7 +319,8 @@ async fn texts_are_folded_as_a_file_is_migrated() {
         let mut file = raw(&folder).await;
         let few = (0..).zip(&few).map(|(number, (name, text))| user(number, name, text));
         // More than are read at once.
-        let many = (10..2_510).map(|number| user(number, &format!("'Many {number:04}'"), &format!(" many {number:04}")));
+        let many =
+            (10..2_510).map(|number| user(number, &format!("'Many {number:04}'"), &format!(" many {number:04}")));
         let region = "INSERT INTO regions (id, code, name, status, created_at, updated_at, version, search_text) VALUES \
                       ('00000000-0000-7000-8000-000000000000', 'kanto', '\u{95a2}\u{6771}', 'ACTIVE', 1, 1, 1, ' kanto \u{95a2}\u{6771}');";
         let rows: String = few.chain(many).chain([region.to_owned()]).collect();
@@ -338,7 +339,10 @@ async fn texts_are_folded_as_a_file_is_migrated() {
         assert_eq!(texts(&mut file, "SELECT name FROM rolekeep_schema WHERE version < 1").await, [""; 0]);
         let keys = texts(&mut file, "SELECT last_name_key FROM users ORDER BY last_name_key").await;
         assert_eq!(keys[..5], ["", "ahrb", "ahre", "ahrf", "many 0010"]);
-        assert_eq!((keys.len(), &keys[2_503..]), (2_505, &["many 2509".to_owned(), "\u{5c71}\u{7530}\u{592a}\u{90ce}".to_owned()][..]));
+        assert_eq!(
+            (keys.len(), &keys[2_503..]),
+            (2_505, &["many 2509".to_owned(), "\u{5c71}\u{7530}\u{592a}\u{90ce}".to_owned()][..])
+        );
         let emails = texts(&mut file, "SELECT email_key FROM users ORDER BY id DESC LIMIT 1").await;
         assert_eq!(emails, ["u2509@example.org"]);
         let found = texts(&mut file, "SELECT search_text FROM regions").await;
@@ -347,10 +351,20 @@ async fn texts_are_folded_as_a_file_is_migrated() {
         let um = UserManagement::open(config().sqlite(folder.path().join("x.db").to_str().unwrap())).await.unwrap();
         let system = um.system();
         let list = ListUsers::new().sort(UserSort::LastName).limit(4);
-        let names: Vec<_> = system.users().list(list).await.unwrap().items.into_iter().map(|user| user.last_name).collect();
-        assert_eq!(names, [None, Some("ahrb".to_owned()), Some("\u{c4}hre".to_owned()), Some("\u{ff21}HRF".to_owned())]);
-        for (words, count) in [("\u{592a}\u{90ce}", 1), ("\u{7530} \u{90ce}", 1), ("\u{90ce}\u{592a}", 0), ("many 2509", 1)] {
-            assert_eq!(system.users().list(ListUsers::new().search(words)).await.unwrap().items.len(), count, "{words}");
+        let names: Vec<_> =
+            system.users().list(list).await.unwrap().items.into_iter().map(|user| user.last_name).collect();
+        assert_eq!(
+            names,
+            [None, Some("ahrb".to_owned()), Some("\u{c4}hre".to_owned()), Some("\u{ff21}HRF".to_owned())]
+        );
+        for (words, count) in
+            [("\u{592a}\u{90ce}", 1), ("\u{7530} \u{90ce}", 1), ("\u{90ce}\u{592a}", 0), ("many 2509", 1)]
+        {
+            assert_eq!(
+                system.users().list(ListUsers::new().search(words)).await.unwrap().items.len(),
+                count,
+                "{words}"
+            );
         }
         um.close().await.unwrap();
     }
