@@ -52,6 +52,7 @@ fn is_word(letter: char) -> bool {
         | '\u{FF66}'..='\u{FF9F}'
         | '\u{16FE2}'..='\u{16FF6}'
         | '\u{1AFF0}'..='\u{1B16F}' // kana that are rare
+        | '\u{1D360}'..='\u{1D371}' // counting rods
         | '\u{20000}'..='\u{3FFFD}' // planes of ideographs alone
     )
 }
