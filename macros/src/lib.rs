@@ -32,11 +32,12 @@ pub fn describe(tokens: TokenStream) -> TokenStream {
     finish(describe::derive(&parse_macro_input!(tokens as DeriveInput)))
 }
 
-/// Declares a stored record, each part of it asked for but index, search and relation:
+/// Declares a stored record, each part of it asked for but index, sorted, search and relation:
 ///
 /// | part | says |
 /// |---|---|
 /// | `table = "…"`, `key(…)`, `index(…)`, `search(…)` | where and how it is stored |
+/// | `sorted(name, …)` | texts that rows are sorted by without case, marks and width: `name_key`, which an index may have, is made of them |
 /// | `sync = replicated`, `site_local`, `never` | how it takes part in sync |
 /// | `resource = "…"`, `along = judged` or `own_rules`; `resource = none` | whether the rules are about it, and who may move it along with others |
 /// | `named(id)`, `named(code = field)`, either with `scope`; `named = none` | of a resource: how scopes and callers name a row, and whether `KIND:ID` is a scope of its own |

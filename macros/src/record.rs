@@ -15,6 +15,7 @@ struct Declaration {
     table: Option<LitStr>,
     key: Vec<Ident>,
     indexes: Vec<Vec<Ident>>,
+    sorted: Vec<Ident>,
     search: Vec<Ident>,
     checks_absence: bool,
     sync: Option<Ident>,
@@ -49,7 +50,13 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let key_types = key_positions.iter().map(|at| types[*at]);
     let key_idents = &declaration.key;
     let key = positions(&declaration.key)?;
-    let indexes = declaration.indexes.iter().map(|index| positions(index)).collect::<Result<Vec<_>>>()?;
+    // Behind the columns, `NAME_key` for each that rows are sorted by folded.
+    let sorted = positions(&declaration.sorted)?;
+    let sort_keys: Vec<String> = declaration.sorted.iter().map(|name| format!("{name}_key")).collect();
+    let sort_key = |ident: &Ident| sort_keys.iter().position(|name| ident == name);
+    let indexed = |ident: &Ident| sort_key(ident).map_or_else(|| position(ident), |at| Ok(columns.len() + at));
+    let indexes = declaration.indexes.iter().map(|index| index.iter().map(indexed).collect::<Result<Vec<_>>>());
+    let indexes = indexes.collect::<Result<Vec<_>>>()?;
     let indexes = indexes.iter().map(|index| quote!(&[#(#index),*]));
     let search = positions(&declaration.search)?;
     let version = columns
@@ -63,8 +70,10 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
         .indexes
         .iter()
         .flatten()
+        .filter(|ident| sort_key(ident).is_none())
         .chain(&declaration.key)
         .chain(&declaration.search)
+        .chain(&declaration.sorted)
         .map(position)
         .collect::<Result<_>>()?;
     let checks_absence = declaration.checks_absence;
@@ -80,7 +89,8 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
         // A secret is in no key, which is told to everybody, nor in an index.
         const _: () = {
             let table = <#name as crate::model::record::Record>::TABLE;
-            #(assert!(!table.columns[#public].secret, "a secret must not be in the key, an index or the search");)*
+            #(assert!(!table.columns[#public].secret, "a secret must not be in the key, an index, a sort key or the search");)*
+            #(assert!(matches!(table.columns[#sorted].kind, crate::model::record::Kind::Text), "only texts have sort keys");)*
         };
         impl crate::model::record::Record for #name {
             type Key = (#(#key_types,)*);
@@ -95,6 +105,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
                     default: <#types as crate::model::record::Field>::DEFAULT,
                     upkeep: crate::model::noun::Upkeep::#upkeep,
                 }),*],
+                sort_keys: &[#(crate::model::record::SortKey::new(#sort_keys, #sorted)),*],
                 key: &[#(#key),*],
                 indexes: &[#(#indexes),*],
                 search: &[#(#search),*],
@@ -167,12 +178,14 @@ fn declaration(input: &DeriveInput) -> Result<Declaration> {
                 declaration.key = idents(&meta)?;
             } else if meta.path.is_ident("index") {
                 declaration.indexes.push(idents(&meta)?);
+            } else if meta.path.is_ident("sorted") {
+                declaration.sorted = idents(&meta)?;
             } else if meta.path.is_ident("checks_absence") {
                 declaration.checks_absence = true;
             } else if meta.path.is_ident("search") {
                 declaration.search = idents(&meta)?;
             } else {
-                return Err(meta.error("expected table, key, index, search, checks_absence, sync, resource, kinds, along, audit, owner, caches, retention or relation"));
+                return Err(meta.error("expected table, key, index, sorted, search, checks_absence, sync, resource, kinds, along, audit, owner, caches, retention or relation"));
             }
             Ok(())
         })?;

@@ -17,8 +17,9 @@ const CHUNK: usize = 20_000;
 
 /// As the product writes a new user without password and username; `?2` is the time.
 const USERS: &str = "
-    INSERT INTO users (id, email, email_verified, status, created_at, updated_at, visibility, version, search_text)
-    SELECT value, value || '@example.org', 1, 'active', ?2, ?2, 'private', 1, ' ' || replace(value, '-', ' ') || ' example org'
+    INSERT INTO users (id, email, email_verified, visibility, status, created_at, updated_at, version, email_key, username_key,
+        last_name_key, search_text)
+    SELECT value, value || '@example.org', 1, 'private', 'active', ?2, ?2, 1, value || '@example.org', '', '', ' ' || replace(value, '-', ' ') || ' example org'
     FROM json_each(?1)";
 const ASSIGNMENTS: &str = "
     INSERT INTO role_assignments (user_id, role, scope, assigned_by, assigned_at, version)

@@ -30,6 +30,15 @@ export async function forms(open) {
     const found = await um.system.users.list({ search: name.normalize("NFKC").slice(0, 20) }).then(({ total }) => total, (error) => error.reason);
     names.push([fullName, found]);
   }
+  // In which order names stand that begin with some of them: no two are alike.
+  for (let at = 0; at < letters.length; at += 29) {
+    await um.system.users.create({ email: `at${at}@example.org`, lastName: `${letters[at]}x${at}` }).catch(() => undefined);
+  }
+  const order = [];
+  for (let page = { nextCursor: undefined }; page.nextCursor !== null; ) {
+    page = await um.system.users.list({ sort: "last_name", limit: 100, cursor: page.nextCursor });
+    order.push(...page.items.map((user) => user.lastName));
+  }
   const made = (email) => um.system.users.create({ email }).then((user) => user.email, (error) => error.reason);
   const addresses = [];
   for (const email of ["fi@example.org", "\ufb01@example.org", "e\u0301@example.org", "\u00e9@example.org", "\u03c3@example.org", "\u03c2@example.org"]) addresses.push(await made(email));
@@ -37,5 +46,5 @@ export async function forms(open) {
   const ann = await um.system.users.create({ email: "ann@example.org", password });
   const login = await um.login("ann@example.org", password.normalize("NFD")).then((login) => login.done().user.id === ann.id, (error) => error.reason);
   await um.close();
-  return { letters: letters.length, names, addresses, login };
+  return { letters: letters.length, names, order, addresses, login };
 }

@@ -3,7 +3,7 @@
 //! Tables of every backend, their indexes, the memory backend's indexes, row filters and the
 //! payloads of sync come from [`Table`]. A new noun touches no backend.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{
     json,
     noun::{Noun, Upkeep},
+    search,
     secret::Secret,
     time::{self, Time},
     value::Value,
@@ -58,9 +59,12 @@ pub struct Table {
     pub name: &'static str,
     /// Its columns, in order.
     pub columns: &'static [Column],
+    /// Texts that rows can be sorted by, made of texts in its columns. Their positions, as [`Self::column`] counts them, come after those
+    /// of the columns.
+    pub sort_keys: &'static [SortKey],
     /// Positions of the key's columns.
     pub key: &'static [usize],
-    /// Positions of the columns of each further index.
+    /// Positions of the columns and sort keys of each further index.
     pub indexes: &'static [&'static [usize]],
     /// Positions of the columns that a text search looks into (none: not searchable).
     pub search: &'static [usize],
@@ -79,6 +83,30 @@ impl Table {
     /// The position of a column by name.
     pub fn position(&self, column: &str) -> Option<usize> {
         self.columns.iter().position(|candidate| candidate.name == column)
+    }
+
+    /// The position of a column or sort key by name: what [`Order`](crate::storage::Order) may name.
+    pub fn sort_position(&self, name: &str) -> Option<usize> {
+        let key = || self.sort_keys.iter().position(|key| key.column.name == name);
+        self.position(name).or_else(|| Some(self.columns.len() + key()?))
+    }
+
+    /// The column or sort key at a position. Indexes have positions of both.
+    pub fn column(&self, at: usize) -> &'static Column {
+        self.columns.get(at).unwrap_or_else(|| &self.sort_keys[at - self.columns.len()].column)
+    }
+
+    /// What a row has in a column, or is sorted by, at a position.
+    pub fn value<'r>(&self, row: &'r Row, at: usize) -> Cow<'r, Value> {
+        self.value_in(&row.0, at)
+    }
+
+    /// The same of a row that is part of something longer.
+    pub(crate) fn value_in<'r>(&self, row: &'r [Value], at: usize) -> Cow<'r, Value> {
+        match at.checked_sub(self.columns.len()) {
+            None => Cow::Borrowed(&row[at]),
+            Some(key) => Cow::Owned(Value::Text(self.sort_keys[key].text(row))),
+        }
     }
 
     /// The key of a row of this table.
@@ -102,10 +130,35 @@ impl Table {
         Shown(self, row)
     }
 
-    /// The folded text that a search of this row looks into: each word is preceded by one space.
+    /// The folded text that a search of this row looks into: whatever begins a word is preceded by one space.
     pub fn search_text(&self, row: &Row) -> String {
         let texts = self.search.iter().filter_map(|at| row.0[*at].as_text());
-        texts.map(super::search::fold).collect::<Vec<_>>().concat()
+        texts.map(search::fold).collect::<Vec<_>>().concat()
+    }
+}
+
+/// A text that rows are sorted by, made of a text in one of their columns: case, marks, width and kinds of white space do not count in it.
+///
+/// It is no part of a row. Whoever keeps rows makes it of them, as it does [`Table::search_text`], and may keep it beside them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SortKey {
+    /// What it looks like as a column: a text that is never null.
+    pub column: Column,
+    /// The position of the column that it is made of.
+    pub of: usize,
+}
+
+impl SortKey {
+    /// That of a column.
+    pub const fn new(name: &'static str, of: usize) -> Self {
+        let (kind, upkeep) = (Kind::Text, Upkeep::Kept);
+        let column = Column { name, kind, nullable: false, secret: false, plain: false, default: None, upkeep };
+        Self { column, of }
+    }
+
+    /// That of a row; empty where the column is null.
+    pub fn text(&self, row: &[Value]) -> String {
+        row[self.of].as_text().map(search::sort_key).unwrap_or_default()
     }
 }
 

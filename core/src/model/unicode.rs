@@ -11,6 +11,11 @@ pub fn nfkc(text: &str) -> String {
     normal(text, Form::Nfkc)
 }
 
+/// NFKD, without nonspacing marks (Mn), such as accents: what texts are sorted by.
+pub fn unmarked(text: &str) -> String {
+    normal(text, Form::Unmarked)
+}
+
 /// NFKD, without the marks: letters alone, for searches.
 pub fn bare(text: &str) -> String {
     normal(text, Form::Bare)
@@ -31,6 +36,7 @@ pub fn is_written_in(text: &str, scripts: &[&str]) -> bool {
 enum Form {
     Nfc,
     Nfkc,
+    Unmarked,
     Bare,
 }
 
@@ -44,6 +50,7 @@ mod tables {
         UnicodeNormalization,
         char::{is_combining_mark, is_public_assigned},
     };
+    use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
     use unicode_script::{Script, UnicodeScript};
 
     use super::Form;
@@ -63,6 +70,10 @@ mod tables {
         match form {
             Form::Nfc => text.nfc().collect(),
             Form::Nfkc => text.nfkc().collect(),
+            Form::Unmarked => {
+                let is_nonspacing = |letter: char| letter.general_category() == GeneralCategory::NonspacingMark;
+                text.nfkd().filter(|letter| !(is_combining_mark(*letter) && is_nonspacing(*letter))).collect()
+            }
             Form::Bare => text.nfkd().filter(|letter| !is_combining_mark(*letter)).collect(),
         }
     }
@@ -86,10 +97,12 @@ mod tables {
 
     pub(super) fn normal(text: &str, form: Form) -> String {
         let text = JsString::from(text);
+        let without = |marks| text.normalize("NFKD").replace_by_pattern(&RegExp::new(marks, "gu"), "");
         match form {
             Form::Nfc => text.normalize("NFC"),
             Form::Nfkc => text.normalize("NFKC"),
-            Form::Bare => text.normalize("NFKD").replace_by_pattern(&RegExp::new(r"\p{M}", "gu"), ""),
+            Form::Unmarked => without(r"\p{Mn}"),
+            Form::Bare => without(r"\p{M}"),
         }
         .into()
     }
@@ -97,7 +110,7 @@ mod tables {
 
 #[cfg(test)]
 mod tests {
-    use super::{bare, is_assigned, is_written_in, nfc, nfkc};
+    use super::{bare, is_assigned, is_written_in, nfc, nfkc, unmarked};
 
     #[test]
     fn scripts() {
@@ -132,6 +145,7 @@ mod tests {
         assert_eq!(nfc("e\u{301}ﬁ"), "éﬁ");
         assert_eq!(nfkc("e\u{301}ﬁ①"), "éfi1");
         assert_eq!(bare("Ünï①\u{903}"), "Uni1");
+        assert_eq!(unmarked("Ünï①\u{903}\u{20DD}"), "Uni1\u{903}\u{20DD}");
         assert_eq!((nfc("plain"), nfkc("plain"), bare("plain")), ("plain".into(), "plain".into(), "plain".into()));
     }
 }

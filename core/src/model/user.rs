@@ -40,7 +40,13 @@ use super::{
     set_admin = "Make and unmake administrators"
 ))]
 #[record(owner(field = region_id, of = Region, on_delete = clear), caches(user = id, authority = id), retention = kept)]
-#[record(index(email), index(username), index(last_name), index(deleted_at))]
+#[record(
+    sorted(email, username, last_name),
+    index(email_key),
+    index(username_key),
+    index(last_name_key),
+    index(deleted_at)
+)]
 #[record(search(username, email, full_name, display_name, first_name, last_name))]
 pub struct User {
     /// The account's id.

@@ -47,7 +47,7 @@ pub enum GroupBy {
 /// One part of an order. Nulls come first ascending and last descending.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
-    /// The column.
+    /// The column, or a sort key of the table.
     pub column: Name,
     /// The direction.
     pub direction: Direction,
@@ -159,27 +159,34 @@ impl Query {
         for row in passing {
             let row = row?;
             total += 1;
-            // Behind it what decides its place, which is the row itself where no other does.
-            let place = match self.beside {
-                None => Some(Row(Vec::new())),
-                Some(_) => beside(&self.table.key_of(&row))?,
+            let whole = match self.beside {
+                None => Some(row),
+                Some(_) => {
+                    let place = beside(&self.table.key_of(&row))?;
+                    place.map(|place| Row(row.0.into_iter().chain(place.0).collect()))
+                }
             };
-            found.extend(place.map(|place| Row(row.0.into_iter().chain(place.0).collect())));
+            found.extend(whole.map(|row| (sorting.position_from(self.first(), &row), row)));
         }
-        let first = self.beside.map_or(0, |_| self.table.columns.len());
         if let Some(after) = &self.window.after {
-            found.retain(|row| sorting.fold(|at, part| row.0[first + at].cmp(&after[part])).is_gt());
+            found.retain(|(position, _)| sorting.compare_positions(position, after).is_gt());
         }
-        found.sort_by(|left, right| sorting.fold(|at, _| left.0[first + at].cmp(&right.0[first + at])));
+        found.sort_by(|(left, _), (right, _)| sorting.compare_positions(left, right));
         let skip = usize::try_from(self.window.skip).unwrap_or(usize::MAX);
         let limit = self.window.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let total = (self.count > 0).then_some(self.count.min(total));
-        Ok(Rows { rows: found.into_iter().skip(skip).take(limit).collect(), total, ..Rows::default() })
+        let rows = found.into_iter().map(|(_, row)| row).skip(skip).take(limit).collect();
+        Ok(Rows { rows, total, ..Rows::default() })
+    }
+
+    /// Where what decides an answered row's place begins in it.
+    pub(super) fn first(&self) -> usize {
+        self.beside.map_or(0, |_| self.table.columns.len())
     }
 
     /// The part of an answered row that decides its place.
     pub fn place_of(&self, row: &Row) -> Row {
-        Row(row.0[self.beside.map_or(0, |_| self.table.columns.len())..].to_vec())
+        Row(row.0[self.first()..].to_vec())
     }
 
     /// The columns that decide the order, the key's last.
@@ -203,13 +210,13 @@ impl Query {
     /// does not have a value of the right kind for each order column.
     pub fn sorting(&self) -> Result<Sorting> {
         let (table, order) = (self.ordering(), self.full_order());
-        let parts = order.iter().map(|part| Some((table.position(&part.column)?, part.direction)));
+        let parts = order.iter().map(|part| Some((table.sort_position(&part.column)?, part.direction)));
         let parts: Option<Vec<_>> = parts.collect();
         let parts = parts.ok_or_else(|| {
             Error::new(Reason::InvalidInput, format!("{} is ordered by a column that it does not have", table.name))
         })?;
         if let Some(after) = &self.window.after {
-            let fit = |(part, value): (&(usize, Direction), &Value)| fits(&table.columns[part.0], value);
+            let fit = |(part, value): (&(usize, Direction), &Value)| fits(table.column(part.0), value);
             if after.len() != parts.len() || !parts.iter().zip(after).all(fit) {
                 return Err(Error::new(
                     Reason::InvalidInput,
@@ -217,7 +224,7 @@ impl Query {
                 ));
             }
         }
-        Ok(Sorting { parts })
+        Ok(Sorting { table, parts })
     }
 
     /// The parts of [`Query::group_by`], each with the position of its column.
@@ -252,33 +259,38 @@ impl GroupBy {
     }
 }
 
-/// A total order of a table's rows, by positions of columns.
+/// A total order of a table's rows, by positions of columns and sort keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sorting {
-    /// Columns and their directions, the key's at the end.
+    table: &'static Table,
+    /// Columns and sort keys with their directions, the key's columns at the end.
     pub parts: Vec<(usize, Direction)>,
 }
 
 impl Sorting {
     /// How two rows stand to each other.
     pub fn compare(&self, left: &Row, right: &Row) -> Ordering {
-        self.fold(|at, _| left.0[at].cmp(&right.0[at]))
-    }
-
-    /// The same of rows whose columns begin at a place.
-    #[cfg(feature = "postgres")]
-    pub(super) fn compare_from(&self, first: usize, left: &Row, right: &Row) -> Ordering {
-        self.fold(|at, _| left.0[first + at].cmp(&right.0[first + at]))
+        self.fold(|at, _| self.table.value(left, at).cmp(&self.table.value(right, at)))
     }
 
     /// Whether a row comes after the one with these values.
     pub fn is_after(&self, row: &Row, values: &[Value]) -> bool {
-        self.fold(|at, part| row.0[at].cmp(&values[part])) == Ordering::Greater
+        self.fold(|at, part| Value::cmp(&self.table.value(row, at), &values[part])) == Ordering::Greater
     }
 
     /// The values by which a next page starts after this row.
     pub fn position_of(&self, row: &Row) -> Vec<Value> {
-        self.parts.iter().map(|(at, _)| row.0[*at].clone()).collect()
+        self.position_from(0, row)
+    }
+
+    /// The same of a row whose columns begin at a place.
+    pub(super) fn position_from(&self, first: usize, row: &Row) -> Vec<Value> {
+        self.parts.iter().map(|(at, _)| self.table.value_in(&row.0[first..], *at).into_owned()).collect()
+    }
+
+    /// How two rows stand to each other, by the values by which pages start after them.
+    pub(super) fn compare_positions(&self, left: &[Value], right: &[Value]) -> Ordering {
+        self.fold(|_, part| left[part].cmp(&right[part]))
     }
 
     /// The first part in which two rows, or a row and values, are not alike: compared by column and part.

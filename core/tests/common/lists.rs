@@ -55,9 +55,9 @@ pub fn lists(direction: Direction) -> Vec<List> {
     let seen = Query { beside: Some(UserActivity::TABLE), ..users("last_login_at", Predicate::Always) };
     vec![
         list(users("created_at", Predicate::Always), at(), "users_by_created_at"),
-        list(users("email", Predicate::Always), named(), "users_by_email"),
-        list(users("username", Predicate::Always), named(), "users_by_username"),
-        list(users("last_name", Predicate::Always), named(), "users_by_last_name"),
+        list(users("email_key", Predicate::Always), named(), "users_by_email_key"),
+        list(users("username_key", Predicate::Always), named(), "users_by_username_key"),
+        list(users("last_name_key", Predicate::Always), named(), "users_by_last_name_key"),
         list(seen, at(), "user_activity_by_last_login_at"),
         list(users("created_at", region()), at(), "users_by_region_id_created_at"),
         list(users("created_at", Predicate::equals("status", "active")), at(), "users_by_status_created_at"),

@@ -7,7 +7,7 @@ use rolekeep::{
     audit::VerifyAudit,
     migrations::{Checksum, Migrations},
     storage::{CommitError, Predicate, Query, SqliteOptions, SqliteStorage, Storage, conformance::change_set},
-    users::{CreateUser, ListUsers},
+    users::{CreateUser, ListUsers, UserSort},
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Row, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
@@ -71,6 +71,16 @@ async fn rows(connection: &mut SqliteConnection, of: &Tables) -> BTreeMap<String
     rows
 }
 
+/// Texts that the library makes of a row's columns.
+const MADE: [&str; 4] = ["email_key", "username_key", "last_name_key", "search_text"];
+
+/// What somebody has written.
+fn written(tables: &Tables) -> Tables {
+    let is_written = |column: &&(String, String)| !MADE.contains(&column.0.as_str());
+    let columns = |columns: &Vec<_>| columns.iter().filter(is_written).cloned().collect();
+    tables.iter().map(|(table, of)| (table.clone(), columns(of))).collect()
+}
+
 /// A row with something in each column.
 fn row(table: &str, columns: &[(String, String)], number: u32) -> String {
     let value = |(name, kind): &(String, String)| match kind.as_str() {
@@ -94,6 +104,7 @@ async fn steps_forward_back_and_forward_lose_nothing() {
         for (table, columns) in &old {
             run(&mut file, row(table, columns, 1) + &row(table, columns, 2)).await;
         }
+        let old = written(&old);
         let (old_schema, old_rows) = (schema(&mut file).await, rows(&mut file, &old).await);
 
         if step.irreversible.is_some() {
@@ -110,13 +121,15 @@ async fn steps_forward_back_and_forward_lose_nothing() {
         let to = || steps(&folder).up_to(after);
         assert_eq!(to().apply().await.unwrap(), std::slice::from_ref(&step));
         let (new, new_schema) = (tables(&mut file).await, schema(&mut file).await);
+        let all_rows = rows(&mut file, &new).await;
+        let (whole, new) = (new.clone(), written(&new));
         let new_rows = rows(&mut file, &new).await;
         assert_eq!(rows(&mut file, &old).await, old_rows, "{step:?} loses rows");
 
         // Each table and each column that the older schema has not.
         for (table, columns) in &new {
             let added: Vec<_> = match old.get(table) {
-                None => vec![row(table, columns, 3)],
+                None => vec![row(table, &whole[table], 3)],
                 Some(known) => {
                     let added = columns.iter().filter(|column| !known.contains(column));
                     let set = added.map(|(name, _)| format!("UPDATE \"{table}\" SET \"{name}\" = 'x';"));
@@ -144,7 +157,7 @@ async fn steps_forward_back_and_forward_lose_nothing() {
         assert_eq!(steps(&folder).status().await.unwrap().version, step.version - 1);
         assert_eq!(to().apply().await.unwrap(), std::slice::from_ref(&step));
         assert_eq!(schema(&mut file).await, new_schema);
-        assert_eq!(rows(&mut file, &new).await, new_rows);
+        assert_eq!(rows(&mut file, &whole).await, all_rows);
     }
     assert!(undone >= 22 && kept >= 1, "{undone} {kept}");
 }
@@ -182,15 +195,14 @@ async fn a_plan_is_what_applying_runs() {
 #[tokio::test]
 async fn files_without_checksums_are_taken_and_others_compared() {
     let folder = tempfile::tempdir().unwrap();
-    steps(&folder).apply().await.unwrap();
+    steps(&folder).up_to(37).apply().await.unwrap();
     let mut file = raw(&folder).await;
     // The table of versions as it was at first.
     run(
         &mut file,
         "CREATE TABLE seen AS SELECT version FROM rolekeep_schema; DROP TABLE rolekeep_schema; \
          CREATE TABLE rolekeep_schema (version INTEGER PRIMARY KEY) STRICT; \
-         INSERT INTO rolekeep_schema SELECT version FROM seen WHERE version < 38; DROP TABLE seen; \
-         DROP TABLE consumers; ALTER TABLE commits DROP COLUMN events;",
+         INSERT INTO rolekeep_schema SELECT version FROM seen; DROP TABLE seen;",
     )
     .await;
     let status = steps(&folder).status().await.unwrap();
@@ -268,21 +280,94 @@ async fn stores_that_are_open_refuse_a_schema_that_moved() {
         assert_eq!(snapshot.reason(), expected);
     };
     // Back.
-    assert_eq!(steps(&folder).down().await.unwrap().map(|step| step.name).as_deref(), Some("events"));
+    assert_eq!(steps(&folder).down().await.unwrap().map(|step| step.name).as_deref(), Some("sort_keys"));
     refused(Reason::SchemaForeign).await;
     steps(&folder).apply().await.unwrap();
     assert_eq!(storage.position().await.unwrap().number(0), 0);
     // Forward, by a later version of the library.
-    let later = || steps(&folder).and_then("0039_more", "CREATE TABLE more (id TEXT);", Ok("DROP TABLE more"));
+    let later = || steps(&folder).and_then("0040_more", "CREATE TABLE more (id TEXT);", Ok("DROP TABLE more"));
     assert_eq!(later().apply().await.unwrap().len(), 1);
     refused(Reason::SchemaNewer).await;
-    assert_eq!(later().down().await.unwrap().map(|step| step.version), Some(39));
+    assert_eq!(later().down().await.unwrap().map(|step| step.version), Some(40));
     assert_eq!(storage.commit(&change_set(1, Vec::new())).await.unwrap().place.number, 1);
     // One that fails leaves nothing.
-    let fails = steps(&folder).and_then("0039_more", "CREATE TABLE more (id TEXT); SELECT nothing;", Err("more"));
+    let fails = steps(&folder).and_then("0040_more", "CREATE TABLE more (id TEXT); SELECT nothing;", Err("more"));
     assert!(fails.apply().await.is_err());
     assert_eq!(texts(&mut raw(&folder).await, "SELECT name FROM sqlite_schema WHERE name = 'more'").await, [""; 0]);
     storage.close().await.unwrap();
+}
+
+/// Users who are there when a file is migrated are sorted and found as those who come later, whoever runs the scripts.
+#[tokio::test]
+async fn texts_are_folded_as_a_file_is_migrated() {
+    let user = |number: u32, name: &str, text: &str| {
+        format!(
+            "INSERT INTO users (id, email, email_verified, last_name, visibility, status, created_at, updated_at, version, search_text) \
+             VALUES ('00000000-0000-7000-8000-{number:012}', 'U{number:04}@example.org', 0, {name}, 'public', 'active', 1, 1, 1, '{text}');"
+        )
+    };
+    let few = [
+        ("'\u{c4}hre'", " ahre"),
+        ("'ahrb'", " ahrb"),
+        ("NULL", ""),
+        ("'\u{ff21}HRF'", " ahrf"),
+        ("'\u{5c71}\u{7530}\u{592a}\u{90ce}'", " \u{5c71}\u{7530}\u{592a}\u{90ce}"),
+    ];
+    for by_hand in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        steps(&folder).up_to(38).apply().await.unwrap();
+        let mut file = raw(&folder).await;
+        let few = (0..).zip(&few).map(|(number, (name, text))| user(number, name, text));
+        // More than are read at once.
+        let many =
+            (10..2_510).map(|number| user(number, &format!("'Many {number:04}'"), &format!(" many {number:04}")));
+        let region = "INSERT INTO regions (id, code, name, status, created_at, updated_at, version, search_text) VALUES \
+                      ('00000000-0000-7000-8000-000000000000', 'kanto', '\u{95a2}\u{6771}', 'ACTIVE', 1, 1, 1, ' kanto \u{95a2}\u{6771}');";
+        let rows: String = few.chain(many).chain([region.to_owned()]).collect();
+        run(&mut file, format!("BEGIN; {rows} COMMIT;")).await;
+        if by_hand {
+            let plan = steps(&folder).plan().await.unwrap();
+            run(&mut file, plan).await;
+            assert_eq!(steps(&folder).plan().await.unwrap(), "");
+            assert_eq!(texts(&mut file, "SELECT DISTINCT email_key FROM users").await, [""], "SQL does not fold");
+            let history = steps(&folder).status().await.unwrap().history;
+            assert_eq!(history[0].version, 1);
+        } else {
+            assert!(!steps(&folder).apply().await.unwrap().is_empty());
+        }
+        SqliteStorage::open(at(&folder).migrates(false)).await.unwrap().close().await.unwrap();
+        assert_eq!(texts(&mut file, "SELECT name FROM rolekeep_schema WHERE version < 1").await, [""; 0]);
+        let keys = texts(&mut file, "SELECT last_name_key FROM users ORDER BY last_name_key").await;
+        assert_eq!(keys[..5], ["", "ahrb", "ahre", "ahrf", "many 0010"]);
+        assert_eq!(
+            (keys.len(), &keys[2_503..]),
+            (2_505, &["many 2509".to_owned(), "\u{5c71}\u{7530}\u{592a}\u{90ce}".to_owned()][..])
+        );
+        let emails = texts(&mut file, "SELECT email_key FROM users ORDER BY id DESC LIMIT 1").await;
+        assert_eq!(emails, ["u2509@example.org"]);
+        let found = texts(&mut file, "SELECT search_text FROM regions").await;
+        assert_eq!(found, [" kanto \u{95a2}\u{6771} \u{6771}"]);
+
+        let um = UserManagement::open(config().sqlite(folder.path().join("x.db").to_str().unwrap())).await.unwrap();
+        let system = um.system();
+        let list = ListUsers::new().sort(UserSort::LastName).limit(4);
+        let names: Vec<_> =
+            system.users().list(list).await.unwrap().items.into_iter().map(|user| user.last_name).collect();
+        assert_eq!(
+            names,
+            [None, Some("ahrb".to_owned()), Some("\u{c4}hre".to_owned()), Some("\u{ff21}HRF".to_owned())]
+        );
+        for (words, count) in
+            [("\u{592a}\u{90ce}", 1), ("\u{7530} \u{90ce}", 1), ("\u{90ce}\u{592a}", 0), ("many 2509", 1)]
+        {
+            assert_eq!(
+                system.users().list(ListUsers::new().search(words)).await.unwrap().items.len(),
+                count,
+                "{words}"
+            );
+        }
+        um.close().await.unwrap();
+    }
 }
 
 fn fixtures() -> PathBuf {
@@ -305,7 +390,7 @@ async fn files_of_released_schemas_are_migrated() {
         run(&mut file, fs::read_to_string(&path).unwrap()).await;
         let version = steps(&folder).status().await.unwrap().version;
         seen.push(version);
-        let old = tables(&mut file).await;
+        let old = written(&tables(&mut file).await);
         let old_rows = rows(&mut file, &old).await;
 
         steps(&folder).apply().await.unwrap();

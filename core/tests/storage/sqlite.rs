@@ -158,7 +158,7 @@ async fn a_read_only_storage_reads_and_refuses_to_write() {
 #[tokio::test]
 async fn a_full_storage_refuses_and_recovers() {
     let folder = tempfile::tempdir().unwrap();
-    let storage = SqliteStorage::open_for_conformance(at(&folder).max_bytes(800_000)).await.unwrap();
+    let storage = SqliteStorage::open_for_conformance(at(&folder).max_bytes(1_000_000)).await.unwrap();
     let big = |number: u128| {
         let mut item = Item { note: Some("x".repeat(50_000)), ..Item::new(number, "big") };
         ChangeSet { audit: vec![audit(number, "big")], ..change_set(number, vec![Write::insert(&mut item)]) }

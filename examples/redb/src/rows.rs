@@ -50,13 +50,14 @@ pub(crate) struct Rows<'t, T> {
 
 /// What redb calls an index: by its columns, so that another one has another name.
 pub(crate) fn index_name(table: &Table, index: &[usize]) -> String {
-    let columns: Vec<&str> = index.iter().map(|at| table.columns[*at].name).collect();
+    let columns: Vec<&str> = index.iter().map(|at| table.column(*at).name).collect();
     format!("{}/{}", table.name, columns.join(","))
 }
 
 /// Where a row stands in an index.
 fn index_key(table: &Table, index: &[usize], row: &Row) -> Vec<u8> {
-    encode::key(index.iter().chain(table.key).map(|at| &row.0[*at]))
+    let values: Vec<_> = index.iter().chain(table.key).map(|at| table.value(row, *at)).collect();
+    encode::key(values.iter().map(|value| &**value))
 }
 
 impl<T: Transaction> Rows<'_, T> {
@@ -162,7 +163,7 @@ impl Way {
         for (index, columns) in paths {
             let (mut prefixes, mut depth) = (vec![Vec::new()], 0);
             for at in columns {
-                let Some(values) = wanted(filter, table.columns[*at].name) else { break };
+                let Some(values) = wanted(filter, table.column(*at).name) else { break };
                 if prefixes.len() * values.len() > MOST_RANGES {
                     break;
                 }

@@ -15,6 +15,7 @@ const fn table(name: &'static str, columns: &'static [Column], key: &'static [us
     Table {
         name,
         columns,
+        sort_keys: &[],
         key,
         indexes: &[],
         search: &[],

@@ -56,8 +56,8 @@ async fn bare(url: &str, clients: usize) -> Result<Client> {
     ]);
     let pool = PgPoolOptions::new().max_connections((WRITERS + READERS) as u32).test_before_acquire(false);
     let pool = pool.acquire_timeout(Duration::from_secs(60)).connect_with(connection).await?;
-    let rows = "INSERT INTO conformance_items (id, name, flag, at, version, search_text) \
-                SELECT lpad(to_hex(n), 32, '0')::uuid, 'an item', false, 0, 1, 'an item' FROM generate_series(0, $1 - 1) n";
+    let rows = "INSERT INTO conformance_items (id, name, flag, at, version, name_key, note_key, search_text) \
+                SELECT lpad(to_hex(n), 32, '0')::uuid, 'an item', false, 0, 1, 'an item', '', 'an item' FROM generate_series(0, $1 - 1) n";
     sqlx::query(rows).bind(ROWS as i64).execute(&pool).await?;
     let heads = "INSERT INTO audit_heads (lane, seq, hash, key_id, mac, version) SELECT n, 0, '', '', '', 1 FROM generate_series(0, $1 - 1) n";
     sqlx::query(heads).bind(clients as i64).execute(&pool).await?;
@@ -75,7 +75,8 @@ async fn commit(pool: PgPool, lane: i64, number: u64) -> Result<Duration> {
         let row: Read = sqlx::query_as(read).bind(id).fetch_one(&pool).await?;
         let read = start.elapsed();
         let mut transaction = pool.begin().await?;
-        let change = "UPDATE conformance_items SET note = $1, search_text = $4, version = version + 1 WHERE id = $2 AND version = $3";
+        let change = "UPDATE conformance_items SET note = $1, note_key = $4, search_text = $4, version = version + 1 \
+                      WHERE id = $2 AND version = $3";
         let note = format!("changed by {number}");
         let changed =
             sqlx::query(change).bind(note.clone()).bind(id).bind(row.7).bind(note).execute(&mut *transaction).await?;

@@ -51,7 +51,8 @@ impl Bare {
         writer.begin().await?.rollback().await?;
         let mut transaction = writer.begin().await?;
         for at in 0..ROWS {
-            let row = "INSERT INTO conformance_items (id, name, flag, at, version, search_text) VALUES (?1, 'an item', 0, 0, 1, 'an item')";
+            let row = "INSERT INTO conformance_items (id, name, flag, at, version, name_key, note_key, search_text) \
+                       VALUES (?1, 'an item', 0, 0, 1, 'an item', '', 'an item')";
             sqlx::query(row).bind(Uuid::from_u128(at).to_string()).execute(&mut *transaction).await?;
         }
         let head =
@@ -72,7 +73,8 @@ impl Bare {
             let read = start.elapsed();
             let mut writer = self.writer.lock().await;
             let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
-            let change = "UPDATE conformance_items SET note = ?1, search_text = ?1, version = version + 1 WHERE id = ?2 AND version = ?3";
+            let change = "UPDATE conformance_items SET note = ?1, note_key = ?1, search_text = ?1, version = version + 1 \
+                          WHERE id = ?2 AND version = ?3";
             let note = format!("changed by {number}");
             let changed = sqlx::query(change).bind(note).bind(&id).bind(row.7).execute(&mut *transaction).await?;
             if changed.rows_affected() == 0 {

@@ -149,8 +149,9 @@ fn cases(sql: Sql, users: u64) -> Vec<Case> {
     let ascending = Direction::Ascending;
     vec![
         Case::new("everybody, newest first", everybody(), walked(all)),
-        Case::new("everybody, by name", everybody(), walked(all)).ordered("username", ascending),
-        Case::new("everybody, by address, backwards", everybody(), walked(all)).ordered("email", Direction::Descending),
+        Case::new("everybody, by name", everybody(), walked(all)).ordered("username_key", ascending),
+        Case::new("everybody, by address, backwards", everybody(), walked(all))
+            .ordered("email_key", Direction::Descending),
         Case::new("everybody, the 500th page", everybody(), walked(all)).page(500),
         Case::new("active ones", active(), walked("status = 'active'")),
         Case::new("own region (1 %) or oneself", own(), walked(&of_region)),
@@ -216,12 +217,7 @@ impl Case {
     fn page_by_hand(&self) -> String {
         let (column, way) = (self.order, if self.direction == Direction::Ascending { "ASC" } else { "DESC" });
         let offset = if self.pages > 0 { format!(" OFFSET {}", self.pages * 20) } else { String::new() };
-        let nulls = if self.direction == Direction::Ascending { " NULLS FIRST" } else { " NULLS LAST" };
-        let nulls = if column == "created_at" { "" } else { nulls };
-        format!(
-            "SELECT users.* FROM {} ORDER BY users.{column} {way}{nulls}, users.id {way} LIMIT 21{offset}",
-            self.by_hand
-        )
+        format!("SELECT users.* FROM {} ORDER BY users.{column} {way}, users.id {way} LIMIT 21{offset}", self.by_hand)
     }
 
     /// How many there are, if it is asked.

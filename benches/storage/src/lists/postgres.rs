@@ -16,9 +16,10 @@ use crate::scale::actor;
 
 const INSERT: &str = "
     INSERT INTO users (id, username, email, email_verified, first_name, last_name, full_name, region_id, status, created_at, updated_at,
-        visibility, version, search_text)
+        visibility, version, username_key, email_key, last_name_key, search_text)
     SELECT (value ->> 0)::uuid, value ->> 1, value ->> 2, true, value ->> 3, value ->> 4, value ->> 5, (value ->> 6)::uuid, value ->> 7,
-        (value ->> 8)::bigint, (value ->> 8)::bigint, 'private', 1, value ->> 9 FROM jsonb_array_elements($1::jsonb) AS value";
+        (value ->> 8)::bigint, (value ->> 8)::bigint, 'private', 1, value ->> 1, value ->> 2, value ->> 4,
+        value ->> 9 FROM jsonb_array_elements($1::jsonb) AS value";
 
 /// Drops the indexes of a table but that of its key, so that it is filled quickly; gives how they are made.
 async fn made(db: &mut PgConnection, table: &str) -> Result<Vec<String>> {

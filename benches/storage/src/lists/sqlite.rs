@@ -18,9 +18,9 @@ use crate::scale::actor;
 
 const INSERT: &str = "
     INSERT INTO users (id, username, email, email_verified, first_name, last_name, full_name, region_id, status, created_at, updated_at,
-        visibility, version, search_text)
+        visibility, version, username_key, email_key, last_name_key, search_text)
     SELECT value ->> 0, value ->> 1, value ->> 2, 1, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 8,
-        'private', 1, value ->> 9 FROM json_each(?1)";
+        'private', 1, value ->> 1, value ->> 2, value ->> 4, value ->> 9 FROM json_each(?1)";
 
 /// What the migration does for users who are there.
 const INDEX: [&str; 2] = [

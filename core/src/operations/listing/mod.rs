@@ -137,9 +137,9 @@ pub fn search_filter(checks: &mut Checks, terms: Option<&str>) -> Predicate {
 
 /// A cursor of a query. A value of another kind would compare wrongly.
 fn read_position(text: &str, list: &List<'_>, query: &Query) -> Result<Vec<Value>> {
-    let (after, columns) = (list.read(text)?, query.full_order());
+    let (after, columns, table) = (list.read(text)?, query.full_order(), query.ordering());
     let holds = |order: &Order, value: &Value| {
-        query.ordering().position(&order.column).is_some_and(|at| query.ordering().columns[at].holds(value))
+        table.sort_position(&order.column).is_some_and(|at| table.column(at).holds(value))
     };
     let fits = after.len() == columns.len() && columns.iter().zip(&after).all(|(order, value)| holds(order, value));
     if fits { Ok(after) } else { Err(not_a_cursor()) }

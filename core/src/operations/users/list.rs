@@ -55,9 +55,10 @@ macro_rules! user_list {
             pub created_from: Option<Time>,
             /// Only users created before.
             pub created_until: Option<Time>,
-            /// Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts.
+            /// Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts, and any character of
+            /// Chinese or Japanese is one.
             pub search: Option<String>,
-            /// What to sort by; `created` if not given.
+            /// What to sort by; `created` if not given. Of texts case, accents and width do not count: `Ähre` stands beside `ahre`.
             pub sort: Option<UserSort>,
             /// Largest first; true if neither this nor `sort` is given.
             pub descending: Option<bool>,
@@ -81,7 +82,8 @@ user_list! {
     ListUsers
 }
 
-/// What a list of users is sorted by.
+/// What a list of users is sorted by. Texts are compared by their letters alone, without case, accents and width, the same whatever keeps
+/// the store; users without one come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum UserSort {
@@ -177,9 +179,9 @@ impl ListUsers {
         let sort = self.sort.unwrap_or(UserSort::Created);
         let column = match sort {
             UserSort::Created => "created_at",
-            UserSort::Email => "email",
-            UserSort::Username => "username",
-            UserSort::LastName => "last_name",
+            UserSort::Email => "email_key",
+            UserSort::Username => "username_key",
+            UserSort::LastName => "last_name_key",
             UserSort::LastLogin => "last_login_at",
         };
         let descending = self.descending.unwrap_or(self.sort.is_none());

@@ -20,7 +20,7 @@ use super::tables::{THING_USERS, THINGS};
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(
     table = "conformance_items", key(id), checks_absence, index(owner), index(name), index(rank), index(flag, at),
-    search(name, note), sync = never, resource = none
+    sorted(name, note), index(name_key), search(name, note), sync = never, resource = none
 )]
 #[record(events = none("the suite's"))]
 #[record(audit = none("the suite's"), owner = none, caches = none, retention = kept)]

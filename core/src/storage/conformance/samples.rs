@@ -271,6 +271,10 @@ pub fn orders() -> Vec<Vec<Order>> {
         order(&[("rank", Descending), ("until", Ascending), ("name", Descending)]),
         order(&[("until", Ascending), ("rank", Descending), ("id", Descending)]),
         order(&[("note", Descending), ("seen", Descending), ("id", Descending)]),
+        order(&[("name_key", Ascending)]),
+        order(&[("name_key", Descending)]),
+        order(&[("note_key", Ascending), ("name", Ascending)]),
+        order(&[("flag", Descending), ("note_key", Descending), ("rank", Ascending)]),
         order(&[("seen", Ascending), ("owner", Ascending), ("data", Descending)]),
     ]
 }

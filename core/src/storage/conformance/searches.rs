@@ -90,6 +90,9 @@ const NEEDLES: &[&str] = &[
     "neill",
     "\u{65e5}\u{672c}\u{8a9e}",
     " 4",
+    " \u{672c}\u{8a9e}",
+    " \u{8a9e}",
+    "\u{672c}\u{8a9e}\u{672c}",
     "xyz",
     "",
     "e",
@@ -116,7 +119,7 @@ fn filter(dice: &mut Dice) -> Predicate {
 
 fn order(dice: &mut Dice) -> Vec<Order> {
     let columns: &[&[&'static str]] =
-        &[&[], &[], &["at"], &["name"], &["rank"], &["owner"], &["until"], &["flag", "at"], &["id"]];
+        &[&[], &[], &["at"], &["name"], &["name_key"], &["rank"], &["owner"], &["until"], &["flag", "at"], &["id"]];
     let direction = *dice.one(&[Direction::Ascending, Direction::Descending]);
     let mixed = dice.roll(8) == 0;
     let columns = dice.one(columns).iter().enumerate();

@@ -14,6 +14,7 @@ const fn table(name: &'static str, columns: &'static [Column], key: &'static [us
     Table {
         name,
         columns,
+        sort_keys: &[],
         key,
         indexes: &[],
         search: &[],

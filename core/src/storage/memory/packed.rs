@@ -64,8 +64,9 @@ impl Packed {
         self.parts().nth(column).unwrap_or(PackedValue::Null)
     }
 
-    pub(super) fn row(&self) -> Row {
-        Row(self.parts().map(PackedValue::value).collect())
+    /// The values of the first columns.
+    pub(super) fn row(&self, columns: usize) -> Row {
+        Row(self.parts().take(columns).map(PackedValue::value).collect())
     }
 }
 
@@ -293,7 +294,8 @@ mod tests {
         #[test]
         fn nothing_is_lost(row in prop::collection::vec(values(), 0..8)) {
             let packed = Packed::new(&Row(row.clone()));
-            prop_assert_eq!(&packed.row().0, &row);
+            prop_assert_eq!(&packed.row(row.len()).0, &row);
+            prop_assert_eq!(&packed.row(1).0, &row[..row.len().min(1)]);
             for (at, one) in row.iter().enumerate() {
                 prop_assert_eq!(packed.part(at).value(), one.clone());
                 for (other_at, other) in row.iter().enumerate() {

@@ -13,6 +13,7 @@ use crate::model::{
 /// A row, once for all paths that lead to it.
 pub(super) struct Stored {
     table: &'static Table,
+    /// The row, and its sort keys behind it.
     packed: Packed,
     /// The folded text that searches look into, so that it is not folded for every search.
     pub(super) search: Box<str>,
@@ -20,7 +21,7 @@ pub(super) struct Stored {
 
 impl Stored {
     pub(super) fn row(&self) -> Row {
-        self.packed.row()
+        self.packed.row(self.table.columns.len())
     }
 
     pub(super) fn part(&self, column: usize) -> PackedValue<'_> {
@@ -178,9 +179,10 @@ impl TableRows {
                 entries.remove(&Entry { stored: old.stored.clone(), path: Path::Index(at) });
             }
         }
-        if let Some(row) = row {
-            let (packed, search) = (Packed::new(&row), self.table.search_text(&row).into());
-            let stored = Arc::new(Stored { table: self.table, packed, search });
+        if let Some(mut row) = row {
+            let search = self.table.search_text(&row).into();
+            row.0.extend(self.table.sort_keys.iter().map(|key| Value::Text(key.text(&row.0))).collect::<Vec<_>>());
+            let stored = Arc::new(Stored { table: self.table, packed: Packed::new(&row), search });
             for (at, entries) in self.indexes.iter_mut().enumerate() {
                 entries.insert(Entry { stored: stored.clone(), path: Path::Index(at) });
             }

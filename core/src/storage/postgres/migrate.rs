@@ -329,5 +329,5 @@ async fn history(connection: &mut PgConnection, name: &str) -> Result<History, s
             applied_at: row.try_get(3)?,
         })
     });
-    Ok(History { is_there: true, is_whole, seen: seen.collect::<Result<_, sqlx::Error>>()? })
+    Ok(History { is_there: true, is_whole, is_unfinished: false, seen: seen.collect::<Result<_, sqlx::Error>>()? })
 }

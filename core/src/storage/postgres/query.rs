@@ -37,13 +37,13 @@ pub(super) fn rows(query: &Query, found: &[PgRow], first: usize, skip: u64) -> R
     let first = first + 1;
     let is_there = |row: &&PgRow| is_there(query, *row, first);
     let read = found.iter().filter(is_there).map(|row| decode::decode(of(query), row, first));
-    let mut rows: Vec<Row> = read.collect::<Result<_, _>>()?;
     // A statement that is put together gives its rows in any order.
     let sorting = query.sorting()?;
-    let beside = query.beside.map_or(0, |_| query.table.columns.len());
-    rows.sort_by(|left, right| sorting.compare_from(beside, left, right));
+    let placed = read.map(|row| row.map(|row: Row| (sorting.position_from(query.first(), &row), row)));
+    let mut rows: Vec<_> = placed.collect::<Result<_, _>>()?;
+    rows.sort_by(|(left, _), (right, _)| sorting.compare_positions(left, right));
     let limit = query.window.limit.map_or(usize::MAX, |limit| limit.try_into().unwrap_or(usize::MAX));
-    let rows = rows.into_iter().skip(skip.try_into().unwrap_or(usize::MAX)).take(limit).collect();
+    let rows = rows.into_iter().map(|(_, row)| row).skip(skip.try_into().unwrap_or(usize::MAX)).take(limit).collect();
     Ok(Rows { rows, total: total.filter(|_| query.count > 0), ..Rows::default() })
 }
 

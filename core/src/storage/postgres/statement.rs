@@ -27,7 +27,7 @@ use crate::{
     storage::{
         ChangeSet, Check, LanePosition, Write,
         ledger::number,
-        sql::{SEARCH_TEXT, dialect::Dialect, quoted},
+        sql::{derived::Derived, dialect::Dialect, quoted},
     },
 };
 
@@ -370,7 +370,7 @@ fn deeds(writer: &mut Writer, parts: &Parts<'_>) -> Result<String, sqlx::Error> 
         let (of, given, same) = (quoted(table.name), format!("g{at}"), same_key(table, "t", &format!("g{at}")));
         let version = quoted(table.columns[table.version].name);
         let seen = format!("{same} AND t.{version} = {given}.expected AND {clean}");
-        let names = || column_names(table);
+        let names = || column_names(*table);
         let deed = match deed {
             Deed::Miss | Deed::Check => continue,
             Deed::Insert | Deed::Append => {
@@ -402,9 +402,9 @@ fn same_key(table: &Table, left: &str, right: &str) -> String {
     parts.map(|name| format!("{left}.{name} = {right}.{name}")).collect::<Vec<_>>().join(" AND ")
 }
 
-fn column_names(table: &Table) -> impl Iterator<Item = String> {
-    let search = (!table.search.is_empty()).then_some(SEARCH_TEXT);
-    table.columns.iter().map(|column| column.name).chain(search).map(quoted)
+fn column_names(table: &'static Table) -> impl Iterator<Item = String> {
+    let derived = Derived::of(table).map(Derived::name);
+    table.columns.iter().map(|column| column.name).chain(derived).map(quoted)
 }
 
 struct Writer {
@@ -436,8 +436,8 @@ impl Writer {
             for (at, column) in table.columns.iter().enumerate() {
                 arrays.push(self.array(column.kind, rows.iter().map(|row| row.row.map(|row| &row.0[at])))?);
             }
-            if !table.search.is_empty() {
-                let texts: Vec<_> = rows.iter().map(|row| row.row.map(|row| table.search_text(row))).collect();
+            for derived in Derived::of(table) {
+                let texts: Vec<_> = rows.iter().map(|row| row.row.map(|row| derived.text(row))).collect();
                 arrays.push(self.bind(texts, "text[]")?);
             }
             names.extend(column_names(table));

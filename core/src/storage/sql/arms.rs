@@ -156,9 +156,9 @@ fn indexes(table: &'static Table) -> impl Iterator<Item = Vec<usize>> {
 fn is_equal(table: &Table, at: usize, part: &Predicate) -> bool {
     match part {
         Predicate::Compare(name, Comparison::Equal, value) => {
-            table.position(name) == Some(at) && kind_of(value) == Some(table.columns[at].kind)
+            table.position(name) == Some(at) && kind_of(value) == Some(table.column(at).kind)
         }
-        part => part.absent().is_some_and(|name| table.columns[at].nullable && table.position(name) == Some(at)),
+        part => part.absent().is_some_and(|name| table.column(at).nullable && table.position(name) == Some(at)),
     }
 }
 

@@ -70,7 +70,7 @@ struct Part<'v> {
 
 impl<'v> Part<'v> {
     fn new(dialect: Dialect, table: &'static Table, (at, direction): &(usize, Direction), value: &'v Value) -> Self {
-        let column = &table.columns[*at];
+        let column = table.column(*at);
         Self {
             column: Expr::col((table.name, column.name)),
             bound: Expr::val(dialect.bound(value)),

@@ -342,6 +342,8 @@ pub(crate) struct History {
     pub(crate) is_there: bool,
     /// Whether it has places for names and checksums, as it has not been made with at first.
     pub(crate) is_whole: bool,
+    /// Whether a script has left something to this library that SQL cannot do, and nobody has done it yet.
+    pub(crate) is_unfinished: bool,
     /// Oldest first.
     pub(crate) seen: Vec<Seen>,
 }

@@ -65,6 +65,8 @@ pub(in crate::storage) mod arms;
 #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "SQLite tries several ways"))]
 pub(in crate::storage) mod decode;
 #[cfg(feature = "sql")]
+pub(in crate::storage) mod derived;
+#[cfg(feature = "sql")]
 pub(in crate::storage) mod dialect;
 #[cfg(feature = "sql")]
 mod keyset;

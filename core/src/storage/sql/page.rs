@@ -368,7 +368,7 @@ impl Of<'_> {
             [] => self.table.key.to_vec(),
             order => order.iter().map(|(at, _)| *at).collect(),
         };
-        positions.into_iter().map(|at| self.table.columns[at].name)
+        positions.into_iter().map(|at| self.table.column(at).name)
     }
 
     fn columns_of(&self, from: &'static str) -> SelectStatement {
@@ -390,7 +390,7 @@ impl Of<'_> {
                 Direction::Ascending => Order::Asc,
                 Direction::Descending => Order::Desc,
             };
-            let declared = &self.table.columns[*at];
+            let declared = self.table.column(*at);
             let column = Expr::col((from, declared.name));
             // SQLite would take any index for the order, and look at all rows without a value instead of at a user's.
             let column = if is_of_nulls(self.query) { self.dialect.unindexed(column) } else { column };

@@ -8,7 +8,7 @@ use sea_query::{ColumnDef, Index, Table as Sql};
 
 #[cfg(feature = "sqlite")]
 use super::search::Index as SearchIndex;
-use super::{SEARCH_TEXT, dialect::Dialect, text::quoted};
+use super::{SEARCH_TEXT, derived::Derived, dialect::Dialect, text::quoted};
 use crate::model::record::{Kind, Table};
 #[cfg(feature = "postgres")]
 use crate::{model::record::Record as _, storage::CommitRecord};
@@ -25,8 +25,8 @@ fn create(dialect: Dialect, table: &'static Table) -> Vec<String> {
     for column in table.columns {
         create.col(definition(dialect, column.name, column.kind, column.nullable));
     }
-    if !table.search.is_empty() {
-        create.col(definition(dialect, SEARCH_TEXT, Kind::Text, false));
+    for derived in Derived::of(table) {
+        create.col(definition(dialect, derived.name(), Kind::Text, false));
     }
     let mut key = Index::create();
     for at in table.key {
@@ -103,7 +103,7 @@ fn searched(table: &'static Table, index: &SearchIndex) -> [String; 6] {
 
 /// The key's columns stand behind those of the index, so that it gives a total order.
 fn index(dialect: Dialect, table: &'static Table, columns: &[usize]) -> String {
-    let name = |at: &usize| table.columns[*at].name;
+    let name = |at: &usize| table.column(*at).name;
     let names: Vec<&str> = columns.iter().map(name).collect();
     let index_name = format!("{}_by_{}", table.name, names.join("_"));
     let columns = columns.iter().chain(table.key.iter().filter(|at| !columns.contains(at)));
@@ -120,7 +120,7 @@ fn index(dialect: Dialect, table: &'static Table, columns: &[usize]) -> String {
         // Walked backwards it has nulls last. The builder has no word for that.
         #[cfg(feature = "postgres")]
         Dialect::Postgres => {
-            let column = |at: &usize| match table.columns[*at].nullable {
+            let column = |at: &usize| match table.column(*at).nullable {
                 true => format!("{} NULLS FIRST", quoted(name(at))),
                 false => quoted(name(at)),
             };

@@ -9,7 +9,7 @@ use sea_query::{Func, OnConflict, SqliteQueryBuilder};
 use serde_json::Value as Json;
 
 #[cfg(feature = "sqlite")]
-use super::SEARCH_TEXT;
+use super::derived::Derived;
 use super::{
     Tables,
     condition::Compiler,
@@ -294,7 +294,7 @@ pub(super) fn truth(value: bool) -> Expr {
     Expr::cust(if value { "1 = 1" } else { "1 = 0" })
 }
 
-/// Every column with its value, the search text included.
+/// Every column with its value, those that are made of the row included.
 #[cfg(feature = "sqlite")]
 fn assigned<'r>(
     dialect: Dialect,
@@ -303,6 +303,5 @@ fn assigned<'r>(
 ) -> impl Iterator<Item = (&'static str, Expr)> + use<'r> {
     let columns = table.columns.iter().zip(&row.0);
     let columns = columns.map(move |(column, value)| (column.name, Expr::val(dialect.bound(value))));
-    let search = (!table.search.is_empty()).then(|| (SEARCH_TEXT, Expr::val(table.search_text(row))));
-    columns.chain(search)
+    columns.chain(Derived::of(table).map(move |derived| (derived.name(), Expr::val(derived.text(row)))))
 }

@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, Connection, Row as _, SqliteConnection};
 
 #[cfg(any(test, feature = "testing"))]
 use super::DIALECT;
-use super::{Access, SqliteOptions, connections::Connections, error, rows, scripts::SCRIPTS};
+use super::{Access, SqliteOptions, connections::Connections, error, refold, rows, scripts::SCRIPTS};
 #[cfg(any(test, feature = "testing"))]
 use crate::model::record::Table;
 use crate::{
@@ -128,7 +128,8 @@ async fn change(connections: &Connections, schema: &Schema, deed: Deed) -> Resul
         Deed::Apply => is_done(schema, &seen),
         Deed::Undo => false,
     };
-    if is_idle {
+    // Whoever has run the scripts by hand has left the rest to us.
+    if is_idle && !seen.is_unfinished {
         return Ok(Vec::new());
     }
     let changed = patiently(writer.get()?, schema, deed).await;
@@ -179,7 +180,8 @@ async fn apply(
         return Ok(Err(refused));
     }
     // Safe: scripts of this library.
-    sqlx::raw_sql(AssertSqlSafe(changes(schema, seen))).execute(connection).await?;
+    sqlx::raw_sql(AssertSqlSafe(changes(schema, seen))).execute(&mut *connection).await?;
+    refold::noted(connection, &schema.tables).await?;
     Ok(Ok(schema.steps(|version| version > seen.version())))
 }
 
@@ -226,7 +228,11 @@ async fn history(connection: &mut SqliteConnection) -> Result<History, sqlx::Err
             applied_at: row.try_get(3)?,
         })
     });
-    Ok(History { is_there: true, is_whole, seen: seen.collect::<Result<_, sqlx::Error>>()? })
+    let mut seen = seen.collect::<Result<Vec<_>, sqlx::Error>>()?;
+    // Before the first script stands what is still to be done.
+    let count = seen.len();
+    seen.retain(|seen| seen.version > 0);
+    Ok(History { is_there: true, is_whole, is_unfinished: seen.len() < count, seen })
 }
 
 /// Turns the write-ahead log on; a file remembers it.

@@ -15,6 +15,7 @@ pub(crate) mod migrate;
 mod options;
 mod prune;
 mod query;
+mod refold;
 mod rows;
 mod scripts;
 mod snapshot;

@@ -53,4 +53,5 @@ pub(super) const SCRIPTS: &[Script] = scripts! { "sqlite":
         "commits WHERE events IS NOT NULL": "events that others may not have read yet",
         "consumers": "how far consumers of events have read",
     ];
+    "0039_sort_keys": undone [];
 };
