@@ -14,6 +14,7 @@ use crate::{
     },
     operations::{
         Access, Operation,
+        rights,
         actor::Actor,
         administrators,
         epochs::{self, ApiKeyFate, Password},
@@ -31,7 +32,8 @@ use crate::{
 ///
 /// Permission `user:delete`; `drone:set_authority` for each drone that the user flies, and `KIND:set_authority` for each other asset that
 /// the user uses, if the policy's conditions read that; and `admin:all` if one of those roles on the account denies something. Errors:
-/// `CONFLICT` for the last active administrator.
+/// `CONFLICT` for the last active administrator; for one's own account `UNAUTHORIZED`, reason `step_up_required`, if the caller did not
+/// authenticate within the last five minutes.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct DeleteUser {
@@ -52,11 +54,18 @@ impl Operation for DeleteUser {
         existing(reads, self.id).await
     }
 
+        require_own_proof(plan, user.id).await?;
     async fn validate(self, _: &Services, _: Time) -> Result<Option<i64>> {
         Ok(self.expected_version)
     }
 
     async fn plan(expected_version: &Option<i64>, user: User, plan: &mut Plan<'_>) -> Result<()> {
+/// Refuses to shut out the caller itself unless it has proved of late who it is: with a device or a token that was found, nobody locks out
+/// whose it is.
+pub(super) async fn require_own_proof(plan: &Plan<'_>, user: UserId) -> Result<()> {
+    if plan.actor.user_id() == Some(user) { rights::require_fresh(plan).await } else { Ok(()) }
+}
+
         administrators::require_may_act_as(plan, user.id).await?;
         expect_version(*expected_version, user.version)?;
         delete(plan, &user).await
