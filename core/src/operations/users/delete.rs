@@ -5,22 +5,16 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use super::{existing, names_of};
 use crate::{
     config::NamesAfterDelete,
-    model::{
-        error::Result,
-        id::UserId,
-        session::SessionEnd,
-        time::Time,
-        user::{User, UserStatus},
-    },
+    model::{error::Result, id::UserId, session::SessionEnd, time::Time, user::User},
     operations::{
         Access, Operation,
-        rights,
         actor::Actor,
         administrators,
         epochs::{self, ApiKeyFate, Password},
         groups, held,
         plan::{Plan, expect_version},
         reads::Reads,
+        rights,
         services::Services,
     },
 };
@@ -54,22 +48,22 @@ impl Operation for DeleteUser {
         existing(reads, self.id).await
     }
 
-        require_own_proof(plan, user.id).await?;
     async fn validate(self, _: &Services, _: Time) -> Result<Option<i64>> {
         Ok(self.expected_version)
     }
 
     async fn plan(expected_version: &Option<i64>, user: User, plan: &mut Plan<'_>) -> Result<()> {
+        administrators::require_may_act_as(plan, user.id).await?;
+        require_own_proof(plan, user.id).await?;
+        expect_version(*expected_version, user.version)?;
+        delete(plan, &user).await
+    }
+}
+
 /// Refuses to shut out the caller itself unless it has proved of late who it is: with a device or a token that was found, nobody locks out
 /// whose it is.
 pub(super) async fn require_own_proof(plan: &Plan<'_>, user: UserId) -> Result<()> {
     if plan.actor.user_id() == Some(user) { rights::require_fresh(plan).await } else { Ok(()) }
-}
-
-        administrators::require_may_act_as(plan, user.id).await?;
-        expect_version(*expected_version, user.version)?;
-        delete(plan, &user).await
-    }
 }
 
 /// Plans that a user is deleted, by who may.
@@ -88,13 +82,7 @@ pub(super) async fn delete(plan: &mut Plan<'_>, user: &User) -> Result<()> {
             plan.release(kind, name, user.id).await?;
         }
     }
-    let after = User {
-        status: UserStatus::Deleted,
-        status_before: Some(user.standing(plan.now)),
-        deleted_at: Some(plan.now),
-        updated_at: plan.now,
-        ..user.clone()
-    };
+    let after = User { updated_at: plan.now, ..user.clone() }.stands_deleted(plan.now);
     plan.update(user, after);
     Ok(())
 }

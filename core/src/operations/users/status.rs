@@ -72,8 +72,8 @@ pub struct SuspendUser {
     pub expected_version: Option<i64>,
 }
 
-/// Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, unless it was a suspension
-/// that has ended. For banned users the reason is replaced.
+/// Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, a suspension with its
+/// reason and end, unless it has ended meanwhile. For banned users the reason is replaced.
 ///
 /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator; for one's own account
 /// `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
@@ -277,12 +277,13 @@ impl NewStatus {
         let id = before.id;
         // Before its roles are read, so that it is not appointed unseen.
         plan.move_authority(id).await?;
-        let status_reason = match is_given {
-            true => self.reason.clone(),
-            false => before.status_reason.clone().filter(|_| then.status() == now.status()),
-        };
-        let suspended_until = if to == UserStatus::Suspended { self.until } else { before.suspended_until };
-        let after = User { status_reason, suspended_until, updated_at: plan.now, ..before.clone() }.stands(then);
+        let mut after = User { updated_at: plan.now, ..before.clone() }.stands(then);
+        if is_given {
+            after.status_reason.clone_from(&self.reason);
+        }
+        if to == UserStatus::Suspended {
+            after.suspended_until = self.until;
+        }
         if then != Standing::default() {
             let held = held::of(plan, id).await?;
             if before.is_active(plan.now) {
