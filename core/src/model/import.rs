@@ -83,7 +83,7 @@ pub struct ImportFailure {
     pub version: i64,
 }
 
-/// A piece of an import that is to be whole or not at all, until its end.
+/// A piece of an import that is to be whole or not at all, until its end; of one that is only checked, what its records would have made.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "import_pieces", key(import_id, at), index(expires_at), sync = site_local, resource = none)]
 #[record(events = none("what is made of it tells of it"))]
@@ -91,9 +91,9 @@ pub struct ImportFailure {
 pub struct ImportPiece {
     /// The import.
     pub import_id: ImportId,
-    /// Where it begins, in bytes.
+    /// Where it begins, in bytes; of what would have been made, a number below zero that its key leads to.
     pub at: i64,
-    /// Its bytes, in base64: hashes of passwords may be in them.
+    /// Its bytes, in base64: hashes of passwords may be in them; or the rows that would have been made, as JSON.
     pub data: Secret,
     /// When this goes.
     pub expires_at: Time,
@@ -255,7 +255,8 @@ pub enum ImportLevel {
     Strict,
     /// Invalid fields that an account does not need are left out, and reported.
     Lenient,
-    /// As `strict`, but no account is created or changed: only the results are reported.
+    /// As `strict`, but no account is created or changed: only the results are reported. Those are what they would be if the records
+    /// before had been imported, so that two of one account are told as such.
     Check,
 }
 

@@ -75,9 +75,58 @@ impl Field for Standing {
     }
 }
 
+/// What is so of an account again when its status ends, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beneath {
+    /// What is so.
+    pub standing: Standing,
+    /// Why it is suspended, where a ban is laid over that.
+    pub suspended_for: Option<String>,
+}
+
+impl Beneath {
+    /// Between what is so and why.
+    const BECAUSE: &'static str = ": ";
+}
+
+/// The words, and behind a colon the reason: `suspended inactive: lost its badge`.
+impl Field for Beneath {
+    const KIND: Kind = Kind::Text;
+
+    fn to_value(&self) -> Value {
+        match (self.standing.to_value(), &self.suspended_for) {
+            (Value::Text(words), Some(reason)) => Value::Text(format!("{words}{}{reason}", Self::BECAUSE)),
+            (words, _) => words,
+        }
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        let text = value.as_text()?;
+        let (words, reason) = match text.split_once(Self::BECAUSE) {
+            Some((words, reason)) => (words, Some(reason.to_owned())),
+            None => (text, None),
+        };
+        Some(Self { standing: Standing::from_value(words.into())?, suspended_for: reason })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn usr_6_what_lies_beneath_is_kept_with_its_reason() {
+        let standing = Standing { is_banned: false, is_suspended: true, is_off: true };
+        for reason in [None, Some("lost its badge"), Some("why: \"a: b\""), Some(": ")] {
+            let beneath = Beneath { standing, suspended_for: reason.map(str::to_owned) };
+            assert_eq!(Beneath::from_value(beneath.to_value()), Some(beneath));
+        }
+        let told = Beneath { standing, suspended_for: Some("a drill".to_owned()) };
+        assert_eq!(told.to_value(), Value::Text("suspended inactive: a drill".into()));
+        let off = Beneath { standing: Standing::OFF, suspended_for: None };
+        assert_eq!(off.to_value(), Standing::OFF.to_value(), "lists and counts look for that");
+        assert_eq!(Beneath::from_value(Value::Text("asleep: why".into())), None);
+    }
 
     #[test]
     fn usr_6_what_is_so_at_once_is_kept_as_words() {

@@ -8,7 +8,7 @@ use super::{
     id::{RegionId, UserId},
     record::Record,
     region::Region,
-    standing::Standing,
+    standing::{Beneath, Standing},
     time::Time,
 };
 
@@ -101,9 +101,9 @@ pub struct User {
     #[record(gone)]
     pub deleted_at: Option<Time>,
     /// What is so of it again when its status ends: of a deleted account all that was before, of a banned or suspended one what
-    /// lies beneath. Null where that is nothing.
+    /// lies beneath; and why it is suspended, where it is banned, too. Null where that is nothing.
     #[record(kept)]
-    pub status_before: Option<Standing>,
+    pub status_before: Option<Beneath>,
     /// Increases by one with every change; pass it as `expected_version` to detect lost updates.
     pub version: i64,
 }
@@ -146,29 +146,56 @@ impl User {
 
     /// What is so of it at a moment: a suspension that has run out counts no more. Of one that is deleted, what was before.
     pub fn standing(&self, now: Time) -> Standing {
-        let beneath = self.status_before.unwrap_or_default();
-        let standing = match self.status {
-            UserStatus::Active => Standing::default(),
-            UserStatus::Inactive => Standing::OFF,
-            UserStatus::Suspended => Standing { is_suspended: true, ..beneath },
-            UserStatus::Banned => Standing { is_banned: true, ..beneath },
-            // Of before this was noted nothing is known.
-            UserStatus::Deleted => self.status_before.unwrap_or(Standing::OFF),
-        };
+        let standing = self.stored_standing();
         let has_ended = self.suspended_until.is_some_and(|until| until <= now);
         Standing { is_suspended: standing.is_suspended && !has_ended, ..standing }
     }
 
-    /// The account of which this is so.
+    fn stored_standing(&self) -> Standing {
+        let beneath = self.status_before.as_ref().map(|beneath| beneath.standing);
+        match self.status {
+            UserStatus::Active => Standing::default(),
+            UserStatus::Inactive => Standing::OFF,
+            UserStatus::Suspended => Standing { is_suspended: true, ..beneath.unwrap_or_default() },
+            UserStatus::Banned => Standing { is_banned: true, ..beneath.unwrap_or_default() },
+            // Of before this was noted nothing is known.
+            UserStatus::Deleted => beneath.unwrap_or(Standing::OFF),
+        }
+    }
+
+    /// Why it is banned, and why it is suspended.
+    fn reasons(&self) -> (Option<String>, Option<String>) {
+        let standing = self.stored_standing();
+        let beneath = || self.status_before.as_ref().and_then(|beneath| beneath.suspended_for.clone());
+        match (standing.is_banned, standing.is_suspended) {
+            (true, _) => (self.status_reason.clone(), beneath()),
+            (false, true) => (None, self.status_reason.clone()),
+            (false, false) => (None, None),
+        }
+    }
+
+    /// The account of which this is so; what is so of it already is so for its reason and until its end.
     #[must_use]
     pub fn stands(self, standing: Standing) -> Self {
-        Self {
-            status: standing.status(),
-            status_before: standing.beneath(),
-            status_reason: self.status_reason.filter(|_| standing.is_banned || standing.is_suspended),
-            suspended_until: self.suspended_until.filter(|_| standing.is_suspended),
-            ..self
-        }
+        let (banned_for, suspended_for) = self.reasons();
+        let suspended_for = suspended_for.filter(|_| standing.is_suspended);
+        let suspended_until = self.suspended_until.filter(|_| standing.is_suspended);
+        let (status_reason, beneath_for) = match standing.is_banned {
+            true => (banned_for, suspended_for),
+            false => (suspended_for, None),
+        };
+        let status_before = standing.beneath().map(|standing| Beneath { standing, suspended_for: beneath_for });
+        Self { status: standing.status(), status_before, status_reason, suspended_until, ..self }
+    }
+
+    /// The account once it is deleted: what was so of it is kept, for when it is restored.
+    #[must_use]
+    pub fn stands_deleted(self, now: Time) -> Self {
+        let standing = self.standing(now);
+        let (_, suspended_for) = self.reasons();
+        let suspended_for = suspended_for.filter(|_| standing.is_banned && standing.is_suspended);
+        let status_before = Some(Beneath { standing, suspended_for });
+        Self { status: UserStatus::Deleted, status_before, deleted_at: Some(now), ..self }
     }
 
     /// Its status at a moment.

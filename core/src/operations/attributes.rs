@@ -18,7 +18,7 @@ use crate::{
 
 /// The longest name, in characters.
 const LONGEST_NAME: usize = 64;
-/// The most that all of a row take, as JSON, in bytes.
+/// The most that all of a row take, as the JSON that is shown of them, in bytes.
 const MOST: usize = 16 * 1024;
 
 /// Notes what is wrong with names, whatever the policy says.
@@ -98,7 +98,8 @@ pub(super) fn changed(
         }
     }
     let held = Document(held);
-    let size = held.text().len();
+    // As callers see them: what is kept beside a name is not their choice.
+    let size = Document(attributes::shown(Some(&held))).text().len();
     if size > MOST {
         let message = format!("all attributes together must take at most {MOST} bytes as JSON, and would take {size}");
         checks.error("attributes", Invalid::new(FieldCode::TooLong, message));

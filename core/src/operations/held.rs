@@ -171,7 +171,7 @@ pub fn are_of(groups: impl IntoIterator<Item = GroupId>) -> Predicate {
 }
 
 /// Asked of one in the same words everywhere, so that a plan reads it once.
-fn is_one_of(column: &'static str, values: BTreeSet<Value>) -> Predicate {
+pub(in crate::operations) fn is_one_of(column: &'static str, values: BTreeSet<Value>) -> Predicate {
     match values.first() {
         Some(one) if values.len() == 1 => Predicate::equals(column, one.clone()),
         _ => Predicate::In(column.into(), Predicate::set(values)),

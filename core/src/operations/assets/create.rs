@@ -15,13 +15,20 @@ use crate::{
         text,
         time::Time,
     },
-    operations::{Access, Operation, attributes, fleet, plan::Plan, services::Services, users::region_named},
+    operations::{
+        Access, Operation, attributes,
+        fleet::{self, create::Room},
+        plan::Plan,
+        services::Services,
+        users::region_named,
+    },
 };
 
 /// Creates an asset of a kind that the policy declares; an operator named here gets the assignment too.
 ///
 /// Permission `KIND:create`, and `KIND:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
-/// does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region.
+/// does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region;
+/// `CONFLICT` if the operator would be assigned more than 1,000 assets.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct CreateAsset {
@@ -84,7 +91,7 @@ impl Operation for CreateAsset {
             updated_at: plan.now,
             version: 0,
         };
-        let assigned = fleet::create::insert(asset, plan).await?;
+        let assigned = fleet::create::insert(asset, Room::Open, plan).await?;
         view::one(plan, assigned).await
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 ///
 /// Permission `drone:assign`, and `drone:set_authority` if conditions of the policy read who is assigned.
 /// Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
-/// if it is assigned already.
+/// if it is assigned already, `CONFLICT` if the user would be assigned more than 1,000 assets.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct AssignDrone {

@@ -18,7 +18,7 @@ use crate::{
     },
     operations::{
         Access, Operation, attributes,
-        fleet::{self, assign::Assigned},
+        fleet::{self, assign::Assigned, create::Room},
         plan::Plan,
         services::Services,
         users::region_named,
@@ -28,7 +28,8 @@ use crate::{
 /// Creates a drone; an operator named here gets the assignment too.
 ///
 /// Permission `drone:create`, and `drone:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
-/// the operator does not exist, or the operator does not belong to the region.
+/// the operator does not exist, or the operator does not belong to the region; `CONFLICT` if the operator would be assigned more than 1,000
+/// assets.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct CreateDrone {
@@ -83,13 +84,13 @@ impl Operation for CreateDrone {
     }
 
     async fn plan(new: &NewDrone, (): (), plan: &mut Plan<'_>) -> Result<DroneView> {
-        let assigned = insert(new, plan).await?;
+        let assigned = insert(new, Room::Open, plan).await?;
         view::one(plan, assigned).await
     }
 }
 
 /// Plans a new drone with its code and its operator's assignment.
-pub(crate) async fn insert(new: &NewDrone, plan: &mut Plan<'_>) -> Result<Assigned<Drone>> {
+pub(crate) async fn insert(new: &NewDrone, room: Room, plan: &mut Plan<'_>) -> Result<Assigned<Drone>> {
     let attributes = attributes::set(plan, Drone::TYPE, None, &new.attributes)?;
     let region_id = match &new.region {
         Some(region) => Some(region_named(plan, "region", region).await?),
@@ -107,5 +108,5 @@ pub(crate) async fn insert(new: &NewDrone, plan: &mut Plan<'_>) -> Result<Assign
         updated_at: plan.now,
         version: 0,
     };
-    fleet::create::insert(drone, plan).await
+    fleet::create::insert(drone, room, plan).await
 }

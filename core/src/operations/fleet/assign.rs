@@ -1,6 +1,6 @@
 //! Who may use an asset (FLT-3).
 
-use super::{AssetRecord, Assignment, assignments_of, create, crew, require_same_region};
+use super::{AssetRecord, Assignment, assignments_of, create, create::Room, crew, require_same_region};
 use crate::{
     model::{
         error::{Error, Reason, Result},
@@ -20,7 +20,7 @@ pub(in crate::operations) async fn assign<R: AssetRecord>(
     asset: R,
     plan: &mut Plan<'_>,
 ) -> Result<Assigned<R>> {
-    read_ahead(plan, &asset, user, None).await?;
+    read_ahead(plan, &asset, Some(user), None).await?;
     let assigned = assignments_of(plan, &asset).await?;
     crew::read_ahead(plan, &asset, &assigned, Some(user)).await?;
     let user = create::user_named(plan, "user_id", user).await?;
@@ -33,7 +33,7 @@ pub(in crate::operations) async fn unassign<R: AssetRecord>(
     asset: R,
     plan: &mut Plan<'_>,
 ) -> Result<Assigned<R>> {
-    read_ahead(plan, &asset, user, None).await?;
+    read_ahead(plan, &asset, None, Some(user)).await?;
     let mut assigned = assignments_of(plan, &asset).await?;
     crew::read_ahead(plan, &asset, &assigned, Some(user)).await?;
     let held = plan.reads().get::<User>(&(user,)).await?;
@@ -57,7 +57,7 @@ pub(in crate::operations) async fn reassign<R: AssetRecord>(
     asset: R,
     plan: &mut Plan<'_>,
 ) -> Result<Assigned<R>> {
-    read_ahead(plan, &asset, user, asset.operator()).await?;
+    read_ahead(plan, &asset, Some(user), asset.operator()).await?;
     let mut assigned = assignments_of(plan, &asset).await?;
     crew::read_ahead(plan, &asset, &assigned, Some(user)).await?;
     let user = create::user_named(plan, "user_id", user).await?;
@@ -70,11 +70,17 @@ pub(in crate::operations) async fn reassign<R: AssetRecord>(
     give(plan, asset, assigned, &user).await
 }
 
-/// Reads at once whom an asset is assigned to, and the users whom it is about.
-async fn read_ahead<R: AssetRecord>(plan: &Plan<'_>, asset: &R, user: UserId, operator: Option<UserId>) -> Result<()> {
+/// Reads at once whom an asset is assigned to, and what is known of the user to whom it is given and of the one from whom it is taken.
+async fn read_ahead<R: AssetRecord>(
+    plan: &Plan<'_>,
+    asset: &R,
+    to: Option<UserId>,
+    from: Option<UserId>,
+) -> Result<()> {
     let ahead = Ahead::new().of::<R::Assignment>(R::Assignment::ASSET, asset.id());
-    let about = [Some(user), operator].into_iter().flatten();
+    let about = [to, from].into_iter().flatten();
     let ahead = about.fold(ahead, |ahead, user| ahead.row::<User>(&(user,)).guard(Guard::of_user(user)));
+    let ahead = to.into_iter().fold(ahead, |ahead, user| create::room_ahead(plan, ahead, user));
     plan.reads().ahead(ahead).await
 }
 
@@ -92,7 +98,7 @@ async fn give<R: AssetRecord>(
         }
         // It must not be taken away meanwhile: an operator has an assignment.
         Some(held) => plan.check(held),
-        None => assigned.push(create::assign(plan, &asset, user).await?),
+        None => assigned.push(create::assign(plan, &asset, user, Room::Open).await?),
     }
     let after = asset.operated_by(Some(user.id), plan.now);
     Ok((plan.update(&asset, after), assigned))

@@ -6,7 +6,7 @@ use rolekeep_macros::Describe;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{AssetBrief, AssetRecord, Assignment, visible};
+use super::{AssetBrief, AssetRecord, Assignment, create, visible};
 use crate::{
     model::{asset::Asset, drone::Drone, error::Result, predicate::Predicate, user::User, value::Value},
     operations::plan::Plan,
@@ -26,8 +26,7 @@ pub struct DroppedAssets {
 pub(in crate::operations) async fn drop_elsewhere(user: &User, plan: &mut Plan<'_>) -> Result<DroppedAssets> {
     let mut dropped = DroppedAssets::default();
     drop_of::<Drone>(user, &mut dropped, plan).await?;
-    // Without a kind there are none.
-    if plan.rules().asset_kinds().next().is_some() {
+    if create::has_kinds(plan) {
         drop_of::<Asset>(user, &mut dropped, plan).await?;
     }
     dropped.assets.sort_by(|one, other| (&one.code, &one.kind).cmp(&(&other.code, &other.kind)));

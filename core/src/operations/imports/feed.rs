@@ -1,6 +1,6 @@
 //! The pieces of an import.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use rolekeep_macros::{Describe, Input, portable_async};
@@ -11,7 +11,7 @@ use sha2::Digest;
 use super::{
     KEPT_SECONDS,
     candidate::Mapping,
-    digest_of, digest_text,
+    checked, digest_of, digest_text,
     fields::{columns, of_columns, of_json},
     finish::{end, open},
     hashes::Project,
@@ -242,7 +242,12 @@ impl Batch<'_> {
                 Err(wrong) => drop(items.insert(number, failure(number, wrong.foreign_id, &invalid(wrong.errors)))),
             }
         }
-        rows::read_ahead(&valid, &options, plan).await?;
+        let names = rows::read_ahead(&valid, &options, plan).await?;
+        let is_check = options.level == ImportLevel::Check;
+        let mut rehearsal = is_check.then(|| plan.rehearse());
+        if let Some(rehearsal) = &mut rehearsal {
+            checked::recall(import.id, names, rehearsal, plan).await?;
+        }
         for row in &valid {
             let savepoint = plan.savepoint();
             let mut applied = rows::apply(row, &options, plan).await;
@@ -252,13 +257,9 @@ impl Batch<'_> {
                 applied = Err(refused);
             }
             let item = match applied {
-                Ok((outcome, user_id)) if options.level != ImportLevel::Check => {
+                Ok((outcome, user_id)) => {
                     plan.keep(savepoint);
                     made(row, outcome, user_id)
-                }
-                Ok((outcome, user_id)) => {
-                    plan.undo(savepoint);
-                    made(row, outcome, user_id.filter(|_| outcome != ImportOutcome::Created))
                 }
                 Err(error) if self.is_whole || !is_of_one(&error) => return Err(failed_whole(row.number, error)),
                 Err(error) => {
@@ -268,7 +269,12 @@ impl Batch<'_> {
             };
             items.insert(row.number, item);
         }
-        let items: Vec<ImportItem> = items.into_values().collect();
+        let mut items: Vec<ImportItem> = items.into_values().collect();
+        if let Some(rehearsal) = rehearsal {
+            let rows = plan.end_rehearsal(rehearsal, &checked::TABLES);
+            checked::keep(import, rows, plan).await?;
+            name_stored(&mut items, plan).await?;
+        }
         note(&items, import, plan).await?;
         Ok(Done { used, items })
     }
@@ -410,6 +416,15 @@ fn failure(number: i64, foreign_id: Option<String>, error: &Error) -> ImportItem
         message: Some(error.message().to_owned()),
         errors: error.fields().to_vec(),
     }
+}
+
+/// Leaves the ids out of accounts that would have been made.
+async fn name_stored(items: &mut [ImportItem], plan: &Plan<'_>) -> Result<()> {
+    let ids: BTreeSet<UserId> = items.iter().filter_map(|item| item.user_id).collect();
+    let stored: Vec<User> = plan.reads().many(ids.into_iter().map(|id| (id,))).await?;
+    let stored: BTreeSet<UserId> = stored.into_iter().map(|user| user.id).collect();
+    items.iter_mut().for_each(|item| item.user_id = item.user_id.filter(|id| stored.contains(id)));
+    Ok(())
 }
 
 /// Counts what became of records, and keeps what became of those that made no account.

@@ -4,7 +4,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use rolekeep_macros::{Describe, Input, portable_async};
 
 use super::{
-    KEPT_SECONDS,
+    KEPT_SECONDS, checked,
     feed::{Batch, MOST_ATOMIC},
     own, require_may,
     view::ImportView,
@@ -15,7 +15,7 @@ use crate::{
         decode::FieldCode,
         error::{Error, Reason, Result},
         id::ImportId,
-        import::{Import, ImportPiece, ImportStatus, Reading},
+        import::{Import, ImportLevel, ImportPiece, ImportStatus, Reading},
         predicate::Predicate,
         record::Document,
         time::Time,
@@ -82,6 +82,8 @@ impl Operation for FinishImport {
         let mut after = before.clone();
         if before.options.0.atomic {
             make_all(&mut after, plan).await?;
+        } else if before.options.0.level == ImportLevel::Check {
+            checked::let_go(*id, plan).await?;
         }
         let counts = &after.counts.0;
         let detail = format!("{} created, {} updated, {} failed", counts.created, counts.updated, counts.failed);
@@ -105,8 +107,12 @@ impl Operation for AbortImport {
 
     async fn plan(id: &ImportId, (): (), plan: &mut Plan<'_>) -> Result<ImportView> {
         let before = open(*id, plan).await?;
-        for piece in pieces(*id, plan).await? {
-            plan.delete_consequence(&piece);
+        if before.options.0.level == ImportLevel::Check {
+            checked::let_go(*id, plan).await?;
+        } else {
+            for piece in pieces(*id, plan).await? {
+                plan.delete_consequence(&piece);
+            }
         }
         plan.audit("imports.abort", Some(("import", id.to_string())), None);
         Ok(ImportView::of(end(&before, before.clone(), ImportStatus::Aborted, plan)))

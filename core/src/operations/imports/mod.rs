@@ -13,9 +13,11 @@
 //! | `fields` | a record as fields by name |
 //! | `candidate`, `hashes` | the account that a record of some system describes |
 //! | `rows` | what becomes of it |
+//! | `checked` | what would have become of it, for the records after it |
 
 mod begin;
 mod candidate;
+mod checked;
 mod feed;
 mod fields;
 mod finish;

@@ -184,8 +184,12 @@ pub(super) fn note(ignored: &mut BTreeMap<String, i64>, name: &str) {
     }
 }
 
-/// Reads all that the records of a piece need, in a few calls.
-pub(super) async fn read_ahead(rows: &[Row], options: &ImportOptions, plan: &Plan<'_>) -> Result<()> {
+/// Reads all that the records of a piece need, in a few calls; the names by which they find accounts.
+pub(super) async fn read_ahead(
+    rows: &[Row],
+    options: &ImportOptions,
+    plan: &Plan<'_>,
+) -> Result<Vec<(String, String)>> {
     let mut claims = Vec::new();
     let (mut guards, mut lanes) = (Vec::new(), Vec::new());
     for row in rows {
@@ -211,11 +215,15 @@ pub(super) async fn read_ahead(rows: &[Row], options: &ImportOptions, plan: &Pla
     let groups: BTreeSet<GroupId> = rows.iter().flat_map(|row| row.groups.iter().copied()).collect();
     plan.read_ahead::<Group>(groups.into_iter().map(|group| (group,)).collect()).await?;
     plan.read_ahead::<Limit>(lanes.into_iter().map(|lane| (lane,)).collect()).await?;
-    // Who is there already.
-    let known: Vec<Claim> = plan.reads().many(claims).await?;
+    plan.read_ahead::<User>(owners(claims.clone(), plan).await?).await?;
+    Ok(claims)
+}
+
+/// Who is there already, by these names.
+pub(super) async fn owners(names: Vec<(String, String)>, plan: &Plan<'_>) -> Result<Vec<(UserId,)>> {
+    let known: Vec<Claim> = plan.reads().many(names).await?;
     let owners = known.iter().filter(|claim| Claim::is_of_import(&claim.kind) || claim.kind == Claim::EMAIL);
-    let ids: Vec<UserId> = owners.filter_map(|claim| claim.owner.parse().ok()).collect();
-    plan.read_ahead::<User>(ids.into_iter().map(|id| (id,)).collect()).await
+    Ok(owners.filter_map(|claim| Some((claim.owner.parse().ok()?,))).collect())
 }
 
 /// Plans what becomes of one record.

@@ -21,7 +21,11 @@ pub(super) struct List<'l> {
 
 impl<'l> List<'l> {
     pub(super) fn of(services: &'l Services, order: &'l str, request: &'l PageRequest) -> Self {
-        Self { services, order, asked: &request.asked }
+        Self::asked(services, order, &request.asked)
+    }
+
+    pub(super) fn asked(services: &'l Services, order: &'l str, asked: &'l str) -> Self {
+        Self { services, order, asked }
     }
 
     /// The cursor of the row with these values in what rows are sorted by.

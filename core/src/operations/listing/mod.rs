@@ -66,6 +66,16 @@ pub async fn page_of<R: Record>(plan: &Plan<'_>, request: &PageRequest, mut quer
     Ok(request.page_of(items, found.total, next_cursor))
 }
 
+/// The cursor behind a row of what an operation answers in parts without being a list; `asked` says of what.
+pub fn cursor_behind(plan: &Plan<'_>, query: &Query, asked: &str, row: &Row) -> Result<String> {
+    List::asked(plan.services, &signature(query), asked).write(&query.sorting()?.position_of(row))
+}
+
+/// Where the next part begins that such a cursor stands for.
+pub fn position_behind(plan: &Plan<'_>, query: &Query, asked: &str, cursor: &str) -> Result<Vec<Value>> {
+    read_position(cursor, &List::asked(plan.services, &signature(query), asked), query)
+}
+
 /// One page of what is in memory already, in the order of keys that no two share.
 pub fn page_in_memory<T>(
     plan: &Plan<'_>,

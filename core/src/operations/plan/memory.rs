@@ -124,6 +124,16 @@ impl<'a> Memory<'a> {
         Ok(found)
     }
 
+    /// Answers from now on as if this were stored of a row.
+    pub(super) fn suppose(&self, table: &'static Table, key: Key, row: Option<Row>) {
+        self.known().rows.insert((table.name, key), row);
+    }
+
+    /// Knows nothing of a row any more.
+    pub(super) fn forget(&self, row: &(&'static str, Key)) {
+        self.known().rows.remove(row);
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         // Whoever panicked left whole rows behind.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)

@@ -7,7 +7,7 @@
 //! | `claims` | unique names and guards |
 //! | `owned` | what a deletion takes along |
 //! | `questions` | what the rules are asked |
-//! | `savepoint` | one of many things that leaves nothing where it fails |
+//! | `savepoint` | one of many things that leaves nothing where it fails, and what is only to be found out |
 //! | `trail` | what the audit log is told |
 
 mod claims;
@@ -56,7 +56,7 @@ use crate::{
 pub(super) use {
     memory::Memory,
     owned::{gone_with, owned_by},
-    savepoint::Savepoint,
+    savepoint::{Rehearsal, Savepoint, Supposed},
 };
 
 /// One operation being planned.

@@ -22,6 +22,7 @@ use crate::model::{
 use crate::operations::{
     Access, Operation,
     drones::{self, NewDrone},
+    fleet::create::{Room, require_room},
     passwords::NewPassword,
     plan::Plan,
     regions,
@@ -249,11 +250,20 @@ impl Operation for Seed {
             users::insert(&new, plan).await?;
             result.users_created += 1;
         }
+        let mut more: BTreeMap<UserId, usize> = BTreeMap::new();
+        for drone in &seed.drones {
+            if let Some(operator) = seed.operator_of(drone)
+                && plan.reads().get::<Drone>(&(drone.id,)).await?.is_none()
+            {
+                *more.entry(operator).or_default() += 1;
+            }
+        }
+        require_room(plan, &more).await?;
         for drone in &seed.drones {
             if plan.reads().get::<Drone>(&(drone.id,)).await?.is_some() {
                 continue;
             }
-            let operator_id = drone.operator.as_ref().and_then(|email| seed.ids.get(email)).copied();
+            let operator_id = seed.operator_of(drone);
             let new = NewDrone {
                 id: drone.id,
                 code: drone.code.clone(),
@@ -263,10 +273,17 @@ impl Operation for Seed {
                 operator_id,
                 attributes: BTreeMap::new(),
             };
-            drones::insert(&new, plan).await?;
+            drones::insert(&new, Room::Asked, plan).await?;
             result.drones_created += 1;
         }
         Ok(result)
+    }
+}
+
+impl ValidSeed {
+    /// Who is to fly a drone.
+    fn operator_of(&self, drone: &SeedDrone) -> Option<UserId> {
+        drone.operator.as_ref().and_then(|email| self.ids.get(email)).copied()
     }
 }
 

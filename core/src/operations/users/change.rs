@@ -338,7 +338,9 @@ impl ValidChange {
         }
     }
 
-    pub(in crate::operations) async fn plan(&self, before: User, plan: &mut Plan<'_>) -> Result<(User, DroppedAssets)> {
+    /// The account as it will be, where the caller may have it so, and whether its mail goes elsewhere then; whether its names are free has
+    /// not been asked yet. None: nothing changes.
+    pub(super) async fn applied(&self, before: &User, plan: &mut Plan<'_>) -> Result<Option<(User, bool)>> {
         administrators::require_may_act_as(plan, before.id).await?;
         expect_version(self.expected_version, before.version)?;
         let region_id = match &self.region {
@@ -362,15 +364,22 @@ impl ValidChange {
             attributes,
             ..old
         });
-        if after == before {
-            return Ok((before, DroppedAssets::default()));
+        if after == *before {
+            return Ok(None);
         }
-        let has_moved = unprove_moved(&before, &mut after);
+        let has_moved = unprove_moved(before, &mut after);
         after.updated_at = plan.now;
-        rights::require_after(plan, "user:update", Some(&before), &after).await?;
+        rights::require_after(plan, "user:update", Some(before), &after).await?;
         if has_moved {
             require_may_redirect(plan, before.id).await?;
         }
+        Ok(Some((after, has_moved)))
+    }
+
+    pub(in crate::operations) async fn plan(&self, before: User, plan: &mut Plan<'_>) -> Result<(User, DroppedAssets)> {
+        let Some((after, has_moved)) = self.applied(&before, plan).await? else {
+            return Ok((before, DroppedAssets::default()));
+        };
         if plan.actor.user_id() == Some(before.id) {
             unless_page(Ok(()), || Box::pin(require_free(plan, &before, &after))).await?;
         }

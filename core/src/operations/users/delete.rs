@@ -5,13 +5,7 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use super::{existing, names_of};
 use crate::{
     config::NamesAfterDelete,
-    model::{
-        error::Result,
-        id::UserId,
-        session::SessionEnd,
-        time::Time,
-        user::{User, UserStatus},
-    },
+    model::{error::Result, id::UserId, session::SessionEnd, time::Time, user::User},
     operations::{
         Access, Operation,
         actor::Actor,
@@ -20,6 +14,7 @@ use crate::{
         groups, held,
         plan::{Plan, expect_version},
         reads::Reads,
+        rights,
         services::Services,
     },
 };
@@ -31,7 +26,8 @@ use crate::{
 ///
 /// Permission `user:delete`; `drone:set_authority` for each drone that the user flies, and `KIND:set_authority` for each other asset that
 /// the user uses, if the policy's conditions read that; and `admin:all` if one of those roles on the account denies something. Errors:
-/// `CONFLICT` for the last active administrator.
+/// `CONFLICT` for the last active administrator; for one's own account `UNAUTHORIZED`, reason `step_up_required`, if the caller did not
+/// authenticate within the last five minutes.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct DeleteUser {
@@ -58,9 +54,16 @@ impl Operation for DeleteUser {
 
     async fn plan(expected_version: &Option<i64>, user: User, plan: &mut Plan<'_>) -> Result<()> {
         administrators::require_may_act_as(plan, user.id).await?;
+        require_own_proof(plan, user.id).await?;
         expect_version(*expected_version, user.version)?;
         delete(plan, &user).await
     }
+}
+
+/// Refuses to shut out the caller itself unless it has proved of late who it is: with a device or a token that was found, nobody locks out
+/// whose it is.
+pub(super) async fn require_own_proof(plan: &Plan<'_>, user: UserId) -> Result<()> {
+    if plan.actor.user_id() == Some(user) { rights::require_fresh(plan).await } else { Ok(()) }
 }
 
 /// Plans that a user is deleted, by who may.
@@ -79,13 +82,7 @@ pub(super) async fn delete(plan: &mut Plan<'_>, user: &User) -> Result<()> {
             plan.release(kind, name, user.id).await?;
         }
     }
-    let after = User {
-        status: UserStatus::Deleted,
-        status_before: Some(user.standing(plan.now)),
-        deleted_at: Some(plan.now),
-        updated_at: plan.now,
-        ..user.clone()
-    };
+    let after = User { updated_at: plan.now, ..user.clone() }.stands_deleted(plan.now);
     plan.update(user, after);
     Ok(())
 }

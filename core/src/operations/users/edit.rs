@@ -97,11 +97,15 @@ impl Operation for EditUser {
         }
         expect_version(expected, before.version)?;
         let (mut user, mut dropped) = (before.clone(), DroppedAssets::default());
+        if let Some(status) = status.as_ref().filter(|status| !status.is_of(&before, plan.now)) {
+            // What is wrong with the fields is said before what stands against the status, and that before whose names are taken.
+            if is_of_fields {
+                change.applied(&before, plan).await?;
+            }
+            user = status.plan(user, plan).await?;
+        }
         if is_of_fields {
             (user, dropped) = change.plan(user, plan).await?;
-        }
-        if let Some(status) = status.as_ref().filter(|status| !status.is_of(&user, plan.now)) {
-            user = status.plan(user, plan).await?;
         }
         for permission in asked {
             rights::require_after(plan, permission, Some(&before), &user).await?;

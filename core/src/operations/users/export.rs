@@ -7,6 +7,8 @@ use serde_json::{Map, Value as Json};
 use crate::{
     audit_chain::AuditEntry,
     model::{
+        check::wrong,
+        decode::FieldCode,
         error::Result,
         id::UserId,
         invitation::Invitation,
@@ -22,6 +24,7 @@ use crate::{
         actor::Actor,
         administrators,
         audit::{self, AuditView},
+        listing,
         plan::Plan,
         reads::Reads,
         services::Services,
@@ -29,20 +32,22 @@ use crate::{
     storage::{Direction, Order, Query, Window},
 };
 
-/// So many entries of the audit log are exported, the newest.
+/// So many entries of the audit log are exported at a time.
 const MOST_ENTRIES: usize = 1_000;
 
 /// Exports everything that is stored about a user: the account and what belongs to it, without secrets, and what the audit log says about
-/// it.
+/// it, of which older entries are exported by further calls with `audit_cursor`.
 ///
 /// Users may export their own data; exporting that of others needs permission `user:export`, also if they are deleted but not yet purged.
 /// The audit log records it. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five
-/// minutes.
+/// minutes; `VALIDATION_ERROR` for a cursor that is not one of this user's export.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ExportUser {
     /// The user's id; the caller's own if not given.
     pub id: Option<UserId>,
+    /// The `next_audit_cursor` of the export so far: exports the older entries of the audit log, and no records.
+    pub audit_cursor: Option<String>,
 }
 
 /// Everything that is stored about a user.
@@ -54,19 +59,21 @@ pub struct UserExport {
     /// When it was exported.
     pub at: Time,
     /// The rows that are stored about the user, by table (`users`, `sessions`, `role_assignments`, …): lists of objects whose fields are
-    /// the columns. Secrets, such as password hashes, are left out, and so are tables without rows.
+    /// the columns. Secrets, such as password hashes, are left out, and so are tables without rows. Empty where older entries of the audit
+    /// log are exported.
     pub records: Json,
-    /// The audit log's entries about the user, and about what the user did, newest first: up to 1,000. What the user changed of others is
-    /// left out, as are the IP addresses, user agents and sessions of others who changed the account.
+    /// The audit log's entries about the user, and about what the user did, newest first: up to 1,000, and the older ones by
+    /// `next_audit_cursor`. What the user changed of others is left out, as are the IP addresses, user agents and sessions of others who
+    /// changed the account.
     pub audit: Vec<AuditView>,
-    /// Whether there are older entries.
-    pub has_older_entries: bool,
+    /// Pass it as `audit_cursor` for the entries that are older than these; null if there are none.
+    pub next_audit_cursor: Option<String>,
 }
 
 #[portable_async]
 impl Operation for ExportUser {
     type Target = User;
-    type Valid = ();
+    type Valid = Option<String>;
 
     const ACCESS: Access = Access::Permission("user:export");
     const MAY_BE_OWN: bool = true;
@@ -85,27 +92,36 @@ impl Operation for ExportUser {
         if actor.user_id() == Some(target.id) { Access::SignedIn } else { Self::ACCESS }
     }
 
-    async fn validate(self, _: &Services, _: Time) -> Result<()> {
-        Ok(())
+    async fn validate(self, _: &Services, _: Time) -> Result<Option<String>> {
+        Ok(self.audit_cursor)
     }
 
-    async fn plan((): &(), user: User, plan: &mut Plan<'_>) -> Result<UserExport> {
+    async fn plan(cursor: &Option<String>, user: User, plan: &mut Plan<'_>) -> Result<UserExport> {
         administrators::require_may_act_as(plan, user.id).await?;
-        let mut records = Map::new();
-        let mut held = plan.held_of(&user).await?;
-        // What is kept for good when an account goes, or for its own time, is not among what goes with it.
-        let accepted = plan.rows(Invitation::TABLE, &Predicate::equals("accepted_by", Value::Id(user.id.0))).await?;
-        if !accepted.is_empty() {
-            held.push((Invitation::TABLE, accepted));
-        }
-        for (table, rows) in held {
-            let rows = rows.iter().map(|row| own_part(table, row));
-            records.insert(table.name.to_owned(), rows.collect::<Result<_>>()?);
-        }
-        let (audit, has_older_entries) = entries(plan, user.id).await?;
+        let (audit, next_audit_cursor) = entries(plan, user.id, cursor.as_deref()).await?;
+        let records = match cursor {
+            Some(_) => Map::new(),
+            None => records(plan, &user).await?,
+        };
         plan.audit("users.export", Some(("user", user.id.to_string())), None);
-        Ok(UserExport { id: user.id, at: plan.now, records: records.into(), audit, has_older_entries })
+        Ok(UserExport { id: user.id, at: plan.now, records: records.into(), audit, next_audit_cursor })
     }
+}
+
+/// The rows about a user, by table.
+async fn records(plan: &Plan<'_>, user: &User) -> Result<Map<String, Json>> {
+    let mut records = Map::new();
+    let mut held = plan.held_of(user).await?;
+    // What is kept for good when an account goes, or for its own time, is not among what goes with it.
+    let accepted = plan.rows(Invitation::TABLE, &Predicate::equals("accepted_by", Value::Id(user.id.0))).await?;
+    if !accepted.is_empty() {
+        held.push((Invitation::TABLE, accepted));
+    }
+    for (table, rows) in held {
+        let rows = rows.iter().map(|row| own_part(table, row));
+        records.insert(table.name.to_owned(), rows.collect::<Result<_>>()?);
+    }
+    Ok(records)
 }
 
 /// A row without secrets, and without from where somebody else acted as the user.
@@ -121,19 +137,30 @@ fn own_part(table: &'static Table, row: &Row) -> Result<Json> {
     Ok(columns.map(|(column, value)| (column.name.to_owned(), value.to_json())).collect())
 }
 
-/// What the audit log says, newest first, and whether it says more.
-async fn entries(plan: &Plan<'_>, user: UserId) -> Result<(Vec<AuditView>, bool)> {
+/// What the audit log says behind a cursor, newest first, and the cursor behind that, if it says more.
+async fn entries(plan: &Plan<'_>, user: UserId, cursor: Option<&str>) -> Result<(Vec<AuditView>, Option<String>)> {
+    let newest = |column: &'static str| Order { column: column.into(), direction: Direction::Descending };
+    // Those of different lanes follow by their times.
+    let order = vec![newest("at"), newest("lane"), newest("seq")];
+    let mut query = Query { order, ..Query::of(AuditEntry::TABLE, Predicate::Never) };
+    let asked = format!("users.export {user}");
+    let after = cursor.map(|cursor| listing::position_behind(plan, &query, &asked, cursor)).transpose();
+    let not_a_cursor = |_| wrong("audit_cursor", FieldCode::InvalidFormat, "is not a cursor of an export of this user");
+    query.window =
+        Window { after: after.map_err(not_a_cursor)?, limit: Some(MOST_ENTRIES as u64 + 1), ..Window::default() };
     let mut entries: Vec<AuditEntry> = Vec::new();
     let [by, about] = ["actor", "target_id"].map(|column| Predicate::equals(column, Value::Text(user.to_string())));
     for filter in [by.clone(), about.and(by.negate())] {
-        let order = vec![Order { column: "at".into(), direction: Direction::Descending }];
-        let window = Window { limit: Some(MOST_ENTRIES as u64 + 1), ..Window::default() };
-        let query = Query { order, window, ..Query::of(AuditEntry::TABLE, filter) };
+        query.filter = filter;
         entries.extend(plan.reads().query::<AuditEntry>(&query).await?);
     }
     entries.sort_unstable_by_key(|entry| std::cmp::Reverse((entry.at, entry.lane, entry.seq)));
     let has_older = entries.len() > MOST_ENTRIES;
     entries.truncate(MOST_ENTRIES);
+    let next = match entries.last() {
+        Some(last) if has_older => Some(listing::cursor_behind(plan, &query, &asked, &last.to_row())?),
+        _ => None,
+    };
     let mut views = audit::shown(plan, entries).await?;
     let user = user.to_string();
     for view in &mut views {
@@ -144,5 +171,5 @@ async fn entries(plan: &Plan<'_>, user: UserId) -> Result<(Vec<AuditView>, bool)
             (view.ip, view.user_agent, view.session_id) = (None, None, None);
         }
     }
-    Ok((views, has_older))
+    Ok((views, next))
 }

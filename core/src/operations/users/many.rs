@@ -3,7 +3,13 @@
 use rolekeep_macros::{Describe, Input, Word, portable_async};
 use serde::Serialize;
 
-use super::{DroppedAssets, change::ValidChange, delete::delete, existing, region_named, status::NewStatus};
+use super::{
+    DroppedAssets,
+    change::ValidChange,
+    delete::{delete, require_own_proof},
+    existing, region_named,
+    status::NewStatus,
+};
 use crate::{
     model::{
         check::wrong,
@@ -184,7 +190,9 @@ impl Many {
 pub(in crate::operations) fn is_of_one(error: &Error) -> bool {
     match error.code() {
         Code::Validation | Code::Forbidden | Code::NotFound | Code::Duplicate | Code::Conflict => true,
-        Code::Unauthorized | Code::RateLimited | Code::Unavailable | Code::Internal => false,
+        // The caller is asked to prove who it is for its own account alone.
+        Code::Unauthorized => error.reason() == Reason::StepUpRequired,
+        Code::RateLimited | Code::Unavailable | Code::Internal => false,
     }
 }
 
@@ -213,6 +221,7 @@ impl Deed<'_> {
             Self::Status(status) => drop(status.plan(user.clone(), plan).await?),
             Self::Delete => {
                 administrators::require_may_act_as(plan, user.id).await?;
+                require_own_proof(plan, user.id).await?;
                 delete(plan, user).await?;
             }
             Self::Move(change) => return change.plan(user.clone(), plan).await.map(|(_, dropped)| dropped),

@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{StatusAction, UserView, existing_to_show, shown};
+use super::{StatusAction, UserView, delete::require_own_proof, existing_to_show, shown};
 use crate::{
     model::{
         check::{Checks, Invalid},
@@ -29,7 +29,8 @@ use crate::{
 
 /// Lets an inactive user sign in again; one who may sign in already stays as it is.
 ///
-/// Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead.
+/// Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead;
+/// for one's own account as with `deactivate`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ActivateUser {
@@ -42,7 +43,8 @@ pub struct ActivateUser {
 /// Deactivates a user; their sessions end at once. Suspended and banned users stay so, and are inactive when that ends; inactive users stay as
 /// they are.
 ///
-/// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+/// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator; for one's own account
+/// `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct DeactivateUser {
@@ -55,7 +57,8 @@ pub struct DeactivateUser {
 /// Suspends a user, for a limited time or until it is lifted; their sessions end at once. Inactive users are inactive again afterwards. For
 /// suspended users the reason and the end are replaced.
 ///
-/// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users.
+/// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users;
+/// for one's own account `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct SuspendUser {
@@ -69,10 +72,11 @@ pub struct SuspendUser {
     pub expected_version: Option<i64>,
 }
 
-/// Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, unless it was a suspension
-/// that has ended. For banned users the reason is replaced.
+/// Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, a suspension with its
+/// reason and end, unless it has ended meanwhile. For banned users the reason is replaced.
 ///
-/// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+/// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator; for one's own account
+/// `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct BanUser {
@@ -86,7 +90,8 @@ pub struct BanUser {
 
 /// Lifts a ban, else a suspension: what the user was before is so again. Who may sign in stays as it is.
 ///
-/// Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted.
+/// Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted;
+/// for one's own account as with `deactivate`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct LiftUser {
@@ -257,6 +262,7 @@ impl NewStatus {
     pub(super) async fn plan(&self, before: User, plan: &mut Plan<'_>) -> Result<User> {
         // Nor does a moderator shut out those who appointed it.
         administrators::require_may_act_as(plan, before.id).await?;
+        require_own_proof(plan, before.id).await?;
         expect_version(self.expected_version, before.version)?;
         let (now, to) = (before.standing(plan.now), self.deed.to());
         let Some(then) = self.deed.after(now) else {
@@ -271,12 +277,13 @@ impl NewStatus {
         let id = before.id;
         // Before its roles are read, so that it is not appointed unseen.
         plan.move_authority(id).await?;
-        let status_reason = match is_given {
-            true => self.reason.clone(),
-            false => before.status_reason.clone().filter(|_| then.status() == now.status()),
-        };
-        let suspended_until = if to == UserStatus::Suspended { self.until } else { before.suspended_until };
-        let after = User { status_reason, suspended_until, updated_at: plan.now, ..before.clone() }.stands(then);
+        let mut after = User { updated_at: plan.now, ..before.clone() }.stands(then);
+        if is_given {
+            after.status_reason.clone_from(&self.reason);
+        }
+        if to == UserStatus::Suspended {
+            after.suspended_until = self.until;
+        }
         if then != Standing::default() {
             let held = held::of(plan, id).await?;
             if before.is_active(plan.now) {

@@ -283,6 +283,11 @@ impl Deed {
         }
     }
 
+    /// Whether it changes the status of this user, or deletes it: one's own account needs a fresh proof.
+    pub fn shuts_out(&self, of: usize) -> bool {
+        matches!(self, Self::SetStatus { user, .. } | Self::DeleteUser(user) if *user == of)
+    }
+
     /// The row that it makes.
     pub fn makes(&self, world: &World) -> Option<Row> {
         match self {

@@ -118,6 +118,10 @@ impl Judge {
         if !is_administrator && deed.is_of_administrator(world) {
             return refused(&["FORBIDDEN"]);
         }
+        // Who asks is vouched for, and has proved nothing.
+        if deed.shuts_out(user) {
+            return refused(&["UNAUTHORIZED"]);
+        }
         let after = match deed.done(world, &self.policy, is_administrator, &sees) {
             Ok(after) => after,
             Err(code) if somewhere.is_none() && target.is_none() => return refused(&[code, "FORBIDDEN"]),

@@ -5,10 +5,14 @@ use std::sync::Arc;
 use rolekeep::{
     Code, Policy, Reason, UserManagement,
     asset_kinds::{DeleteAssetKind, PutAssetKind},
-    assets::{AssignAsset, CreateAsset, DeleteAsset, ListAssets, UpdateAsset},
+    assets::{AssignAsset, CreateAsset, DeleteAsset, ListAssets, ReassignAsset, UnassignAsset, UpdateAsset},
+    drones::{AssignDrone, CreateDrone, DroneModel, ListDrones},
     regions::CreateRegion,
+    setup::Seed,
     storage::MemoryStorage,
 };
+
+use serde_json::json;
 
 use super::kit::{Interposed, caller, store, user};
 use crate::cheap;
@@ -147,4 +151,65 @@ async fn sec_9_a_hidden_asset_is_as_one_that_is_not_there() {
         let gone = me.assets().delete(DeleteAsset::new("vehicle", code)).await.unwrap_err();
         assert_eq!((gone.code(), gone.message()), (Code::NotFound, "no such vehicle"), "{code}");
     }
+}
+
+const ADA: &str = "0190a0b0-0000-7000-8000-000000000001";
+
+/// A seed of so many drones, all flown by Ada.
+fn drones(count: usize) -> Seed {
+    let drone = |at: usize| {
+        let id = format!("0190a0b0-0000-7000-8001-{at:012}");
+        json!({"id": id, "code": format!("d-{at}"), "model": "FlyOS_MQ5", "status": "ACTIVE", "operator": "ada@example.org"})
+    };
+    let drones: Vec<_> = (0..count).map(drone).collect();
+    json!({"users": [{"id": ADA, "email": "ada@example.org"}], "drones": drones}).try_into().unwrap()
+}
+
+/// Drones and assets of all kinds are counted together, those of the same commit as well, and nobody comes between.
+#[tokio::test]
+async fn sec_15_a_user_is_assigned_a_thousand_assets_and_no_more() {
+    let (um, storage) = Interposed::open(policy("")).await;
+    let system = um.system();
+    assert_eq!(system.setup().seed(drones(1_001)).await.unwrap_err().reason(), Reason::LimitReached);
+    assert_eq!(system.drones().list(ListDrones::new()).await.unwrap().total, Some(0));
+    system.setup().seed(drones(998)).await.unwrap();
+    let ada: rolekeep::UserId = ADA.parse().unwrap();
+    let bob = user(&um, "bob", &[]).await.id;
+
+    let count = async || {
+        let drones = system.drones().list(ListDrones::new().operator_id(ada)).await.unwrap().total.unwrap();
+        drones + system.assets().list(ListAssets::new("vehicle").operator_id(ada)).await.unwrap().total.unwrap()
+    };
+    let assign = async |code: &str| system.assets().assign(AssignAsset::new("vehicle", code, ada)).await;
+    for code in ["t1", "t2", "t3"] {
+        system.assets().create(truck(code)).await.unwrap();
+    }
+    assign("t1").await.unwrap();
+    let rival = um.clone();
+    storage.before_next_commit(async move {
+        rival.system().assets().assign(AssignAsset::new("vehicle", "t3", ada)).await.unwrap();
+    });
+    assert_eq!(assign("t2").await.unwrap_err().reason(), Reason::LimitReached);
+    assert!(storage.has_acted());
+    assert_eq!(count().await, 1_000);
+
+    let spare = CreateDrone::new("spare", DroneModel::Mq5);
+    let made = system.drones().create(spare.clone().operator_id(ada)).await;
+    assert_eq!(made.unwrap_err().reason(), Reason::LimitReached);
+    let made = system.assets().create(truck("t4").operator_id(ada)).await;
+    assert_eq!(made.unwrap_err().reason(), Reason::LimitReached);
+    system.drones().create(spare.operator_id(bob)).await.unwrap();
+    assert_eq!(
+        system.drones().assign(AssignDrone::new("spare", ada)).await.unwrap_err().reason(),
+        Reason::LimitReached
+    );
+    let moved = system.assets().reassign(ReassignAsset::new("vehicle", "t2", ada)).await;
+    assert_eq!(moved.unwrap_err().reason(), Reason::LimitReached);
+
+    // What it is assigned already it may operate again, and for one that goes another may come.
+    system.assets().assign(AssignAsset::new("vehicle", "t1", bob)).await.unwrap();
+    assign("t1").await.unwrap();
+    system.assets().unassign(UnassignAsset::new("vehicle", "t1", ada)).await.unwrap();
+    assign("t2").await.unwrap();
+    assert_eq!((count().await, assign("t1").await.unwrap_err().reason()), (1_000, Reason::LimitReached));
 }

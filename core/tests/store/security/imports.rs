@@ -1,25 +1,29 @@
 //! Imports that are broken off, overtaken, fed twice, and fed with what no record is (USR-8, SEC-14 to 16).
 
 use std::{
-    collections::BTreeSet,
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
     io::{BufRead, BufReader},
     path::Path,
     process::Stdio,
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use proptest::{collection::vec, option, prelude::*, sample::select};
 use rolekeep::{
     Caller, Code, ImportId, Policy, Reason, UserManagement,
     audit::ListAudit,
     imports::{
-        AbortImport, BeginImport, FeedImport, FinishImport, ImportFormat, ImportOutcome, ImportStatus,
-        ListImportFailures,
+        AbortImport, BeginImport, FeedImport, FinishImport, ImportFormat, ImportItem, ImportLevel, ImportOutcome,
+        ImportStatus, ListImportFailures, OnExisting,
     },
-    internals::registry::Claim,
+    internals::{import::ImportPiece, registry::Claim},
     roles::UnassignRole,
     storage::{SqliteOptions, sqlite::Durability},
     users::{CreateUser, ListUsers},
 };
+
+use serde_json::json;
 
 use super::kit::{Interposed, all, caller, policy, store};
 use crate::{cheap, common::this_test};
@@ -361,4 +365,111 @@ async fn sec_15_one_piece_brings_no_more_costs_than_there_is_room_for() {
     }
     assert_eq!(counts[0], counts.last().copied().unwrap());
     assert!(counts[0].1 > 0, "{counts:?}");
+}
+
+/// A record of few words, so that most records are of an account that another one is of, too.
+#[derive(Clone, Debug)]
+struct Drawn {
+    foreign_id: Option<u8>,
+    email: u8,
+    username: Option<u8>,
+    full_name: Option<u8>,
+    is_verified: bool,
+    is_wrong: bool,
+}
+
+impl Drawn {
+    fn any() -> impl Strategy<Value = Self> {
+        let ids = (option::of(0..4_u8), 0..6_u8, option::weighted(0.4, 0..3_u8), option::of(0..2_u8));
+        (ids, any::<bool>(), proptest::bool::weighted(0.05)).prop_map(|(of, is_verified, is_wrong)| {
+            let (foreign_id, email, username, full_name) = of;
+            Self { foreign_id, email, username, full_name, is_verified, is_wrong }
+        })
+    }
+
+    fn line(&self) -> String {
+        let address =
+            ["a@example.org", "A@example.org", "b@example.org", "proved@example.org", "there@example.org", "c@x.org"];
+        let mut record = json!({"email": address[usize::from(self.email)], "email_verified": self.is_verified});
+        self.foreign_id.iter().for_each(|id| record["foreign_id"] = format!("{id}").into());
+        self.username.iter().for_each(|name| record["username"] = ["ada", "ADA", "taken"][usize::from(*name)].into());
+        self.full_name.iter().for_each(|name| record["full_name"] = format!("Name {name}").into());
+        if self.is_wrong {
+            record["phone"] = "no number".into();
+        }
+        format!("{record}\n")
+    }
+}
+
+/// A store with accounts that records may be of, and what becomes of the records there, by an import that does not end.
+async fn told(options: BeginImport, pieces: &[Vec<Drawn>]) -> (UserManagement, Vec<ImportItem>) {
+    let um = store(policy()).await;
+    let system = um.system();
+    let earlier = "{\"foreign_id\":\"0\",\"email\":\"proved@example.org\",\"email_verified\":true}\n\
+                   {\"foreign_id\":\"3\",\"email\":\"gone@example.org\"}\n";
+    let first = system.imports().begin(begin().trust_verified_emails(true)).await.unwrap();
+    let made = system.imports().feed(feed(first.id, 0, earlier).is_last(true)).await.unwrap();
+    system.users().delete(made.items[1].user_id.unwrap()).await.unwrap();
+    system.users().create(CreateUser::new("there@example.org").username("taken")).await.unwrap();
+    let import = system.imports().begin(options).await.unwrap();
+    let (mut items, mut at) = (Vec::new(), 0);
+    for piece in pieces {
+        let lines: String = piece.iter().map(Drawn::line).collect();
+        let fed = system.imports().feed(feed(import.id, at, &lines)).await.unwrap();
+        at += lines.len();
+        items.extend(fed.items);
+    }
+    (um, items)
+}
+
+/// A check tells of each record what a strict import makes of it, however the source is cut, and writes nothing.
+#[test]
+fn usr_8_a_check_tells_what_becomes_of_records() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let sources = vec(vec(Drawn::any(), 1..4), 1..6);
+    let choices = select(vec![OnExisting::Skip, OnExisting::Update, OnExisting::Fail]);
+    let counts = RefCell::new(BTreeMap::<String, usize>::new());
+    proptest!(crate::kit::config(60), |(pieces in sources, existing in choices, by_mail in any::<bool>())| {
+        runtime.block_on(async {
+            let options = begin().on_existing(existing).match_email(by_mail).trust_verified_emails(true);
+            let (_, made) = told(options.clone(), &pieces).await;
+            let (um, told) = told(options.level(ImportLevel::Check), &pieces).await;
+            let seen = |item: &ImportItem| {
+                let ImportItem { number, foreign_id, outcome, code, message, errors, .. } = item.clone();
+                (number, foreign_id, outcome, code, message, errors)
+            };
+            for (made, told) in made.iter().zip(&told) {
+                prop_assert_eq!(seen(made), seen(told), "{:?}", pieces);
+                *counts.borrow_mut().entry(format!("{:?}", told.outcome)).or_default() += 1;
+                if let Some(id) = told.user_id {
+                    prop_assert!(um.system().users().get(id).await.is_ok(), "{:?}", told);
+                }
+            }
+            prop_assert_eq!(made.len(), told.len());
+            prop_assert_eq!(count(&um).await, 2);
+            Ok::<(), TestCaseError>(())
+        })?;
+    });
+    println!("{:?}", counts.borrow());
+    for outcome in ["Created", "Updated", "Skipped", "Differs", "Gone", "Failed"] {
+        assert!(counts.borrow().contains_key(outcome), "{outcome}: {:?}", counts.borrow());
+    }
+}
+
+/// What a check keeps for later records is gone once it has ended, however it ends.
+#[tokio::test]
+async fn usr_8_nothing_is_left_of_a_check() {
+    for is_finished in [true, false] {
+        let (um, storage) = Interposed::open(policy()).await;
+        let import = um.system().imports().begin(begin().level(ImportLevel::Check)).await.unwrap();
+        um.system().imports().feed(feed(import.id, 0, records(3)).is_last(true)).await.unwrap();
+        assert!(!all::<ImportPiece>(&*storage).await.is_empty());
+        match is_finished {
+            true => drop(um.system().imports().finish(FinishImport::new(import.id)).await.unwrap()),
+            false => drop(um.system().imports().abort(AbortImport::new(import.id)).await.unwrap()),
+        }
+        assert!(all::<ImportPiece>(&*storage).await.is_empty());
+        assert!(all::<Claim>(&*storage).await.is_empty());
+        assert_eq!(count(&um).await, 0);
+    }
 }

@@ -30,6 +30,7 @@ mod denials;
 mod ended;
 mod erased;
 mod escalation;
+mod exported;
 mod factors;
 mod groups;
 mod groups_held;
