@@ -15,7 +15,7 @@ use crate::{Caller, JsonText, Result, Timestamp, Uuid};
 ///
 /// Permission `drone:assign`, and `drone:set_authority` if conditions of the policy read who is assigned.
 /// Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
-/// if it is assigned already.
+/// if it is assigned already, `CONFLICT` if the user would be assigned more than 1,000 assets.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct AssignDrone {
     /// The drone's id or code.
@@ -36,7 +36,8 @@ pub struct ChangedDrone {
 /// Creates a drone; an operator named here gets the assignment too.
 ///
 /// Permission `drone:create`, and `drone:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
-/// the operator does not exist, or the operator does not belong to the region.
+/// the operator does not exist, or the operator does not belong to the region; `CONFLICT` if the operator would be assigned more than 1,000
+/// assets.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct CreateDrone {
     /// A name such as `drone-001`: 1 to 64 letters, digits, `-`, `_`, `.`; unique, whatever the case.
@@ -219,7 +220,8 @@ impl Drones {
     /// Creates a drone; an operator named here gets the assignment too.
     ///
     /// Permission `drone:create`, and `drone:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
-    /// the operator does not exist, or the operator does not belong to the region.
+    /// the operator does not exist, or the operator does not belong to the region; `CONFLICT` if the operator would be assigned more than 1,000
+    /// assets.
     pub async fn create(&self, input: CreateDrone) -> Result<Drone> {
         self.caller.run("drones.create", &input).await
     }
@@ -259,7 +261,7 @@ impl Drones {
     ///
     /// Permission `drone:assign`, and `drone:set_authority` if conditions of the policy read who is assigned.
     /// Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
-    /// if it is assigned already.
+    /// if it is assigned already, `CONFLICT` if the user would be assigned more than 1,000 assets.
     pub async fn assign(&self, input: AssignDrone) -> Result<Drone> {
         self.caller.run("drones.assign", &input).await
     }

@@ -241,7 +241,8 @@ pub enum ImportLevel {
     /// Invalid fields that an account does not need are left out, and reported.
     #[serde(rename = "lenient")]
     Lenient,
-    /// As `strict`, but no account is created or changed: only the results are reported.
+    /// As `strict`, but no account is created or changed: only the results are reported. Those are what they would be if the records
+    /// before had been imported, so that two of one account are told as such.
     #[serde(rename = "check")]
     Check,
 }

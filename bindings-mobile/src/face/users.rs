@@ -16,7 +16,8 @@ use crate::{CalendarDate, Caller, JsonText, Result, Timestamp, Uuid};
 
 /// Lets an inactive user sign in again; one who may sign in already stays as it is.
 ///
-/// Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead.
+/// Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead;
+/// for one's own account as with `deactivate`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ActivateUser {
     /// The user's id.
@@ -42,10 +43,11 @@ pub struct AssetBrief {
     pub status: String,
 }
 
-/// Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, unless it was a suspension
-/// that has ended. For banned users the reason is replaced.
+/// Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, a suspension with its
+/// reason and end, unless it has ended meanwhile. For banned users the reason is replaced.
 ///
-/// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+/// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator; for one's own account
+/// `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct BanUser {
     /// The user's id.
@@ -246,7 +248,8 @@ pub struct DailyCount {
 /// Deactivates a user; their sessions end at once. Suspended and banned users stay so, and are inactive when that ends; inactive users stay as
 /// they are.
 ///
-/// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+/// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator; for one's own account
+/// `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeactivateUser {
     /// The user's id.
@@ -264,7 +267,8 @@ pub struct DeactivateUser {
 ///
 /// Permission `user:delete`; `drone:set_authority` for each drone that the user flies, and `KIND:set_authority` for each other asset that
 /// the user uses, if the policy's conditions read that; and `admin:all` if one of those roles on the account denies something. Errors:
-/// `CONFLICT` for the last active administrator.
+/// `CONFLICT` for the last active administrator; for one's own account `UNAUTHORIZED`, reason `step_up_required`, if the caller did not
+/// authenticate within the last five minutes.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeleteUser {
     /// The user's id.
@@ -411,17 +415,21 @@ pub struct EraseUser {
 }
 
 /// Exports everything that is stored about a user: the account and what belongs to it, without secrets, and what the audit log says about
-/// it.
+/// it, of which older entries are exported by further calls with `audit_cursor`.
 ///
 /// Users may export their own data; exporting that of others needs permission `user:export`, also if they are deleted but not yet purged.
 /// The audit log records it. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five
-/// minutes.
+/// minutes; `VALIDATION_ERROR` for a cursor that is not one of this user's export.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ExportUser {
     /// The user's id; the caller's own if not given.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<Uuid>,
+    /// The `next_audit_cursor` of the export so far: exports the older entries of the audit log, and no records.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_cursor: Option<String>,
 }
 
 /// Finds a user by username or e-mail address, whatever the case, or by an identity at another issuer.
@@ -484,7 +492,8 @@ pub struct GrantAdmin {
 
 /// Lifts a ban, else a suspension: what the user was before is so again. Who may sign in stays as it is.
 ///
-/// Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted.
+/// Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted;
+/// for one's own account as with `deactivate`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct LiftUser {
     /// The user's id.
@@ -530,11 +539,12 @@ pub struct ListUserOverviews {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_until: Option<Timestamp>,
-    /// Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts.
+    /// Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts, and any character of
+    /// Chinese or Japanese is one.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<String>,
-    /// What to sort by; `created` if not given.
+    /// What to sort by; `created` if not given. Of texts case, accents and width do not count: `Ähre` stands beside `ahre`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sort: Option<UserSort>,
@@ -594,11 +604,12 @@ pub struct ListUsers {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_until: Option<Timestamp>,
-    /// Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts.
+    /// Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts, and any character of
+    /// Chinese or Japanese is one.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<String>,
-    /// What to sort by; `created` if not given.
+    /// What to sort by; `created` if not given. Of texts case, accents and width do not count: `Ähre` stands beside `ahre`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sort: Option<UserSort>,
@@ -887,7 +898,8 @@ pub enum StatusAction {
 /// Suspends a user, for a limited time or until it is lifted; their sessions end at once. Inactive users are inactive again afterwards. For
 /// suspended users the reason and the end are replaced.
 ///
-/// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users.
+/// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users;
+/// for one's own account `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct SuspendUser {
     /// The user's id.
@@ -995,14 +1007,18 @@ pub struct UserExport {
     /// When it was exported.
     pub at: Timestamp,
     /// The rows that are stored about the user, by table (`users`, `sessions`, `role_assignments`, …): lists of objects whose fields are
-    /// the columns. Secrets, such as password hashes, are left out, and so are tables without rows.
+    /// the columns. Secrets, such as password hashes, are left out, and so are tables without rows. Empty where older entries of the audit
+    /// log are exported.
     pub records: JsonText,
-    /// The audit log's entries about the user, and about what the user did, newest first: up to 1,000. What the user changed of others is
-    /// left out, as are the IP addresses, user agents and sessions of others who changed the account.
+    /// The audit log's entries about the user, and about what the user did, newest first: up to 1,000, and the older ones by
+    /// `next_audit_cursor`. What the user changed of others is left out, as are the IP addresses, user agents and sessions of others who
+    /// changed the account.
     #[uniffi(default)]
     pub audit: Vec<AuditEntry>,
-    /// Whether there are older entries.
-    pub has_older_entries: bool,
+    /// Pass it as `audit_cursor` for the entries that are older than these; null if there are none.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_audit_cursor: Option<String>,
 }
 
 /// An account with what belongs to it, as far as the caller may see that. `users.get` also has the time of the last sign-in, and the
@@ -1082,7 +1098,8 @@ pub struct UserOverview {
     pub version: i64,
 }
 
-/// What a list of users is sorted by.
+/// What a list of users is sorted by. Texts are compared by their letters alone, without case, accents and width, the same whatever keeps
+/// the store; users without one come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum UserSort {
     /// When they were created.
@@ -1254,7 +1271,8 @@ impl Users {
 
     /// Lets an inactive user sign in again; one who may sign in already stays as it is.
     ///
-    /// Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead.
+    /// Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead;
+    /// for one's own account as with `deactivate`.
     pub async fn activate(&self, input: ActivateUser) -> Result<User> {
         self.caller.run("users.activate", &input).await
     }
@@ -1262,7 +1280,8 @@ impl Users {
     /// Deactivates a user; their sessions end at once. Suspended and banned users stay so, and are inactive when that ends; inactive users stay as
     /// they are.
     ///
-    /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+    /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator; for one's own account
+    /// `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
     pub async fn deactivate(&self, input: DeactivateUser) -> Result<User> {
         self.caller.run("users.deactivate", &input).await
     }
@@ -1270,22 +1289,25 @@ impl Users {
     /// Suspends a user, for a limited time or until it is lifted; their sessions end at once. Inactive users are inactive again afterwards. For
     /// suspended users the reason and the end are replaced.
     ///
-    /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users.
+    /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users;
+    /// for one's own account `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
     pub async fn suspend(&self, input: SuspendUser) -> Result<User> {
         self.caller.run("users.suspend", &input).await
     }
 
-    /// Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, unless it was a suspension
-    /// that has ended. For banned users the reason is replaced.
+    /// Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, a suspension with its
+    /// reason and end, unless it has ended meanwhile. For banned users the reason is replaced.
     ///
-    /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+    /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator; for one's own account
+    /// `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
     pub async fn ban(&self, input: BanUser) -> Result<User> {
         self.caller.run("users.ban", &input).await
     }
 
     /// Lifts a ban, else a suspension: what the user was before is so again. Who may sign in stays as it is.
     ///
-    /// Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted.
+    /// Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted;
+    /// for one's own account as with `deactivate`.
     pub async fn lift(&self, input: LiftUser) -> Result<User> {
         self.caller.run("users.lift", &input).await
     }
@@ -1312,7 +1334,8 @@ impl Users {
     ///
     /// Permission `user:delete`; `drone:set_authority` for each drone that the user flies, and `KIND:set_authority` for each other asset that
     /// the user uses, if the policy's conditions read that; and `admin:all` if one of those roles on the account denies something. Errors:
-    /// `CONFLICT` for the last active administrator.
+    /// `CONFLICT` for the last active administrator; for one's own account `UNAUTHORIZED`, reason `step_up_required`, if the caller did not
+    /// authenticate within the last five minutes.
     pub async fn delete(&self, input: DeleteUser) -> Result<()> {
         self.caller.run("users.delete", &input).await
     }
@@ -1352,11 +1375,11 @@ impl Users {
     }
 
     /// Exports everything that is stored about a user: the account and what belongs to it, without secrets, and what the audit log says about
-    /// it.
+    /// it, of which older entries are exported by further calls with `audit_cursor`.
     ///
     /// Users may export their own data; exporting that of others needs permission `user:export`, also if they are deleted but not yet purged.
     /// The audit log records it. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five
-    /// minutes.
+    /// minutes; `VALIDATION_ERROR` for a cursor that is not one of this user's export.
     #[uniffi::method(default(input))]
     pub async fn export(&self, input: ExportUser) -> Result<UserExport> {
         self.caller.run("users.export", &input).await

@@ -389,7 +389,8 @@ export class Users {
   /**
    * Lets an inactive user sign in again; one who may sign in already stays as it is.
    *
-   * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead.
+   * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead;
+   * for one's own account as with `deactivate`.
    */
   activate(input: ActivateUser): Promise<User> {
     return this.#run("users.activate", input, "ActivateUser", "User");
@@ -398,7 +399,8 @@ export class Users {
    * Deactivates a user; their sessions end at once. Suspended and banned users stay so, and are inactive when that ends; inactive users stay as
    * they are.
    *
-   * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+   * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator; for one's own account
+   * `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
    */
   deactivate(input: DeactivateUser): Promise<User> {
     return this.#run("users.deactivate", input, "DeactivateUser", "User");
@@ -407,16 +409,18 @@ export class Users {
    * Suspends a user, for a limited time or until it is lifted; their sessions end at once. Inactive users are inactive again afterwards. For
    * suspended users the reason and the end are replaced.
    *
-   * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users.
+   * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users;
+   * for one's own account `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
    */
   suspend(input: SuspendUser): Promise<User> {
     return this.#run("users.suspend", input, "SuspendUser", "User");
   }
   /**
-   * Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, unless it was a suspension
-   * that has ended. For banned users the reason is replaced.
+   * Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, a suspension with its
+   * reason and end, unless it has ended meanwhile. For banned users the reason is replaced.
    *
-   * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+   * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator; for one's own account
+   * `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
    */
   ban(input: BanUser): Promise<User> {
     return this.#run("users.ban", input, "BanUser", "User");
@@ -424,7 +428,8 @@ export class Users {
   /**
    * Lifts a ban, else a suspension: what the user was before is so again. Who may sign in stays as it is.
    *
-   * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted.
+   * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted;
+   * for one's own account as with `deactivate`.
    */
   lift(input: LiftUser): Promise<User> {
     return this.#run("users.lift", input, "LiftUser", "User");
@@ -454,7 +459,8 @@ export class Users {
    *
    * Permission `user:delete`; `drone:set_authority` for each drone that the user flies, and `KIND:set_authority` for each other asset that
    * the user uses, if the policy's conditions read that; and `admin:all` if one of those roles on the account denies something. Errors:
-   * `CONFLICT` for the last active administrator.
+   * `CONFLICT` for the last active administrator; for one's own account `UNAUTHORIZED`, reason `step_up_required`, if the caller did not
+   * authenticate within the last five minutes.
    */
   delete(input: DeleteUser): Promise<void> {
     return this.#run("users.delete", input, "DeleteUser", "");
@@ -498,11 +504,11 @@ export class Users {
   }
   /**
    * Exports everything that is stored about a user: the account and what belongs to it, without secrets, and what the audit log says about
-   * it.
+   * it, of which older entries are exported by further calls with `auditCursor`.
    *
    * Users may export their own data; exporting that of others needs permission `user:export`, also if they are deleted but not yet purged.
    * The audit log records it. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five
-   * minutes.
+   * minutes; `VALIDATION_ERROR` for a cursor that is not one of this user's export.
    */
   export(input: ExportUser = {}): Promise<UserExport> {
     return this.#run("users.export", input, "ExportUser", "UserExport");
@@ -1986,7 +1992,8 @@ export class Drones {
    * Creates a drone; an operator named here gets the assignment too.
    *
    * Permission `drone:create`, and `drone:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
-   * the operator does not exist, or the operator does not belong to the region.
+   * the operator does not exist, or the operator does not belong to the region; `CONFLICT` if the operator would be assigned more than 1,000
+   * assets.
    */
   create(input: CreateDrone): Promise<Drone> {
     return this.#run("drones.create", input, "CreateDrone", "Drone");
@@ -2034,7 +2041,7 @@ export class Drones {
    *
    * Permission `drone:assign`, and `drone:set_authority` if conditions of the policy read who is assigned.
    * Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
-   * if it is assigned already.
+   * if it is assigned already, `CONFLICT` if the user would be assigned more than 1,000 assets.
    */
   assign(input: AssignDrone): Promise<Drone> {
     return this.#run("drones.assign", input, "AssignDrone", "Drone");
@@ -2105,7 +2112,8 @@ export class Assets {
    * Creates an asset of a kind that the policy declares; an operator named here gets the assignment too.
    *
    * Permission `KIND:create`, and `KIND:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
-   * does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region.
+   * does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region;
+   * `CONFLICT` if the operator would be assigned more than 1,000 assets.
    */
   create(input: CreateAsset): Promise<Asset> {
     return this.#run("assets.create", input, "CreateAsset", "Asset");
@@ -2153,7 +2161,7 @@ export class Assets {
    *
    * Permission `KIND:assign`, and `KIND:set_authority` if conditions of the policy read who is assigned.
    * Errors: `VALIDATION_ERROR` if the user does not belong to the asset's region, `DUPLICATE_RESOURCE`
-   * if it is assigned already.
+   * if it is assigned already, `CONFLICT` if the user would be assigned more than 1,000 assets.
    */
   assign(input: AssignAsset): Promise<Asset> {
     return this.#run("assets.assign", input, "AssignAsset", "Asset");

@@ -115,7 +115,10 @@ class ImportLevel(Word):
     LENIENT = "lenient"
     """Invalid fields that an account does not need are left out, and reported."""
     CHECK = "check"
-    """As `strict`, but no account is created or changed: only the results are reported."""
+    """As `strict`, but no account is created or changed: only the results are reported. Those are what
+    they would be if the records before had been imported, so that two of one account are told as
+    such.
+    """
 
 
 class ImportOutcome(Word):

@@ -150,15 +150,15 @@ class UserExport:
     records: Any
     """The rows that are stored about the user, by table (`users`, `sessions`, `role_assignments`, …):
     lists of objects whose fields are the columns. Secrets, such as password hashes, are left out,
-    and so are tables without rows.
+    and so are tables without rows. Empty where older entries of the audit log are exported.
     """
     audit: builtins.list[AuditEntry] = field(default_factory=builtins.list)
-    """The audit log's entries about the user, and about what the user did, newest first: up to 1,000.
-    What the user changed of others is left out, as are the IP addresses, user agents and sessions
-    of others who changed the account.
+    """The audit log's entries about the user, and about what the user did, newest first: up to 1,000,
+    and the older ones by `next_audit_cursor`. What the user changed of others is left out, as are
+    the IP addresses, user agents and sessions of others who changed the account.
     """
-    has_older_entries: bool
-    """Whether there are older entries."""
+    next_audit_cursor: str | None = None
+    """Pass it as `audit_cursor` for the entries that are older than these; `None` if there are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +217,9 @@ class UserOverview:
 
 
 class UserSort(Word):
-    """What a list of users is sorted by."""
+    """What a list of users is sorted by. Texts are compared by their letters alone, without case,
+    accents and width, the same whatever keeps the store; users without one come first.
+    """
 
     CREATED = "created"
     """When they were created."""

@@ -203,7 +203,7 @@ export type ImportLevel =
   | "strict"
   /** Invalid fields that an account does not need are left out, and reported. */
   | "lenient"
-  /** As `strict`, but no account is created or changed: only the results are reported. */
+  /** As `strict`, but no account is created or changed: only the results are reported. Those are what they would be if the records before had been imported, so that two of one account are told as such. */
   | "check";
 
 /** What became of a record. */

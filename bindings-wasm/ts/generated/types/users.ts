@@ -9,7 +9,8 @@ import type { Code, Reason } from "./errors.js";
 /**
  * Lets an inactive user sign in again; one who may sign in already stays as it is.
  *
- * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead.
+ * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead;
+ * for one's own account as with `deactivate`.
  */
 export interface ActivateUser {
   /** The user's id. */
@@ -33,10 +34,11 @@ export interface AssetBrief {
 }
 
 /**
- * Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, unless it was a suspension
- * that has ended. For banned users the reason is replaced.
+ * Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, a suspension with its
+ * reason and end, unless it has ended meanwhile. For banned users the reason is replaced.
  *
- * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+ * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator; for one's own account
+ * `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
  */
 export interface BanUser {
   /** The user's id. */
@@ -191,7 +193,8 @@ export interface DailyCount {
  * Deactivates a user; their sessions end at once. Suspended and banned users stay so, and are inactive when that ends; inactive users stay as
  * they are.
  *
- * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+ * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator; for one's own account
+ * `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
  */
 export interface DeactivateUser {
   /** The user's id. */
@@ -208,7 +211,8 @@ export interface DeactivateUser {
  *
  * Permission `user:delete`; `drone:set_authority` for each drone that the user flies, and `KIND:set_authority` for each other asset that
  * the user uses, if the policy's conditions read that; and `admin:all` if one of those roles on the account denies something. Errors:
- * `CONFLICT` for the last active administrator.
+ * `CONFLICT` for the last active administrator; for one's own account `UNAUTHORIZED`, reason `step_up_required`, if the caller did not
+ * authenticate within the last five minutes.
  */
 export interface DeleteUser {
   /** The user's id. */
@@ -315,15 +319,17 @@ export interface EraseUser {
 
 /**
  * Exports everything that is stored about a user: the account and what belongs to it, without secrets, and what the audit log says about
- * it.
+ * it, of which older entries are exported by further calls with `auditCursor`.
  *
  * Users may export their own data; exporting that of others needs permission `user:export`, also if they are deleted but not yet purged.
  * The audit log records it. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five
- * minutes.
+ * minutes; `VALIDATION_ERROR` for a cursor that is not one of this user's export.
  */
 export interface ExportUser {
   /** The user's id; the caller's own if not given. */
   readonly id?: string | null | undefined;
+  /** The `nextAuditCursor` of the export so far: exports the older entries of the audit log, and no records. */
+  readonly auditCursor?: string | null | undefined;
 }
 
 /**
@@ -384,7 +390,8 @@ export interface GrantAdmin {
 /**
  * Lifts a ban, else a suspension: what the user was before is so again. Who may sign in stays as it is.
  *
- * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted.
+ * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted;
+ * for one's own account as with `deactivate`.
  */
 export interface LiftUser {
   /** The user's id. */
@@ -417,9 +424,12 @@ export interface ListUserOverviews {
   readonly createdFrom?: Date | null | undefined;
   /** Only users created before. */
   readonly createdUntil?: Date | null | undefined;
-  /** Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts. */
+  /**
+   * Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts, and any character of
+   * Chinese or Japanese is one.
+   */
   readonly search?: string | null | undefined;
-  /** What to sort by; `created` if not given. */
+  /** What to sort by; `created` if not given. Of texts case, accents and width do not count: `Ähre` stands beside `ahre`. */
   readonly sort?: UserSort | null | undefined;
   /** Largest first; true if neither this nor `sort` is given. */
   readonly descending?: boolean | null | undefined;
@@ -456,9 +466,12 @@ export interface ListUsers {
   readonly createdFrom?: Date | null | undefined;
   /** Only users created before. */
   readonly createdUntil?: Date | null | undefined;
-  /** Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts. */
+  /**
+   * Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts, and any character of
+   * Chinese or Japanese is one.
+   */
   readonly search?: string | null | undefined;
-  /** What to sort by; `created` if not given. */
+  /** What to sort by; `created` if not given. Of texts case, accents and width do not count: `Ähre` stands beside `ahre`. */
   readonly sort?: UserSort | null | undefined;
   /** Largest first; true if neither this nor `sort` is given. */
   readonly descending?: boolean | null | undefined;
@@ -666,7 +679,8 @@ export type StatusAction =
  * Suspends a user, for a limited time or until it is lifted; their sessions end at once. Inactive users are inactive again afterwards. For
  * suspended users the reason and the end are replaced.
  *
- * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users.
+ * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users;
+ * for one's own account `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
  */
 export interface SuspendUser {
   /** The user's id. */
@@ -740,16 +754,18 @@ export interface UserExport {
   readonly at: Date;
   /**
    * The rows that are stored about the user, by table (`users`, `sessions`, `role_assignments`, …): lists of objects whose fields are
-   * the columns. Secrets, such as password hashes, are left out, and so are tables without rows.
+   * the columns. Secrets, such as password hashes, are left out, and so are tables without rows. Empty where older entries of the audit
+   * log are exported.
    */
   readonly records: Json;
   /**
-   * The audit log's entries about the user, and about what the user did, newest first: up to 1,000. What the user changed of others is
-   * left out, as are the IP addresses, user agents and sessions of others who changed the account.
+   * The audit log's entries about the user, and about what the user did, newest first: up to 1,000, and the older ones by
+   * `nextAuditCursor`. What the user changed of others is left out, as are the IP addresses, user agents and sessions of others who
+   * changed the account.
    */
   readonly audit: readonly AuditEntry[];
-  /** Whether there are older entries. */
-  readonly hasOlderEntries: boolean;
+  /** Pass it as `auditCursor` for the entries that are older than these; null if there are none. */
+  readonly nextAuditCursor: string | null;
 }
 
 /**
@@ -807,7 +823,10 @@ export interface UserOverview {
   readonly version: number;
 }
 
-/** What a list of users is sorted by. */
+/**
+ * What a list of users is sorted by. Texts are compared by their letters alone, without case, accents and width, the same whatever keeps
+ * the store; users without one come first.
+ */
 export type UserSort =
   /** When they were created. */
   | "created"

@@ -482,9 +482,10 @@ fun readEraseUser(from: JsonElement) = from.record("id", "expected_version").let
     )
 }
 
-fun readExportUser(from: JsonElement) = from.record("id").let { it ->
+fun readExportUser(from: JsonElement) = from.record("id", "audit_cursor").let { it ->
     ExportUser(
         id = it.optional("id") { readId(it) },
+        auditCursor = it.optional("audit_cursor") { readString(it) },
     )
 }
 
@@ -2203,7 +2204,7 @@ fun writeUserExport(from: UserExport) = json(
     "at" to writeTime(from.at),
     "records" to writeJson(from.records),
     "audit" to writeList(from.audit) { writeAuditEntry(it) },
-    "has_older_entries" to writeBool(from.hasOlderEntries),
+    "next_audit_cursor" to from.nextAuditCursor?.let { writeString(it) },
 )
 
 fun writeAuditEntry(from: AuditEntry) = json(

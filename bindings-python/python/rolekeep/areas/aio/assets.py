@@ -38,7 +38,8 @@ class AsyncAssets:
         Permission `KIND:create`, and `KIND:set_authority` for what the policy declares of
         `attributes`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has;
         `VALIDATION_ERROR` if the kind does not have the model or the status, if the region or the
-        operator does not exist, or the operator does not belong to the region.
+        operator does not exist, or the operator does not belong to the region; `CONFLICT` if the
+        operator would be assigned more than 1,000 assets.
 
         Args:
             kind: Its kind, such as `vehicle`.
@@ -223,7 +224,8 @@ class AsyncAssets:
         Permission `KIND:assign`, and `KIND:set_authority` if conditions of the policy read who is
         assigned.
         Errors: `VALIDATION_ERROR` if the user does not belong to the asset's region,
-        `DUPLICATE_RESOURCE` if it is assigned already.
+        `DUPLICATE_RESOURCE` if it is assigned already, `CONFLICT` if the user would be assigned
+        more than 1,000 assets.
 
         Args:
             kind: The asset's kind.

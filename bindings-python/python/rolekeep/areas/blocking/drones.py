@@ -35,7 +35,8 @@ class Drones:
 
         Permission `drone:create`, and `drone:set_authority` for what the policy declares of
         `attributes`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the
-        region or the operator does not exist, or the operator does not belong to the region.
+        region or the operator does not exist, or the operator does not belong to the region;
+        `CONFLICT` if the operator would be assigned more than 1,000 assets.
 
         Args:
             code: A name such as `drone-001`: 1 to 64 letters, digits, `-`, `_`, `.`; unique,
@@ -203,7 +204,8 @@ class Drones:
         Permission `drone:assign`, and `drone:set_authority` if conditions of the policy read who is
         assigned.
         Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region,
-        `DUPLICATE_RESOURCE` if it is assigned already.
+        `DUPLICATE_RESOURCE` if it is assigned already, `CONFLICT` if the user would be assigned
+        more than 1,000 assets.
 
         Args:
             drone: The drone's id or code.

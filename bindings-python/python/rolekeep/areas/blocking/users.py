@@ -277,8 +277,9 @@ class Users:
             created_from: Only users created then or later.
             created_until: Only users created before.
             search: Words to find in names, username and email; 2 to 100 characters. Words of two
-                letters match word starts.
-            sort: What to sort by; `created` if not given.
+                letters match word starts, and any character of Chinese or Japanese is one.
+            sort: What to sort by; `created` if not given. Of texts case, accents and width do not
+                count: `Ähre` stands beside `ahre`.
             descending: Largest first; true if neither this nor `sort` is given.
             page: The page's number, from 1; no more than 200,000 rows are skipped to get there.
             limit: The page size, 1 to 100; 20 if not given.
@@ -332,8 +333,9 @@ class Users:
             created_from: Only users created then or later.
             created_until: Only users created before.
             search: Words to find in names, username and email; 2 to 100 characters. Words of two
-                letters match word starts.
-            sort: What to sort by; `created` if not given.
+                letters match word starts, and any character of Chinese or Japanese is one.
+            sort: What to sort by; `created` if not given. Of texts case, accents and width do not
+                count: `Ähre` stands beside `ahre`.
             descending: Largest first; true if neither this nor `sort` is given.
             limit: The page size, 1 to 100; 20 if not given.
             total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
@@ -402,8 +404,9 @@ class Users:
             created_from: Only users created then or later.
             created_until: Only users created before.
             search: Words to find in names, username and email; 2 to 100 characters. Words of two
-                letters match word starts.
-            sort: What to sort by; `created` if not given.
+                letters match word starts, and any character of Chinese or Japanese is one.
+            sort: What to sort by; `created` if not given. Of texts case, accents and width do not
+                count: `Ähre` stands beside `ahre`.
             descending: Largest first; true if neither this nor `sort` is given.
             page: The page's number, from 1; no more than 200,000 rows are skipped to get there.
             limit: The page size, 1 to 100; 20 if not given.
@@ -458,8 +461,9 @@ class Users:
             created_from: Only users created then or later.
             created_until: Only users created before.
             search: Words to find in names, username and email; 2 to 100 characters. Words of two
-                letters match word starts.
-            sort: What to sort by; `created` if not given.
+                letters match word starts, and any character of Chinese or Japanese is one.
+            sort: What to sort by; `created` if not given. Of texts case, accents and width do not
+                count: `Ähre` stands beside `ahre`.
             descending: Largest first; true if neither this nor `sort` is given.
             limit: The page size, 1 to 100; 20 if not given.
             total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
@@ -739,7 +743,7 @@ class Users:
         """Lets an inactive user sign in again; one who may sign in already stays as it is.
 
         Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for
-        suspended and banned users: use `lift` instead.
+        suspended and banned users: use `lift` instead; for one's own account as with `deactivate`.
 
         Args:
             id: The user's id.
@@ -757,7 +761,8 @@ class Users:
         inactive when that ends; inactive users stay as they are.
 
         Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the
-        last active administrator.
+        last active administrator; for one's own account `UNAUTHORIZED`, reason `step_up_required`,
+        if the caller did not authenticate within the last five minutes.
 
         Args:
             id: The user's id.
@@ -778,7 +783,8 @@ class Users:
         replaced.
 
         Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the
-        last active administrator, and for banned users.
+        last active administrator, and for banned users; for one's own account `UNAUTHORIZED`,
+        reason `step_up_required`, if the caller did not authenticate within the last five minutes.
 
         Args:
             id: The user's id.
@@ -801,11 +807,12 @@ class Users:
         expected_version: int | None = None,
     ) -> User:
         """Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous
-        status applies again, unless it was a suspension that has ended. For banned users the reason
-        is replaced.
+        status applies again, a suspension with its reason and end, unless it has ended meanwhile.
+        For banned users the reason is replaced.
 
         Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the
-        last active administrator.
+        last active administrator; for one's own account `UNAUTHORIZED`, reason `step_up_required`,
+        if the caller did not authenticate within the last five minutes.
 
         Args:
             id: The user's id.
@@ -828,7 +835,7 @@ class Users:
         as it is.
 
         Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for
-        inactive users, who are activated, not lifted.
+        inactive users, who are activated, not lifted; for one's own account as with `deactivate`.
 
         Args:
             id: The user's id.
@@ -880,7 +887,8 @@ class Users:
         Permission `user:delete`; `drone:set_authority` for each drone that the user flies, and
         `KIND:set_authority` for each other asset that the user uses, if the policy's conditions
         read that; and `admin:all` if one of those roles on the account denies something. Errors:
-        `CONFLICT` for the last active administrator.
+        `CONFLICT` for the last active administrator; for one's own account `UNAUTHORIZED`, reason
+        `step_up_required`, if the caller did not authenticate within the last five minutes.
 
         Args:
             id: The user's id.
@@ -973,19 +981,23 @@ class Users:
         self,
         *,
         id: UUID | None = None,
+        audit_cursor: str | None = None,
     ) -> UserExport:
         """Exports everything that is stored about a user: the account and what belongs to it, without
-        secrets, and what the audit log says about it.
+        secrets, and what the audit log says about it, of which older entries are exported by
+        further calls with `audit_cursor`.
 
         Users may export their own data; exporting that of others needs permission `user:export`,
         also if they are deleted but not yet purged. The audit log records it. Errors:
         `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the
-        last five minutes.
+        last five minutes; `VALIDATION_ERROR` for a cursor that is not one of this user's export.
 
         Args:
             id: The user's id; the caller's own if not given.
+            audit_cursor: The `next_audit_cursor` of the export so far: exports the older entries of
+                the audit log, and no records.
         """
-        return decode(UserExport, self._caller.call("users.export", {"id": id}))
+        return decode(UserExport, self._caller.call("users.export", {"id": id, "audit_cursor": audit_cursor}))
 
     def set_status_many(
         self,

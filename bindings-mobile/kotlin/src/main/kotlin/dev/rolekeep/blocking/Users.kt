@@ -131,7 +131,8 @@ class BlockingUsers internal constructor(private val area: Users) {
     /**
      * Lets an inactive user sign in again; one who may sign in already stays as it is.
      *
-     * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead.
+     * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead;
+     * for one's own account as with `deactivate`.
      */
     fun activate(input: ActivateUser): User = await { area.activate(input) }
 
@@ -139,7 +140,8 @@ class BlockingUsers internal constructor(private val area: Users) {
      * Deactivates a user; their sessions end at once. Suspended and banned users stay so, and are inactive when that ends; inactive users stay as
      * they are.
      *
-     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator; for one's own account
+     * `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
      */
     fun deactivate(input: DeactivateUser): User = await { area.deactivate(input) }
 
@@ -147,22 +149,25 @@ class BlockingUsers internal constructor(private val area: Users) {
      * Suspends a user, for a limited time or until it is lifted; their sessions end at once. Inactive users are inactive again afterwards. For
      * suspended users the reason and the end are replaced.
      *
-     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users.
+     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users;
+     * for one's own account `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
      */
     fun suspend(input: SuspendUser): User = await { area.suspend(input) }
 
     /**
-     * Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, unless it was a suspension
-     * that has ended. For banned users the reason is replaced.
+     * Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, a suspension with its
+     * reason and end, unless it has ended meanwhile. For banned users the reason is replaced.
      *
-     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator; for one's own account
+     * `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
      */
     fun ban(input: BanUser): User = await { area.ban(input) }
 
     /**
      * Lifts a ban, else a suspension: what the user was before is so again. Who may sign in stays as it is.
      *
-     * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted.
+     * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted;
+     * for one's own account as with `deactivate`.
      */
     fun lift(input: LiftUser): User = await { area.lift(input) }
 
@@ -189,7 +194,8 @@ class BlockingUsers internal constructor(private val area: Users) {
      *
      * Permission `user:delete`; `drone:set_authority` for each drone that the user flies, and `KIND:set_authority` for each other asset that
      * the user uses, if the policy's conditions read that; and `admin:all` if one of those roles on the account denies something. Errors:
-     * `CONFLICT` for the last active administrator.
+     * `CONFLICT` for the last active administrator; for one's own account `UNAUTHORIZED`, reason `step_up_required`, if the caller did not
+     * authenticate within the last five minutes.
      */
     fun delete(input: DeleteUser): Unit = await { area.delete(input) }
 
@@ -229,11 +235,11 @@ class BlockingUsers internal constructor(private val area: Users) {
 
     /**
      * Exports everything that is stored about a user: the account and what belongs to it, without secrets, and what the audit log says about
-     * it.
+     * it, of which older entries are exported by further calls with `audit_cursor`.
      *
      * Users may export their own data; exporting that of others needs permission `user:export`, also if they are deleted but not yet purged.
      * The audit log records it. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five
-     * minutes.
+     * minutes; `VALIDATION_ERROR` for a cursor that is not one of this user's export.
      */
     @JvmOverloads
     fun export(input: ExportUser = ExportUser()): UserExport = await { area.export(input) }
@@ -533,11 +539,15 @@ class EraseUserBuilder(private val id: UUID) {
 /** Makes a [ExportUser]; what is not set is left out. */
 class ExportUserBuilder() {
     private var id: UUID? = null
+    private var auditCursor: String? = null
 
     /** The user's id; the caller's own if not given. */
     fun id(value: UUID?) = apply { id = value }
 
-    fun build() = ExportUser(id = id)
+    /** The `next_audit_cursor` of the export so far: exports the older entries of the audit log, and no records. */
+    fun auditCursor(value: String?) = apply { auditCursor = value }
+
+    fun build() = ExportUser(id = id, auditCursor = auditCursor)
 }
 
 /** Makes a [FindUser]; what is not set is left out. */
@@ -619,10 +629,13 @@ class ListUserOverviewsBuilder() {
     /** Only users created before. */
     fun createdUntil(value: Instant?) = apply { createdUntil = value }
 
-    /** Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts. */
+    /**
+     * Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts, and any character of
+     * Chinese or Japanese is one.
+     */
     fun search(value: String?) = apply { search = value }
 
-    /** What to sort by; `created` if not given. */
+    /** What to sort by; `created` if not given. Of texts case, accents and width do not count: `Ähre` stands beside `ahre`. */
     fun sort(value: UserSort?) = apply { sort = value }
 
     /** Largest first; true if neither this nor `sort` is given. */
@@ -684,10 +697,13 @@ class ListUsersBuilder() {
     /** Only users created before. */
     fun createdUntil(value: Instant?) = apply { createdUntil = value }
 
-    /** Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts. */
+    /**
+     * Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts, and any character of
+     * Chinese or Japanese is one.
+     */
     fun search(value: String?) = apply { search = value }
 
-    /** What to sort by; `created` if not given. */
+    /** What to sort by; `created` if not given. Of texts case, accents and width do not count: `Ähre` stands beside `ahre`. */
     fun sort(value: UserSort?) = apply { sort = value }
 
     /** Largest first; true if neither this nor `sort` is given. */
