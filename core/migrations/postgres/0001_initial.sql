@@ -25,6 +25,9 @@ CREATE TABLE "users" (
   "deleted_at" bigint,
   "status_before" text COLLATE "C",
   "version" bigint NOT NULL,
+  "email_key" text COLLATE "C" NOT NULL,
+  "username_key" text COLLATE "C" NOT NULL,
+  "last_name_key" text COLLATE "C" NOT NULL,
   "search_text" text COLLATE "C" NOT NULL,
   PRIMARY KEY ("id")
 ) WITH (fillfactor = 90);
@@ -32,9 +35,9 @@ CREATE INDEX "users_by_created_at" ON "users" ("created_at", "id");
 CREATE INDEX "users_by_region_id_created_at" ON "users" ("region_id" NULLS FIRST, "created_at", "id");
 CREATE INDEX "users_by_status_created_at" ON "users" ("status", "created_at", "id");
 CREATE INDEX "users_by_status_email_verified_created_at" ON "users" ("status", "email_verified", "created_at", "id");
-CREATE INDEX "users_by_email" ON "users" ("email" NULLS FIRST, "id");
-CREATE INDEX "users_by_username" ON "users" ("username" NULLS FIRST, "id");
-CREATE INDEX "users_by_last_name" ON "users" ("last_name" NULLS FIRST, "id");
+CREATE INDEX "users_by_email_key" ON "users" ("email_key", "id");
+CREATE INDEX "users_by_username_key" ON "users" ("username_key", "id");
+CREATE INDEX "users_by_last_name_key" ON "users" ("last_name_key", "id");
 CREATE INDEX "users_by_deleted_at" ON "users" ("deleted_at" NULLS FIRST, "id");
 CREATE TABLE "user_activity" (
   "user_id" uuid NOT NULL,

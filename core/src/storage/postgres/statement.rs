@@ -370,7 +370,7 @@ fn deeds(writer: &mut Writer, parts: &Parts<'_>) -> Result<String, sqlx::Error> 
         let (of, given, same) = (quoted(table.name), format!("g{at}"), same_key(table, "t", &format!("g{at}")));
         let version = quoted(table.columns[table.version].name);
         let seen = format!("{same} AND t.{version} = {given}.expected AND {clean}");
-        let names = || column_names(*table);
+        let names = || column_names(table);
         let deed = match deed {
             Deed::Miss | Deed::Check => continue,
             Deed::Insert | Deed::Append => {

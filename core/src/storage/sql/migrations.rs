@@ -343,6 +343,7 @@ pub(crate) struct History {
     /// Whether it has places for names and checksums, as it has not been made with at first.
     pub(crate) is_whole: bool,
     /// Whether a script has left something to this library that SQL cannot do, and nobody has done it yet.
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "PostgreSQL has no such script yet"))]
     pub(crate) is_unfinished: bool,
     /// Oldest first.
     pub(crate) seen: Vec<Seen>,
