@@ -88,7 +88,7 @@ async fn a_file_that_is_only_read_cannot_be_ones_own() {
 async fn after_its_connection_was_lost_nothing_of_others_goes_unnoticed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("x.db");
-    let storage = open(options(&file).exclusive(true).max_bytes(800_000)).await.unwrap();
+    let storage = open(options(&file).exclusive(true).max_bytes(1_200_000)).await.unwrap();
     let big = |number: u128| {
         let mut item = Item { note: Some("x".repeat(50_000)), ..Item::new(number, "big") };
         change_set(number, vec![Write::insert(&mut item)])
