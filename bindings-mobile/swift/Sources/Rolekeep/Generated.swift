@@ -1128,7 +1128,7 @@ public protocol AssetsProtocol: AnyObject, Sendable {
      *
      * Permission `KIND:assign`, and `KIND:set_authority` if conditions of the policy read who is assigned.
      * Errors: `VALIDATION_ERROR` if the user does not belong to the asset's region, `DUPLICATE_RESOURCE`
-     * if it is assigned already.
+     * if it is assigned already, `CONFLICT` if the user would be assigned more than 1,000 assets.
      */
     func assign(input: AssignAsset) async throws  -> Asset
     
@@ -1136,7 +1136,8 @@ public protocol AssetsProtocol: AnyObject, Sendable {
      * Creates an asset of a kind that the policy declares; an operator named here gets the assignment too.
      *
      * Permission `KIND:create`, and `KIND:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
-     * does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region.
+     * does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region;
+     * `CONFLICT` if the operator would be assigned more than 1,000 assets.
      */
     func create(input: CreateAsset) async throws  -> Asset
     
@@ -1246,7 +1247,7 @@ open class Assets: AssetsProtocol, @unchecked Sendable {
      *
      * Permission `KIND:assign`, and `KIND:set_authority` if conditions of the policy read who is assigned.
      * Errors: `VALIDATION_ERROR` if the user does not belong to the asset's region, `DUPLICATE_RESOURCE`
-     * if it is assigned already.
+     * if it is assigned already, `CONFLICT` if the user would be assigned more than 1,000 assets.
      */
 open func assign(input: AssignAsset)async throws  -> Asset  {
     return
@@ -1268,7 +1269,8 @@ open func assign(input: AssignAsset)async throws  -> Asset  {
      * Creates an asset of a kind that the policy declares; an operator named here gets the assignment too.
      *
      * Permission `KIND:create`, and `KIND:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
-     * does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region.
+     * does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region;
+     * `CONFLICT` if the operator would be assigned more than 1,000 assets.
      */
 open func create(input: CreateAsset)async throws  -> Asset  {
     return
@@ -3668,7 +3670,7 @@ public protocol DronesProtocol: AnyObject, Sendable {
      *
      * Permission `drone:assign`, and `drone:set_authority` if conditions of the policy read who is assigned.
      * Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
-     * if it is assigned already.
+     * if it is assigned already, `CONFLICT` if the user would be assigned more than 1,000 assets.
      */
     func assign(input: AssignDrone) async throws  -> Drone
     
@@ -3676,7 +3678,8 @@ public protocol DronesProtocol: AnyObject, Sendable {
      * Creates a drone; an operator named here gets the assignment too.
      *
      * Permission `drone:create`, and `drone:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
-     * the operator does not exist, or the operator does not belong to the region.
+     * the operator does not exist, or the operator does not belong to the region; `CONFLICT` if the operator would be assigned more than 1,000
+     * assets.
      */
     func create(input: CreateDrone) async throws  -> Drone
     
@@ -3786,7 +3789,7 @@ open class Drones: DronesProtocol, @unchecked Sendable {
      *
      * Permission `drone:assign`, and `drone:set_authority` if conditions of the policy read who is assigned.
      * Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
-     * if it is assigned already.
+     * if it is assigned already, `CONFLICT` if the user would be assigned more than 1,000 assets.
      */
 open func assign(input: AssignDrone)async throws  -> Drone  {
     return
@@ -3808,7 +3811,8 @@ open func assign(input: AssignDrone)async throws  -> Drone  {
      * Creates a drone; an operator named here gets the assignment too.
      *
      * Permission `drone:create`, and `drone:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
-     * the operator does not exist, or the operator does not belong to the region.
+     * the operator does not exist, or the operator does not belong to the region; `CONFLICT` if the operator would be assigned more than 1,000
+     * assets.
      */
 open func create(input: CreateDrone)async throws  -> Drone  {
     return
@@ -12359,15 +12363,17 @@ public protocol UsersProtocol: AnyObject, Sendable {
     /**
      * Lets an inactive user sign in again; one who may sign in already stays as it is.
      *
-     * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead.
+     * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead;
+     * for one's own account as with `deactivate`.
      */
     func activate(input: ActivateUser) async throws  -> User
     
     /**
-     * Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, unless it was a suspension
-     * that has ended. For banned users the reason is replaced.
+     * Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, a suspension with its
+     * reason and end, unless it has ended meanwhile. For banned users the reason is replaced.
      *
-     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator; for one's own account
+     * `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
      */
     func ban(input: BanUser) async throws  -> User
     
@@ -12396,7 +12402,8 @@ public protocol UsersProtocol: AnyObject, Sendable {
      * Deactivates a user; their sessions end at once. Suspended and banned users stay so, and are inactive when that ends; inactive users stay as
      * they are.
      *
-     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator; for one's own account
+     * `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
      */
     func deactivate(input: DeactivateUser) async throws  -> User
     
@@ -12408,7 +12415,8 @@ public protocol UsersProtocol: AnyObject, Sendable {
      *
      * Permission `user:delete`; `drone:set_authority` for each drone that the user flies, and `KIND:set_authority` for each other asset that
      * the user uses, if the policy's conditions read that; and `admin:all` if one of those roles on the account denies something. Errors:
-     * `CONFLICT` for the last active administrator.
+     * `CONFLICT` for the last active administrator; for one's own account `UNAUTHORIZED`, reason `step_up_required`, if the caller did not
+     * authenticate within the last five minutes.
      */
     func delete(input: DeleteUser) async throws 
     
@@ -12448,11 +12456,11 @@ public protocol UsersProtocol: AnyObject, Sendable {
     
     /**
      * Exports everything that is stored about a user: the account and what belongs to it, without secrets, and what the audit log says about
-     * it.
+     * it, of which older entries are exported by further calls with `audit_cursor`.
      *
      * Users may export their own data; exporting that of others needs permission `user:export`, also if they are deleted but not yet purged.
      * The audit log records it. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five
-     * minutes.
+     * minutes; `VALIDATION_ERROR` for a cursor that is not one of this user's export.
      */
     func export(input: ExportUser) async throws  -> UserExport
     
@@ -12480,7 +12488,8 @@ public protocol UsersProtocol: AnyObject, Sendable {
     /**
      * Lifts a ban, else a suspension: what the user was before is so again. Who may sign in stays as it is.
      *
-     * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted.
+     * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted;
+     * for one's own account as with `deactivate`.
      */
     func lift(input: LiftUser) async throws  -> User
     
@@ -12589,7 +12598,8 @@ public protocol UsersProtocol: AnyObject, Sendable {
      * Suspends a user, for a limited time or until it is lifted; their sessions end at once. Inactive users are inactive again afterwards. For
      * suspended users the reason and the end are replaced.
      *
-     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users.
+     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users;
+     * for one's own account `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
      */
     func suspend(input: SuspendUser) async throws  -> User
     
@@ -12668,7 +12678,8 @@ open class Users: UsersProtocol, @unchecked Sendable {
     /**
      * Lets an inactive user sign in again; one who may sign in already stays as it is.
      *
-     * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead.
+     * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead;
+     * for one's own account as with `deactivate`.
      */
 open func activate(input: ActivateUser)async throws  -> User  {
     return
@@ -12687,10 +12698,11 @@ open func activate(input: ActivateUser)async throws  -> User  {
 }
     
     /**
-     * Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, unless it was a suspension
-     * that has ended. For banned users the reason is replaced.
+     * Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, a suspension with its
+     * reason and end, unless it has ended meanwhile. For banned users the reason is replaced.
      *
-     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator; for one's own account
+     * `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
      */
 open func ban(input: BanUser)async throws  -> User  {
     return
@@ -12761,7 +12773,8 @@ open func create(input: CreateUser = CreateUser())async throws  -> User  {
      * Deactivates a user; their sessions end at once. Suspended and banned users stay so, and are inactive when that ends; inactive users stay as
      * they are.
      *
-     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator; for one's own account
+     * `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
      */
 open func deactivate(input: DeactivateUser)async throws  -> User  {
     return
@@ -12787,7 +12800,8 @@ open func deactivate(input: DeactivateUser)async throws  -> User  {
      *
      * Permission `user:delete`; `drone:set_authority` for each drone that the user flies, and `KIND:set_authority` for each other asset that
      * the user uses, if the policy's conditions read that; and `admin:all` if one of those roles on the account denies something. Errors:
-     * `CONFLICT` for the last active administrator.
+     * `CONFLICT` for the last active administrator; for one's own account `UNAUTHORIZED`, reason `step_up_required`, if the caller did not
+     * authenticate within the last five minutes.
      */
 open func delete(input: DeleteUser)async throws   {
     return
@@ -12883,11 +12897,11 @@ open func erase(input: EraseUser)async throws   {
     
     /**
      * Exports everything that is stored about a user: the account and what belongs to it, without secrets, and what the audit log says about
-     * it.
+     * it, of which older entries are exported by further calls with `audit_cursor`.
      *
      * Users may export their own data; exporting that of others needs permission `user:export`, also if they are deleted but not yet purged.
      * The audit log records it. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five
-     * minutes.
+     * minutes; `VALIDATION_ERROR` for a cursor that is not one of this user's export.
      */
 open func export(input: ExportUser = ExportUser())async throws  -> UserExport  {
     return
@@ -12971,7 +12985,8 @@ open func grantAdmin(input: GrantAdmin)async throws   {
     /**
      * Lifts a ban, else a suspension: what the user was before is so again. Who may sign in stays as it is.
      *
-     * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted.
+     * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted;
+     * for one's own account as with `deactivate`.
      */
 open func lift(input: LiftUser)async throws  -> User  {
     return
@@ -13262,7 +13277,8 @@ open func statistics(input: GetUserStatistics = GetUserStatistics())async throws
      * Suspends a user, for a limited time or until it is lifted; their sessions end at once. Inactive users are inactive again afterwards. For
      * suspended users the reason and the end are replaced.
      *
-     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users.
+     * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users;
+     * for one's own account `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
      */
 open func suspend(input: SuspendUser)async throws  -> User  {
     return
@@ -14095,7 +14111,8 @@ func FfiConverterTypeAcknowledge_lower(_ value: Acknowledge) -> RustBuffer {
 /**
  * Lets an inactive user sign in again; one who may sign in already stays as it is.
  *
- * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead.
+ * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for suspended and banned users: use `lift` instead;
+ * for one's own account as with `deactivate`.
  */
 public struct ActivateUser: Equatable, Hashable {
     /**
@@ -15551,7 +15568,7 @@ func FfiConverterTypeAssetPage_lower(_ value: AssetPage) -> RustBuffer {
  *
  * Permission `KIND:assign`, and `KIND:set_authority` if conditions of the policy read who is assigned.
  * Errors: `VALIDATION_ERROR` if the user does not belong to the asset's region, `DUPLICATE_RESOURCE`
- * if it is assigned already.
+ * if it is assigned already, `CONFLICT` if the user would be assigned more than 1,000 assets.
  */
 public struct AssignAsset: Equatable, Hashable {
     /**
@@ -15634,7 +15651,7 @@ func FfiConverterTypeAssignAsset_lower(_ value: AssignAsset) -> RustBuffer {
  *
  * Permission `drone:assign`, and `drone:set_authority` if conditions of the policy read who is assigned.
  * Errors: `VALIDATION_ERROR` if the user does not belong to the drone's region, `DUPLICATE_RESOURCE`
- * if it is assigned already.
+ * if it is assigned already, `CONFLICT` if the user would be assigned more than 1,000 assets.
  */
 public struct AssignDrone: Equatable, Hashable {
     /**
@@ -17178,10 +17195,11 @@ func FfiConverterTypeBackupTable_lower(_ value: BackupTable) -> RustBuffer {
 
 
 /**
- * Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, unless it was a suspension
- * that has ended. For banned users the reason is replaced.
+ * Bans a user; their sessions and API keys end at once. When the ban is lifted, the previous status applies again, a suspension with its
+ * reason and end, unless it has ended meanwhile. For banned users the reason is replaced.
  *
- * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+ * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator; for one's own account
+ * `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
  */
 public struct BanUser: Equatable, Hashable {
     /**
@@ -18840,6 +18858,12 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let keepDeletedUsersSeconds: Int64?
     /**
+     * How often a store tidies up by itself (`UserManagement::tidy`), in seconds, by one of the instances
+     * that share it; a busy store does so more often. 0: only every thousand commits, so that an idle store never wakes up. Pages never
+     * do. Default: an hour; at most a day.
+     */
+    public let tidyEverySeconds: Int64?
+    /**
      * Whether others may take the username and e-mail address of a deleted user, until it is purged. Default: `reserved`.
      */
     public let namesAfterDelete: NamesAfterDelete?
@@ -19177,6 +19201,11 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * How long a deleted user can be restored, in seconds; after that the library purges the account. Default: 30 days.
          */keepDeletedUsersSeconds: Int64? = nil, 
         /**
+         * How often a store tidies up by itself (`UserManagement::tidy`), in seconds, by one of the instances
+         * that share it; a busy store does so more often. 0: only every thousand commits, so that an idle store never wakes up. Pages never
+         * do. Default: an hour; at most a day.
+         */tidyEverySeconds: Int64? = nil, 
+        /**
          * Whether others may take the username and e-mail address of a deleted user, until it is purged. Default: `reserved`.
          */namesAfterDelete: NamesAfterDelete? = nil, 
         /**
@@ -19404,6 +19433,7 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         self.keepFeedSeconds = keepFeedSeconds
         self.keepSessionsSeconds = keepSessionsSeconds
         self.keepDeletedUsersSeconds = keepDeletedUsersSeconds
+        self.tidyEverySeconds = tidyEverySeconds
         self.namesAfterDelete = namesAfterDelete
         self.namesAfterPurge = namesAfterPurge
         self.passwordMinLength = passwordMinLength
@@ -19517,6 +19547,7 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
                 keepFeedSeconds: FfiConverterOptionInt64.read(from: &buf), 
                 keepSessionsSeconds: FfiConverterOptionInt64.read(from: &buf), 
                 keepDeletedUsersSeconds: FfiConverterOptionInt64.read(from: &buf), 
+                tidyEverySeconds: FfiConverterOptionInt64.read(from: &buf), 
                 namesAfterDelete: FfiConverterOptionTypeNamesAfterDelete.read(from: &buf), 
                 namesAfterPurge: FfiConverterOptionTypeNamesAfterPurge.read(from: &buf), 
                 passwordMinLength: FfiConverterOptionInt64.read(from: &buf), 
@@ -19594,6 +19625,7 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.keepFeedSeconds, into: &buf)
         FfiConverterOptionInt64.write(value.keepSessionsSeconds, into: &buf)
         FfiConverterOptionInt64.write(value.keepDeletedUsersSeconds, into: &buf)
+        FfiConverterOptionInt64.write(value.tidyEverySeconds, into: &buf)
         FfiConverterOptionTypeNamesAfterDelete.write(value.namesAfterDelete, into: &buf)
         FfiConverterOptionTypeNamesAfterPurge.write(value.namesAfterPurge, into: &buf)
         FfiConverterOptionInt64.write(value.passwordMinLength, into: &buf)
@@ -20661,7 +20693,8 @@ func FfiConverterTypeCreateApiKeyFor_lower(_ value: CreateApiKeyFor) -> RustBuff
  * Creates an asset of a kind that the policy declares; an operator named here gets the assignment too.
  *
  * Permission `KIND:create`, and `KIND:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
- * does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region.
+ * does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region;
+ * `CONFLICT` if the operator would be assigned more than 1,000 assets.
  */
 public struct CreateAsset: Equatable, Hashable {
     /**
@@ -20787,7 +20820,8 @@ func FfiConverterTypeCreateAsset_lower(_ value: CreateAsset) -> RustBuffer {
  * Creates a drone; an operator named here gets the assignment too.
  *
  * Permission `drone:create`, and `drone:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
- * the operator does not exist, or the operator does not belong to the region.
+ * the operator does not exist, or the operator does not belong to the region; `CONFLICT` if the operator would be assigned more than 1,000
+ * assets.
  */
 public struct CreateDrone: Equatable, Hashable {
     /**
@@ -21820,7 +21854,8 @@ func FfiConverterTypeDailyCount_lower(_ value: DailyCount) -> RustBuffer {
  * Deactivates a user; their sessions end at once. Suspended and banned users stay so, and are inactive when that ends; inactive users stay as
  * they are.
  *
- * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
+ * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator; for one's own account
+ * `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
  */
 public struct DeactivateUser: Equatable, Hashable {
     /**
@@ -22714,7 +22749,8 @@ func FfiConverterTypeDeleteScope_lower(_ value: DeleteScope) -> RustBuffer {
  *
  * Permission `user:delete`; `drone:set_authority` for each drone that the user flies, and `KIND:set_authority` for each other asset that
  * the user uses, if the policy's conditions read that; and `admin:all` if one of those roles on the account denies something. Errors:
- * `CONFLICT` for the last active administrator.
+ * `CONFLICT` for the last active administrator; for one's own account `UNAUTHORIZED`, reason `step_up_required`, if the caller did not
+ * authenticate within the last five minutes.
  */
 public struct DeleteUser: Equatable, Hashable {
     /**
@@ -25046,25 +25082,33 @@ func FfiConverterTypeExportPolicy_lower(_ value: ExportPolicy) -> RustBuffer {
 
 /**
  * Exports everything that is stored about a user: the account and what belongs to it, without secrets, and what the audit log says about
- * it.
+ * it, of which older entries are exported by further calls with `audit_cursor`.
  *
  * Users may export their own data; exporting that of others needs permission `user:export`, also if they are deleted but not yet purged.
  * The audit log records it. Errors: `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five
- * minutes.
+ * minutes; `VALIDATION_ERROR` for a cursor that is not one of this user's export.
  */
 public struct ExportUser: Equatable, Hashable {
     /**
      * The user's id; the caller's own if not given.
      */
     public let id: Uuid?
+    /**
+     * The `next_audit_cursor` of the export so far: exports the older entries of the audit log, and no records.
+     */
+    public let auditCursor: String?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
     public init(
         /**
          * The user's id; the caller's own if not given.
-         */id: Uuid? = nil) {
+         */id: Uuid? = nil, 
+        /**
+         * The `next_audit_cursor` of the export so far: exports the older entries of the audit log, and no records.
+         */auditCursor: String? = nil) {
         self.id = id
+        self.auditCursor = auditCursor
     }
 
     
@@ -25083,12 +25127,14 @@ struct FfiConverterTypeExportUser: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ExportUser {
         return
             try ExportUser(
-                id: FfiConverterOptionTypeUuid.read(from: &buf)
+                id: FfiConverterOptionTypeUuid.read(from: &buf), 
+                auditCursor: FfiConverterOptionString.read(from: &buf)
         )
     }
 
     public static func write(_ value: ExportUser, into buf: inout [UInt8]) {
         FfiConverterOptionTypeUuid.write(value.id, into: &buf)
+        FfiConverterOptionString.write(value.auditCursor, into: &buf)
     }
 }
 
@@ -30222,7 +30268,8 @@ func FfiConverterTypeJwks_lower(_ value: Jwks) -> RustBuffer {
 /**
  * Lifts a ban, else a suspension: what the user was before is so again. Who may sign in stays as it is.
  *
- * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted.
+ * Permission `user:set_status`, for an administrator `admin:all`. Errors: `CONFLICT` for inactive users, who are activated, not lifted;
+ * for one's own account as with `deactivate`.
  */
 public struct LiftUser: Equatable, Hashable {
     /**
@@ -32351,11 +32398,12 @@ public struct ListUserOverviews: Equatable, Hashable {
      */
     public let createdUntil: Timestamp?
     /**
-     * Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts.
+     * Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts, and any character of
+     * Chinese or Japanese is one.
      */
     public let search: String?
     /**
-     * What to sort by; `created` if not given.
+     * What to sort by; `created` if not given. Of texts case, accents and width do not count: `Ähre` stands beside `ahre`.
      */
     public let sort: UserSort?
     /**
@@ -32405,10 +32453,11 @@ public struct ListUserOverviews: Equatable, Hashable {
          * Only users created before.
          */createdUntil: Timestamp? = nil, 
         /**
-         * Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts.
+         * Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts, and any character of
+         * Chinese or Japanese is one.
          */search: String? = nil, 
         /**
-         * What to sort by; `created` if not given.
+         * What to sort by; `created` if not given. Of texts case, accents and width do not count: `Ähre` stands beside `ahre`.
          */sort: UserSort? = nil, 
         /**
          * Largest first; true if neither this nor `sort` is given.
@@ -32544,11 +32593,12 @@ public struct ListUsers: Equatable, Hashable {
      */
     public let createdUntil: Timestamp?
     /**
-     * Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts.
+     * Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts, and any character of
+     * Chinese or Japanese is one.
      */
     public let search: String?
     /**
-     * What to sort by; `created` if not given.
+     * What to sort by; `created` if not given. Of texts case, accents and width do not count: `Ähre` stands beside `ahre`.
      */
     public let sort: UserSort?
     /**
@@ -32598,10 +32648,11 @@ public struct ListUsers: Equatable, Hashable {
          * Only users created before.
          */createdUntil: Timestamp? = nil, 
         /**
-         * Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts.
+         * Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts, and any character of
+         * Chinese or Japanese is one.
          */search: String? = nil, 
         /**
-         * What to sort by; `created` if not given.
+         * What to sort by; `created` if not given. Of texts case, accents and width do not count: `Ähre` stands beside `ahre`.
          */sort: UserSort? = nil, 
         /**
          * Largest first; true if neither this nor `sort` is given.
@@ -43166,7 +43217,8 @@ func FfiConverterTypeSupabaseToken_lower(_ value: SupabaseToken) -> RustBuffer {
  * Suspends a user, for a limited time or until it is lifted; their sessions end at once. Inactive users are inactive again afterwards. For
  * suspended users the reason and the end are replaced.
  *
- * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users.
+ * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator, and for banned users;
+ * for one's own account `UNAUTHORIZED`, reason `step_up_required`, if the caller did not authenticate within the last five minutes.
  */
 public struct SuspendUser: Equatable, Hashable {
     /**
@@ -46175,18 +46227,20 @@ public struct UserExport: Equatable, Hashable {
     public let at: Timestamp
     /**
      * The rows that are stored about the user, by table (`users`, `sessions`, `role_assignments`, …): lists of objects whose fields are
-     * the columns. Secrets, such as password hashes, are left out, and so are tables without rows.
+     * the columns. Secrets, such as password hashes, are left out, and so are tables without rows. Empty where older entries of the audit
+     * log are exported.
      */
     public let records: JsonText
     /**
-     * The audit log's entries about the user, and about what the user did, newest first: up to 1,000. What the user changed of others is
-     * left out, as are the IP addresses, user agents and sessions of others who changed the account.
+     * The audit log's entries about the user, and about what the user did, newest first: up to 1,000, and the older ones by
+     * `next_audit_cursor`. What the user changed of others is left out, as are the IP addresses, user agents and sessions of others who
+     * changed the account.
      */
     public let audit: [AuditEntry]
     /**
-     * Whether there are older entries.
+     * Pass it as `audit_cursor` for the entries that are older than these; null if there are none.
      */
-    public let hasOlderEntries: Bool
+    public let nextAuditCursor: String?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -46199,20 +46253,22 @@ public struct UserExport: Equatable, Hashable {
          */at: Timestamp, 
         /**
          * The rows that are stored about the user, by table (`users`, `sessions`, `role_assignments`, …): lists of objects whose fields are
-         * the columns. Secrets, such as password hashes, are left out, and so are tables without rows.
+         * the columns. Secrets, such as password hashes, are left out, and so are tables without rows. Empty where older entries of the audit
+         * log are exported.
          */records: JsonText, 
         /**
-         * The audit log's entries about the user, and about what the user did, newest first: up to 1,000. What the user changed of others is
-         * left out, as are the IP addresses, user agents and sessions of others who changed the account.
+         * The audit log's entries about the user, and about what the user did, newest first: up to 1,000, and the older ones by
+         * `next_audit_cursor`. What the user changed of others is left out, as are the IP addresses, user agents and sessions of others who
+         * changed the account.
          */audit: [AuditEntry] = [], 
         /**
-         * Whether there are older entries.
-         */hasOlderEntries: Bool) {
+         * Pass it as `audit_cursor` for the entries that are older than these; null if there are none.
+         */nextAuditCursor: String? = nil) {
         self.id = id
         self.at = at
         self.records = records
         self.audit = audit
-        self.hasOlderEntries = hasOlderEntries
+        self.nextAuditCursor = nextAuditCursor
     }
 
     
@@ -46235,7 +46291,7 @@ struct FfiConverterTypeUserExport: FfiConverterRustBuffer {
                 at: FfiConverterTypeTimestamp.read(from: &buf), 
                 records: FfiConverterTypeJsonText.read(from: &buf), 
                 audit: FfiConverterSequenceTypeAuditEntry.read(from: &buf), 
-                hasOlderEntries: FfiConverterBool.read(from: &buf)
+                nextAuditCursor: FfiConverterOptionString.read(from: &buf)
         )
     }
 
@@ -46244,7 +46300,7 @@ struct FfiConverterTypeUserExport: FfiConverterRustBuffer {
         FfiConverterTypeTimestamp.write(value.at, into: &buf)
         FfiConverterTypeJsonText.write(value.records, into: &buf)
         FfiConverterSequenceTypeAuditEntry.write(value.audit, into: &buf)
-        FfiConverterBool.write(value.hasOlderEntries, into: &buf)
+        FfiConverterOptionString.write(value.nextAuditCursor, into: &buf)
     }
 }
 
@@ -50651,7 +50707,8 @@ public enum ImportLevel: Equatable, Hashable {
      */
     case lenient
     /**
-     * As `strict`, but no account is created or changed: only the results are reported.
+     * As `strict`, but no account is created or changed: only the results are reported. Those are what they would be if the records
+     * before had been imported, so that two of one account are told as such.
      */
     case check
 
@@ -55376,7 +55433,8 @@ func FfiConverterTypeTokenProblem_lower(_ value: TokenProblem) -> RustBuffer {
 
 
 /**
- * What a list of users is sorted by.
+ * What a list of users is sorted by. Texts are compared by their letters alone, without case, accents and width, the same whatever keeps
+ * the store; users without one come first.
  */
 
 public enum UserSort: Equatable, Hashable {
@@ -59530,10 +59588,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_assetkinds_put() != 35164) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_assets_assign() != 36704) {
+    if (uniffi_rolekeep_mobile_checksum_method_assets_assign() != 53094) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_assets_create() != 49536) {
+    if (uniffi_rolekeep_mobile_checksum_method_assets_create() != 18011) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_assets_delete() != 42843) {
@@ -59584,10 +59642,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_consumers_release() != 45983) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_assign() != 43470) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_assign() != 21890) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_create() != 6986) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_create() != 60579) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_drones_delete() != 24537) {
@@ -59962,10 +60020,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_signingkeys_rotate() != 6706) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_activate() != 23523) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_activate() != 7917) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_ban() != 40477) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_ban() != 37305) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_confirm_registration() != 62457) {
@@ -59974,10 +60032,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_create() != 14711) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_deactivate() != 19351) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_deactivate() != 12437) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_delete() != 50026) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_delete() != 47023) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_delete_many() != 21587) {
@@ -59989,7 +60047,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_erase() != 55876) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_export() != 54347) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_export() != 45720) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_find() != 40172) {
@@ -60001,7 +60059,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_grant_admin() != 47587) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_lift() != 15640) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_lift() != 9951) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_list() != 25229) {
@@ -60040,7 +60098,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_statistics() != 16860) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_suspend() != 62020) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_suspend() != 15241) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_update() != 2319) {
