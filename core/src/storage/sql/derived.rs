@@ -1,10 +1,9 @@
 //! Columns that a database has beside those of a row, and fills from it.
 
 use super::SEARCH_TEXT;
-use crate::model::{
-    record::{Row, SortKey, Table},
-    value::Value,
-};
+use crate::model::record::{Row, SortKey, Table};
+#[cfg(feature = "sqlite")]
+use crate::model::value::Value;
 
 /// One of them: a text that is never null.
 #[derive(Clone, Copy)]
