@@ -336,8 +336,7 @@ async fn aut_12_an_answer_needs_room_when_it_is_committed() {
     assert_eq!(all::<SessionActivity>(&*storage).await.len(), before, "there is no session of it");
 }
 
-/// Whoever hangs up before the answer has learnt nothing and counts for nothing; it has had no more hashed than there are
-/// tries at a time.
+/// Who sends many at a time has no more hashed than there are tries at a time; the others are refused before.
 #[test]
 fn sec_15_one_address_has_twenty_tries_at_a_time() {
     // There is one thread to hash on, and it is kept until all have been looked at.
