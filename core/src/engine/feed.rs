@@ -343,12 +343,17 @@ impl Engine {
         self.moved.notify(usize::MAX);
     }
 
-    /// Goes on with another policy: whoever holds rights under the one before gets them anew before this returns.
+    /// Goes on with another policy: whoever holds rights under the one before gets them anew before this returns. A caller that
+    /// goes away meanwhile leaves the one before in force everywhere.
     pub(super) async fn go_on_with(&self, next: Arc<PolicyState>) {
+        if !self.services.policy().is_before(&next) {
+            return;
+        }
+        // Until all are read the policy of before is in force: nobody is without rights meanwhile.
+        let held = self.principals.pinned_without(&next.rules);
+        let read = self.read_held(held).await;
+        // One step, in which nothing is waited for: rights of other rules than those of the policy would stay for good.
         if self.services.replace_policy(next) {
-            // Until this returns the policy of before is in force: nobody is without rights while they are read.
-            let held = self.principals.pinned_without(&self.services.rules());
-            let read = self.read_held(held).await;
             let gone = self.principals.replace_rules_with(|| self.services.rules(), read);
             self.renew_users(self.principals.outdate(gone)).await;
         }

@@ -174,6 +174,9 @@ pub struct Splitter {
     pub in_field: bool,
     /// How deep in JSON.
     pub depth: u32,
+    /// How deep the list of records stands.
+    #[serde(default)]
+    pub list_depth: u32,
     /// Whether the list of records has begun.
     pub in_list: bool,
     /// Whether it has ended.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    fields::{Fields, into_flag, into_text, into_time, try_object},
-    hashes::{self, Project},
+    fields::{Fields, into_flag, into_id, into_text, into_time, try_object},
+    hashes::{self, Password, Project},
 };
 use crate::{
     model::{
@@ -19,6 +19,7 @@ use crate::{
     operations::{attributes, users::CreateUser},
 };
 
+const NO_PASSWORDS: &str = "passwords are imported as hashes alone, `password_hash`";
 /// What ids of a source have at most, in characters.
 const LONGEST_ID: usize = 255;
 
@@ -86,7 +87,7 @@ impl Mapping<'_> {
             None => {
                 for name in left.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| name) {
                     let message = match name.as_str() {
-                        "password" => "passwords are imported as hashes alone, `password_hash`",
+                        "password" => NO_PASSWORDS,
                         _ => "is no field of an import",
                     };
                     made.checks.error(&decode::shown(&name), Invalid::new(FieldCode::UnknownField, message));
@@ -162,7 +163,7 @@ fn read<T>(
 fn ours(made: &mut Candidate, fields: &mut Fields) {
     let text = |made: &mut Candidate, fields: &mut Fields, name: &str| read(made, fields, name, "a text", into_text);
     let parsed = |value: Json| into_text(value)?.parse().ok();
-    made.foreign_id = text(made, fields, "foreign_id");
+    foreign_id(made, fields, &["foreign_id"]);
     made.user.email = text(made, fields, "email");
     made.user.username = text(made, fields, "username");
     made.user.password_hash = text(made, fields, "password_hash").map(Into::into);
@@ -205,47 +206,48 @@ fn ours(made: &mut Candidate, fields: &mut Fields) {
 
 /// An export of Auth0, or a file that its bulk import takes; what it makes accounts of free is answered.
 fn auth0(made: &mut Candidate, fields: &mut Fields) -> Map<String, Json> {
-    made.foreign_id = fields.any(&["user_id", "_id", "Id"]).and_then(into_text);
+    foreign_id(made, fields, &["user_id", "_id", "Id"]);
     names(
         made,
         fields,
         &[("email", "email"), ("username", "username"), ("full_name", "name"), ("phone", "phone_number")],
     );
     names(made, fields, &[("first_name", "given_name"), ("last_name", "family_name")]);
-    made.is_email_verified = flag(fields, &["email_verified", "emailVerified"]).unwrap_or_default();
+    let flags = ["email_verified", "emailVerified"].map(|name| fields.is_set(name));
+    made.is_email_verified = flags.into_iter().flatten().next().unwrap_or_default();
     made.created_at = fields.time("created_at");
     if is_shut_out(made, fields, "blocked", true) {
         made.status = UserStatus::Banned;
     }
-    let own = fields.any(&["passwordHash", "password_hash"]).and_then(into_text);
-    let custom = fields.take("custom_password_hash").and_then(hashes::of_auth0);
-    made.user.password_hash = own.or(custom).map(Into::into);
-    made.roles = roles_of(fields.object("app_metadata"));
+    let own = ["passwordHash", "password_hash"].map(|name| fields.hash(name));
+    let custom = fields.take("custom_password_hash").map(hashes::of_auth0);
+    made.user.password_hash = own.into_iter().flatten().next().or(custom).map(Into::into);
+    made.roles = roles_of(fields, "app_metadata");
     fields.object("user_metadata")
 }
 
 /// What `firebase auth:export` writes, as JSON.
 fn firebase(made: &mut Candidate, fields: &mut Fields, project: Option<&Project<'_>>) -> Map<String, Json> {
-    made.foreign_id = fields.text("localId");
+    foreign_id(made, fields, &["localId"]);
     names(made, fields, &[("email", "email"), ("display_name", "displayName"), ("phone", "phoneNumber")]);
     made.is_email_verified = fields.is_set("emailVerified").unwrap_or_default();
     made.created_at = fields.time("createdAt");
     if is_shut_out(made, fields, "disabled", true) {
         made.status = UserStatus::Inactive;
     }
-    let (hash, salt) = (fields.text("passwordHash"), fields.text("salt"));
+    let (hash, salt) = (fields.hash("passwordHash"), fields.text("salt"));
     // Without the project's parameters it is of no known form, and the record says so.
     let whole = |hash: String| hashes::of_firebase(&hash, salt.as_deref(), project).unwrap_or(hash);
     made.user.password_hash = hash.map(whole).map(Into::into);
-    made.roles = roles_of(fields.object("customAttributes"));
+    made.roles = roles_of(fields, "customAttributes");
     Map::new()
 }
 
 /// Rows of `auth.users`.
 fn supabase(made: &mut Candidate, fields: &mut Fields) -> Map<String, Json> {
-    made.foreign_id = fields.text("id");
+    foreign_id(made, fields, &["id"]);
     names(made, fields, &[("email", "email"), ("phone", "phone")]);
-    made.user.password_hash = fields.text("encrypted_password").map(Into::into);
+    made.user.password_hash = fields.hash("encrypted_password").map(Into::into);
     // `confirmed_at` is the earlier of what was confirmed of address and phone.
     let [by_email, by_phone, by_either] =
         ["email_confirmed_at", "phone_confirmed_at", "confirmed_at"].map(|name| fields.take(name).is_some());
@@ -255,28 +257,35 @@ fn supabase(made: &mut Candidate, fields: &mut Fields) -> Map<String, Json> {
         made.status = UserStatus::Suspended;
         made.suspended_until = into_time(until);
     }
-    made.roles = roles_of(fields.object("raw_app_meta_data"));
+    made.roles = roles_of(fields, "raw_app_meta_data");
     let mut free = fields.object("raw_user_meta_data");
-    made.user.full_name = free.remove("full_name").and_then(into_text);
+    made.user.full_name = match free.remove("full_name") {
+        Some(Json::String(name)) => Some(name),
+        None | Some(Json::Null) => None,
+        Some(_) => {
+            fields.ignored.insert("full_name".to_owned());
+            None
+        }
+    };
     free
 }
 
 /// `dumpdata auth.user`, or rows of its table; none: an object of another model.
 fn django(made: &mut Candidate, fields: &mut Fields) -> Option<Map<String, Json>> {
     if let Some(model) = fields.text("model") {
-        made.foreign_id = fields.text("pk");
+        foreign_id(made, fields, &["pk"]);
         let is_user = model.rsplit('.').next().is_some_and(|name| name.eq_ignore_ascii_case("user"));
         *fields = Fields::of(fields.object("fields"));
         if !is_user {
             return None;
         }
     } else {
-        made.foreign_id = fields.any(&["pk", "id"]).and_then(into_text);
+        foreign_id(made, fields, &["pk", "id"]);
     }
     names(made, fields, &[("email", "email"), ("username", "username")]);
     names(made, fields, &[("first_name", "first_name"), ("last_name", "last_name")]);
     // Django begins what no password gives with an exclamation mark.
-    made.user.password_hash = fields.text("password").filter(|hash| !hash.starts_with('!')).map(Into::into);
+    made.user.password_hash = fields.hash("password").filter(|hash| !hash.starts_with('!')).map(Into::into);
     made.created_at = fields.time("date_joined");
     if is_shut_out(made, fields, "is_active", false) {
         made.status = UserStatus::Inactive;
@@ -293,7 +302,7 @@ fn django(made: &mut Candidate, fields: &mut Fields) -> Option<Map<String, Json>
 
 /// The users of an exported realm.
 fn keycloak(made: &mut Candidate, fields: &mut Fields) -> Map<String, Json> {
-    made.foreign_id = fields.text("id");
+    foreign_id(made, fields, &["id"]);
     names(made, fields, &[("email", "email"), ("username", "username")]);
     names(made, fields, &[("first_name", "firstName"), ("last_name", "lastName")]);
     made.is_email_verified = fields.is_set("emailVerified").unwrap_or_default();
@@ -301,8 +310,15 @@ fn keycloak(made: &mut Candidate, fields: &mut Fields) -> Map<String, Json> {
     if is_shut_out(made, fields, "enabled", false) {
         made.status = UserStatus::Inactive;
     }
-    if let Some(Json::Array(credentials)) = fields.take("credentials") {
-        made.user.password_hash = hashes::of_keycloak(credentials).map(Into::into);
+    let no_list = "a list of credentials";
+    let list = |value: Json| match value {
+        Json::Array(credentials) => Some(credentials),
+        _ => None,
+    };
+    match hashes::of_keycloak(read(made, fields, "credentials", no_list, list).unwrap_or_default()) {
+        Password::None => {}
+        Password::Plain => made.checks.error("password", Invalid::new(FieldCode::UnknownField, NO_PASSWORDS)),
+        Password::Hash(hash) => made.user.password_hash = Some(hash.into()),
     }
     let groups = ["realmRoles", "groups"].map(|name| fields.take(name).map(role_names).unwrap_or_default());
     made.roles = groups.into_iter().flatten().collect();
@@ -336,18 +352,24 @@ fn is_shut_out(made: &mut Candidate, fields: &mut Fields, name: &str, shut: bool
     read(made, fields, name, "true or false", |value| into_flag(&value)) == Some(shut)
 }
 
-fn flag(fields: &mut Fields, names: &[&str]) -> Option<bool> {
-    fields.any(names).as_ref().and_then(into_flag)
+/// Takes the id at the source, the first of these. A record whose id cannot be read fails: by its address alone it could be taken for
+/// somebody else.
+fn foreign_id(made: &mut Candidate, fields: &mut Fields, names: &[&str]) {
+    if let Some(id) = fields.any(names) {
+        let wrong = || Invalid::new(FieldCode::InvalidFormat, "is not a text or a whole number below 2^64");
+        made.foreign_id = made.checks.field("foreign_id", into_id(id).ok_or_else(wrong));
+    }
 }
 
-/// The roles that free data of a source name: `role`, `roles`, `groups`, and members that are true.
-fn roles_of(data: Map<String, Json>) -> BTreeSet<String> {
+/// The roles that an object of the source names: `role`, `roles`, `groups`, and members that are true.
+fn roles_of(fields: &mut Fields, object: &str) -> BTreeSet<String> {
     let mut roles = BTreeSet::new();
-    for (name, value) in data {
-        match name.as_str() {
-            "role" | "roles" | "groups" => roles.extend(role_names(value)),
-            _ if value == Json::Bool(true) => drop(roles.insert(name)),
-            _ => {}
+    for (name, value) in fields.object(object) {
+        match (name.as_str(), value) {
+            (_, Json::Null | Json::Bool(false)) => {}
+            ("role" | "roles" | "groups", value) => roles.extend(role_names(value)),
+            (_, Json::Bool(true)) => drop(roles.insert(name)),
+            (name, _) => drop(fields.ignored.insert(format!("{object}.{name}"))),
         }
     }
     roles

@@ -222,6 +222,7 @@ impl Batch<'_> {
         };
         let counts = &mut import.counts.0;
         let (mut valid, mut items) = (Vec::new(), BTreeMap::new());
+        let mut first_wrong = None;
         for (number, record) in read {
             let row = match record {
                 Ok(record) => match mapping.candidate(record) {
@@ -238,7 +239,11 @@ impl Batch<'_> {
             counts.read += 1;
             match row {
                 Ok(row) => valid.push(row),
-                Err(wrong) if self.is_whole => return Err(failed_whole(number, invalid(wrong.errors))),
+                Err(wrong) if self.is_whole => {
+                    // One before it may fail as well, and is told first.
+                    first_wrong = Some(failed_whole(number, invalid(wrong.errors)));
+                    break;
+                }
                 Err(wrong) => drop(items.insert(number, failure(number, wrong.foreign_id, &invalid(wrong.errors)))),
             }
         }
@@ -257,6 +262,13 @@ impl Batch<'_> {
                 applied = Err(refused);
             }
             let item = match applied {
+                Ok((ImportOutcome::Failed, _)) if self.is_whole => {
+                    return Err(failed_whole(row.number, rows::is_there()));
+                }
+                Ok((ImportOutcome::Failed, user_id)) => {
+                    plan.undo(savepoint);
+                    ImportItem { user_id, ..failure(row.number, row.foreign_id.clone(), &rows::is_there()) }
+                }
                 Ok((outcome, user_id)) => {
                     plan.keep(savepoint);
                     made(row, outcome, user_id)
@@ -268,6 +280,9 @@ impl Batch<'_> {
                 }
             };
             items.insert(row.number, item);
+        }
+        if let Some(error) = first_wrong {
+            return Err(error);
         }
         let mut items: Vec<ImportItem> = items.into_values().collect();
         if let Some(rehearsal) = rehearsal {
@@ -309,6 +324,10 @@ impl Batch<'_> {
                 },
                 Next::TooLong => Err(Invalid::new(FieldCode::TooLong, "is too long, and was not read")),
                 Next::Truncated => Err(truncated()),
+                Next::Trailing => {
+                    let message = "is text behind the end of the document, of which nothing was read";
+                    Err(Invalid::new(FieldCode::InvalidFormat, message))
+                }
                 Next::More => break,
             };
             read.push((number, record.map_err(Wrong::of)));
@@ -323,7 +342,7 @@ impl Batch<'_> {
                     *splitter = ahead;
                     read.push((first + length(read.len()), Err(Wrong::of(truncated()))));
                 }
-                Next::Record(..) | Next::TooLong | Next::Truncated => {}
+                Next::Record(..) | Next::TooLong | Next::Truncated | Next::Trailing => {}
             }
         }
         Ok((used, read))
@@ -455,7 +474,8 @@ async fn note(items: &[ImportItem], import: &mut Import, plan: &mut Plan<'_>) ->
                 import_id: import.id,
                 number: item.number,
                 outcome: item.outcome,
-                foreign_id: item.foreign_id.clone(),
+                // Nobody is named by it who is deleted: it would outlast an erasure.
+                foreign_id: item.foreign_id.clone().filter(|_| item.outcome != ImportOutcome::Gone),
                 user_id: item.user_id,
                 problem: Document(problem),
                 expires_at: plan.now.plus_seconds(KEPT_SECONDS),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use csv_core::{ReadRecordResult, Reader};
 use serde_json::{Map, Value as Json};
 
+use super::hashes;
 use crate::model::{
     check::Invalid,
     decode::FieldCode,
@@ -115,6 +116,11 @@ impl Fields {
         self.read(name, |value| into_flag(&value))
     }
 
+    /// The hash of a password; one that is no text is of an unknown form.
+    pub(super) fn hash(&mut self, name: &str) -> Option<String> {
+        self.take(name).map(hashes::of_text)
+    }
+
     /// Takes a field out; of what is there and cannot be read nothing is made.
     fn read<T>(&mut self, name: &str, read: impl FnOnce(Json) -> Option<T>) -> Option<T> {
         let read = read(self.take(name)?);
@@ -137,6 +143,15 @@ pub(super) fn into_text(value: Json) -> Option<String> {
         // MongoDB's ids, in exports of Auth0.
         Json::Object(mut id) if id.len() == 1 => id.remove("$oid").and_then(into_text),
         _ => None,
+    }
+}
+
+/// An id of the source: a text or a whole number. Numbers that JSON readers round would be one id of several people.
+pub(super) fn into_id(value: Json) -> Option<String> {
+    match value {
+        Json::Number(number) if number.is_f64() => None,
+        Json::Object(mut id) if id.len() == 1 => id.remove("$oid").and_then(into_id),
+        value => into_text(value),
     }
 }
 

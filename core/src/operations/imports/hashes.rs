@@ -4,6 +4,9 @@ use serde_json::{Map, Value as Json};
 
 use super::fields::{into_object, into_text};
 
+/// A hash of a form that cannot be put together: read as one of no known form, and never as none.
+pub(super) const UNKNOWN: &str = "unknown";
+
 /// What all hashes of a Firebase project are made with, as a part of their text: `ln=14,r=8,p=1`, separator and key.
 pub(super) struct Project<'p>(pub(super) &'p str);
 
@@ -16,13 +19,26 @@ pub(super) fn of_firebase(hash: &str, salt: Option<&str>, project: Option<&Proje
     Some(format!("$firebase-scrypt${cost}${}${keys}${}", plain(salt.unwrap_or_default()), plain(hash)))
 }
 
+/// What Keycloak keeps of a password.
+pub(super) enum Password {
+    None,
+    /// As it is typed.
+    Plain,
+    Hash(String),
+}
+
 /// The password among Keycloak's credentials, as it exports them since version 8.
-pub(super) fn of_keycloak(credentials: Vec<Json>) -> Option<String> {
-    let mut all = credentials.into_iter().filter_map(|credential| match credential {
-        Json::Object(credential) => Some(credential),
-        _ => None,
-    });
-    let mut password = all.find(|credential| credential.get("type").and_then(Json::as_str) == Some("password"))?;
+pub(super) fn of_keycloak(credentials: Vec<Json>) -> Password {
+    let is_password = |one: &Map<String, Json>| one.get("type").and_then(Json::as_str) == Some("password");
+    let mut all = credentials.into_iter().map(into_object);
+    match all.find(is_password) {
+        None => Password::None,
+        Some(password) if password.get("value").is_some_and(|value| !value.is_null()) => Password::Plain,
+        Some(password) => Password::Hash(hash_of_keycloak(password).unwrap_or_else(|| UNKNOWN.to_owned())),
+    }
+}
+
+fn hash_of_keycloak(mut password: Map<String, Json>) -> Option<String> {
     let mut part = |name: &str| password.remove(name).map(into_object).unwrap_or_default();
     let (mut secret, mut data) = (part("secretData"), part("credentialData"));
     let text = |from: &mut Map<String, Json>, name: &str| from.remove(name).and_then(into_text);
@@ -44,8 +60,12 @@ pub(super) fn of_keycloak(credentials: Vec<Json>) -> Option<String> {
 }
 
 /// A hash of another algorithm than Auth0's own: those that are whole in one text.
-pub(super) fn of_auth0(custom: Json) -> Option<String> {
-    let mut custom = into_object(custom);
-    let mut hash = custom.remove("hash").map(into_object)?;
-    hash.remove("value").and_then(into_text)
+pub(super) fn of_auth0(custom: Json) -> String {
+    let hash = into_object(custom).remove("hash").map(into_object);
+    hash.and_then(|mut hash| hash.remove("value")).map_or_else(|| UNKNOWN.to_owned(), of_text)
+}
+
+/// A hash that is a text.
+pub(super) fn of_text(hash: Json) -> String {
+    into_text(hash).unwrap_or_else(|| UNKNOWN.to_owned())
 }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value as Json;
+
 use super::candidate::Candidate;
 use crate::{
     credentials::hashing,
@@ -25,6 +27,7 @@ use crate::{
         target::TargetRow,
         users::{self, Fields, Made, NewUser, Past, ValidChange},
     },
+    rules::RuleSet,
 };
 
 /// A valid record.
@@ -67,7 +70,7 @@ impl Row {
             let is_lenient = options.level == ImportLevel::Lenient;
             // Each time at least one is left out.
             let wrong: BTreeSet<&str> = errors.iter().map(|error| error.field.as_str()).collect();
-            if !is_lenient || !wrong.into_iter().all(|field| leave_out(&mut candidate, field)) {
+            if !is_lenient || !wrong.into_iter().all(|field| leave_out(&mut candidate, field, plan.rules())) {
                 return Ok(Err(Wrong { foreign_id: candidate.foreign_id, errors }));
             }
             left_out.extend(errors);
@@ -79,8 +82,12 @@ impl Row {
         let is_over = is_suspended && candidate.suspended_until.is_some_and(|until| until <= plan.now);
         let status = if is_over { UserStatus::Active } else { candidate.status };
         let has_reason = matches!(status, UserStatus::Suspended | UserStatus::Banned);
+        let created_at = candidate.created_at.filter(|at| *at <= plan.now);
+        if created_at.is_none() && candidate.created_at.is_some() {
+            note(ignored, "created_at");
+        }
         let past = Past {
-            created_at: candidate.created_at.filter(|at| *at <= plan.now),
+            created_at,
             is_email_verified: candidate.is_email_verified && options.trust_verified_emails && fields.email.is_some(),
             status_reason: candidate.status_reason.filter(|_| has_reason),
             suspended_until: candidate.suspended_until.filter(|_| status == UserStatus::Suspended),
@@ -143,15 +150,21 @@ fn check(candidate: &mut Candidate, checks: &mut Checks, options: &ImportOptions
             }
         }
     }
-    let reason = candidate.status_reason.take();
-    candidate.status_reason = checks.optional("status_reason", reason, |reason| text::name(&reason, 500));
+    let reason = candidate.status_reason.as_deref();
+    if let Some(reason) = checks.optional("status_reason", reason, |reason| text::name(reason, 500)) {
+        candidate.status_reason = Some(reason);
+    }
+    attributes::changed(checks, plan.rules(), User::TYPE, None, &candidate.user.attributes, false);
     candidate.user.check_fields(checks, plan.services, plan.now)
 }
 
-/// Leaves out a field that no account needs; false: one needs it.
-fn leave_out(candidate: &mut Candidate, field: &str) -> bool {
+/// Leaves out a field that no account needs; false: one needs it. What the policy declares is needed: without it a denial may not apply.
+fn leave_out(candidate: &mut Candidate, field: &str, rules: &RuleSet) -> bool {
     let user = &mut candidate.user;
+    let is_declared = |name: &str| rules.member(User::TYPE, name, Json::Null).is_some();
     let was_there = match field {
+        "username" => user.username.take().is_some(),
+        "status_reason" => candidate.status_reason.take().is_some(),
         "full_name" => user.full_name.take().is_some(),
         "display_name" => user.display_name.take().is_some(),
         "first_name" => user.first_name.take().is_some(),
@@ -164,8 +177,12 @@ fn leave_out(candidate: &mut Candidate, field: &str) -> bool {
         "birth_date" => user.birth_date.take().is_some(),
         "visibility" => user.visibility.take().is_some(),
         "created_at" => candidate.created_at.take().is_some(),
+        "attributes" if user.attributes.keys().any(|name| is_declared(name)) => return false,
         "attributes" => !std::mem::take(&mut user.attributes).is_empty(),
-        _ => return false,
+        _ => match field.strip_prefix("attributes.").filter(|name| !is_declared(name)) {
+            Some(name) => user.attributes.remove(name).is_some(),
+            None => return false,
+        },
     };
     // One that was not there could not be read, and is told of by the record itself; all that is so is left out at once.
     let could_not_be_read = !was_there && !candidate.checks.is_empty();
@@ -226,7 +243,12 @@ pub(super) async fn owners(names: Vec<(String, String)>, plan: &Plan<'_>) -> Res
     Ok(owners.filter_map(|claim| Some((claim.owner.parse().ok()?,))).collect())
 }
 
-/// Plans what becomes of one record.
+/// Why a record fails whose account is there.
+pub(super) fn is_there() -> Error {
+    Error::new(Reason::Taken, "the account of this record is there already")
+}
+
+/// Plans what becomes of one record. It fails, without an error of its own, where the account is there and should not be.
 pub(super) async fn apply(
     row: &Row,
     options: &ImportOptions,
@@ -304,7 +326,7 @@ async fn existing(
     let given = row.new.fields.email.as_deref().map(names::email_key);
     let has_moved = given.is_some() && given != user.email.as_deref().map(names::email_key);
     match options.on_existing {
-        OnExisting::Fail => Err(Error::new(Reason::Taken, "the account of this record is there already")),
+        OnExisting::Fail => Ok((ImportOutcome::Failed, id)),
         _ if has_moved => Ok((ImportOutcome::Differs, id)),
         OnExisting::Skip => Ok((ImportOutcome::Skipped, id)),
         OnExisting::Update => {
@@ -329,7 +351,6 @@ async fn create(row: &Row, plan: &mut Plan<'_>) -> Result<()> {
     }
     let mut checks = Checks::default();
     users::check_roles(&mut checks, plan.rules(), &new.roles);
-    attributes::changed(&mut checks, plan.rules(), User::TYPE, None, &new.fields.attributes, false);
     checks.finish()?;
     let user = users::insert(new, plan).await?;
     if !matches!(user.status, UserStatus::Active | UserStatus::Inactive) {

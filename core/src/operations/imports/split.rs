@@ -19,6 +19,8 @@ pub(super) enum Next<'b> {
     TooLong,
     /// A record that the source broke off.
     Truncated,
+    /// Something behind the end of the document, of which nothing is read.
+    Trailing,
     /// Nothing, as long as no more bytes come.
     More,
 }
@@ -41,6 +43,10 @@ pub(super) fn next<'b>(
     is_last: bool,
 ) -> (usize, Next<'b>) {
     let start = if splitter.is_skipping { 0 } else { begin(splitter, format, data) };
+    if splitter.is_over {
+        let is_whole = after_list(splitter, &data[start..]);
+        return (data.len(), if is_whole { Next::More } else { over(splitter, Next::Trailing) });
+    }
     let longest = if format == ImportFormat::Json { LONGEST_ELEMENT } else { LONGEST_LINE };
     let before = *splitter;
     for (at, byte) in data.iter().enumerate().skip(start) {
@@ -54,12 +60,13 @@ pub(super) fn next<'b>(
             Step::EndWith => (at, at + 1),
         };
         let was_skipping = splitter.is_skipping;
-        *splitter = Splitter { in_list: splitter.in_list, ..Splitter::default() };
+        let Splitter { in_list, list_depth, .. } = *splitter;
+        *splitter = Splitter { in_list, list_depth, ..Splitter::default() };
         return (used, if was_skipping { Next::TooLong } else { Next::Record(&data[start..end], false) });
     }
-    if splitter.is_over || start == data.len() && !splitter.is_skipping {
+    if start == data.len() && !splitter.is_skipping {
         // A list of JSON has an end of its own.
-        let is_broken = is_last && format == ImportFormat::Json && !splitter.is_over;
+        let is_broken = is_last && format == ImportFormat::Json;
         return (data.len(), if is_broken { over(splitter, Next::Truncated) } else { Next::More });
     }
     if is_last {
@@ -79,10 +86,20 @@ pub(super) fn next<'b>(
     (start, Next::More)
 }
 
-/// The source is at its end.
+/// Nothing more of the source is read.
 fn over<'b>(splitter: &mut Splitter, next: Next<'b>) -> Next<'b> {
-    *splitter = Splitter { is_over: true, ..Splitter::default() };
+    *splitter = Splitter { is_over: true, is_skipping: true, ..Splitter::default() };
     next
+}
+
+/// What follows the list: the rest of the document that it stands in, and nothing behind that. Whether it is so.
+fn after_list(splitter: &mut Splitter, data: &[u8]) -> bool {
+    splitter.is_skipping
+        || data.iter().all(|byte| {
+            let is_behind = splitter.depth == 0;
+            json_step(splitter, *byte);
+            !is_behind || byte.is_ascii_whitespace()
+        })
 }
 
 /// Where the next record begins: behind empty lines, or what stands before and between the elements of a list.
@@ -93,11 +110,13 @@ fn begin(splitter: &mut Splitter, format: ImportFormat, data: &[u8]) -> usize {
     };
     for (at, byte) in data.iter().enumerate() {
         if splitter.is_over {
-            return data.len();
+            return at;
         }
         match format {
             ImportFormat::Json if !splitter.in_list => before_list(splitter, *byte),
-            ImportFormat::Json if *byte == b']' => *splitter = Splitter { is_over: true, ..Splitter::default() },
+            ImportFormat::Json if *byte == b']' => {
+                *splitter = Splitter { is_over: true, depth: splitter.list_depth, ..Splitter::default() };
+            }
             _ if is_between(byte) => {}
             _ => return at,
         }
@@ -122,7 +141,9 @@ fn before_list(splitter: &mut Splitter, byte: u8) {
     }
     let is_list = splitter.depth == 0 || splitter.depth == 1 && usize::from(splitter.matched) == LIST.len();
     match byte {
-        b'[' if is_list => *splitter = Splitter { in_list: true, ..Splitter::default() },
+        b'[' if is_list => {
+            *splitter = Splitter { in_list: true, list_depth: splitter.depth, ..Splitter::default() };
+        }
         b':' => return,
         _ if byte.is_ascii_whitespace() => return,
         b'"' => splitter.in_quotes = true,

@@ -55,11 +55,19 @@ fn auth0() {
     assert_eq!(names(&made.roles), ["editor"]);
     // What the policy declares is chosen by the call alone.
     assert_eq!(made.user.attributes, BTreeMap::from([("department".to_owned(), json!("B"))]));
-    assert_eq!(names(&made.ignored), ["Not Fit", "clearance", "logins_count"]);
+    assert_eq!(names(&made.ignored), ["Not Fit", "app_metadata.plan", "clearance", "logins_count"]);
     assert!(made.checks.is_empty());
     let custom =
         json!({"email": "a@b.org", "custom_password_hash": {"algorithm": "argon2", "hash": {"value": "$argon2id$x"}}});
     assert_eq!(hash(&candidate(ImportShape::Auth0, custom)), Some("$argon2id$x"));
+    // Whoever has a password there is not taken for somebody without one, nor two for one.
+    for hash_of_no_text in [json!({"passwordHash": {}}), json!({"custom_password_hash": {"algorithm": "md5"}})] {
+        assert_eq!(hash(&candidate(ImportShape::Auth0, hash_of_no_text)), Some("unknown"));
+    }
+    let made = candidate(ImportShape::Auth0, json!({"user_id": 1.25e20, "email_verified": "perhaps"}));
+    assert_eq!((made.foreign_id, made.is_email_verified), (None, false));
+    assert_eq!(names(&made.ignored), ["email_verified"]);
+    assert_eq!(made.checks.into_told()[0].field, "foreign_id");
 }
 
 #[test]
@@ -93,7 +101,7 @@ fn supabase_as_a_row_of_csv() {
     assert_eq!(made.user.full_name.as_deref(), Some("Ann"));
     assert_eq!(made.user.attributes, BTreeMap::from([("team".to_owned(), json!("x"))]));
     assert_eq!(names(&made.roles), ["editor"]);
-    assert_eq!(names(&made.ignored), ["is_super_admin", "role"]);
+    assert_eq!(names(&made.ignored), ["is_super_admin", "raw_app_meta_data.provider", "role"]);
 }
 
 #[test]
@@ -137,6 +145,14 @@ fn keycloak() {
         json!({"hashLength": ["32"], "memory": ["7168"], "type": ["id"], "version": ["1.3"], "parallelism": ["1"]});
     let made = candidate(ImportShape::Keycloak, of("argon2", argon));
     assert_eq!(hash(&made), Some("$argon2id$v=19$m=7168,t=5,p=1$c2FsdA$aGFzaA"));
+    // Of an algorithm of its own, and as it was kept before version 8.
+    assert_eq!(hash(&candidate(ImportShape::Keycloak, of("bcrypt", json!({})))), Some("unknown"));
+    let old = json!({"type": "password", "hashedSaltedValue": "aGFzaA==", "salt": "c2FsdA==", "algorithm": "pbkdf2"});
+    assert_eq!(hash(&candidate(ImportShape::Keycloak, json!({"credentials": [old]}))), Some("unknown"));
+    let plain = json!({"credentials": [{"type": "password", "value": "correct horse"}]});
+    let made = candidate(ImportShape::Keycloak, plain);
+    assert_eq!(hash(&made), None);
+    assert_eq!(made.checks.into_told()[0].field, "password");
 }
 
 #[test]

@@ -11,7 +11,7 @@ fn records(format: ImportFormat, source: &[u8], piece: usize) -> Vec<Option<Stri
             from += used;
             match next {
                 Next::Record(record, _) => found.push(Some(String::from_utf8_lossy(record).into_owned())),
-                Next::TooLong | Next::Truncated => found.push(None),
+                Next::TooLong | Next::Truncated | Next::Trailing => found.push(None),
                 Next::More => break,
             }
         }
@@ -67,6 +67,10 @@ fn elements_of_a_list() {
     json("[{\"a\":1},{\"b\"", &[Some("{\"a\":1}"), None]);
     json("[{\"a\":1},", &[Some("{\"a\":1}"), None]);
     json("{\"x\":1}", &[None]);
+    // Another document behind it, as where pages of an export are written one after the other: told once.
+    json("[{\"a\":1}]\n[{\"b\":1},{\"c\":1}]", &[Some("{\"a\":1}"), None]);
+    json("{\"users\":[{\"a\":1}],\"x\":[\"]}\"]}{\"users\":[]}", &[Some("{\"a\":1}"), None]);
+    json("{\"users\":[{\"a\":1}],\"x\":{\"y\":\"}}\"}} \n", &[Some("{\"a\":1}")]);
 }
 
 #[test]
