@@ -132,7 +132,8 @@ pub enum NamesAfterDelete {
     Freed,
 }
 
-/// Which names of a purged account nobody may ever take again. The store keeps only a pseudonym of them.
+/// Which names of a purged account nobody may ever take again. The store keeps only a pseudonym of them. Names that the account no longer
+/// had, as they were freed when it was deleted ([`NamesAfterDelete::Freed`]), are not kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum NamesAfterPurge {

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What the audit log calls a refused operation.
-pub(super) const ACTION: &str = "access.denied";
+pub(super) use crate::operations::audit::DENIED as ACTION;
 
 /// What was to be done something to: its type and id.
 type Target = Option<(String, String)>;

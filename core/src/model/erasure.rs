@@ -57,6 +57,16 @@ pub struct FormerEmail {
     pub email: String,
     /// Until when: what names it later is not about the account.
     pub until: Time,
+    /// From when, where it was given and never proved: it may be somebody else's, who was named by it before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+}
+
+impl FormerEmail {
+    /// Whether what names an address at a moment is about the account.
+    pub fn is_named(&self, email: &str, at: Time) -> bool {
+        self.email == email && at <= self.until && self.since.is_none_or(|since| since <= at)
+    }
 }
 
 impl Erasure {

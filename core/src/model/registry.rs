@@ -44,7 +44,7 @@ impl Claim {
     /// Which invitation to an address is the open one. Let go with it, at its end or by its time.
     pub const INVITATION: &'static str = "invitation";
     /// With the name of a source: who users are there that were imported from it.
-    const IMPORT: &'static str = "import:";
+    pub const IMPORT: &'static str = "import:";
 
     /// The kind of the claims on the ids of a source of imports.
     pub fn of_import(source: &str) -> String {

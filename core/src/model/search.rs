@@ -31,6 +31,11 @@ pub fn needles(terms: &str) -> Vec<String> {
     words(&lower).map(|word| if word.chars().count() >= 3 { word.to_owned() } else { format!(" {word}") }).collect()
 }
 
+/// How many characters there are to look for, folded.
+pub fn length(terms: &str) -> usize {
+    lower(&unicode::bare(terms)).trim().chars().count()
+}
+
 fn lower(text: &str) -> String {
     text.chars().flat_map(char::to_lowercase).collect()
 }

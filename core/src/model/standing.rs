@@ -82,9 +82,13 @@ pub struct Beneath {
     pub standing: Standing,
     /// Why it is suspended, where a ban is laid over that.
     pub suspended_for: Option<String>,
+    /// Whether it held other roles than every account gets when it was deleted: more, or not all of these.
+    pub had_other_roles: bool,
 }
 
 impl Beneath {
+    /// Before what is so, where it held other roles.
+    const OTHER_ROLES: &'static str = "other_roles ";
     /// Between what is so and why.
     const BECAUSE: &'static str = ": ";
 }
@@ -94,19 +98,24 @@ impl Field for Beneath {
     const KIND: Kind = Kind::Text;
 
     fn to_value(&self) -> Value {
-        match (self.standing.to_value(), &self.suspended_for) {
-            (Value::Text(words), Some(reason)) => Value::Text(format!("{words}{}{reason}", Self::BECAUSE)),
-            (words, _) => words,
-        }
+        let standing = self.standing.to_value();
+        let words = standing.as_text().unwrap_or_default();
+        let roles = if self.had_other_roles { Self::OTHER_ROLES } else { "" };
+        Value::Text(match &self.suspended_for {
+            Some(reason) => format!("{roles}{words}{}{reason}", Self::BECAUSE),
+            None => format!("{roles}{words}"),
+        })
     }
 
     fn from_value(value: Value) -> Option<Self> {
         let text = value.as_text()?;
+        let stripped = text.strip_prefix(Self::OTHER_ROLES);
+        let (had_other_roles, text) = (stripped.is_some(), stripped.unwrap_or(text));
         let (words, reason) = match text.split_once(Self::BECAUSE) {
             Some((words, reason)) => (words, Some(reason.to_owned())),
             None => (text, None),
         };
-        Some(Self { standing: Standing::from_value(words.into())?, suspended_for: reason })
+        Some(Self { standing: Standing::from_value(words.into())?, suspended_for: reason, had_other_roles })
     }
 }
 
@@ -118,12 +127,16 @@ mod tests {
     fn usr_6_what_lies_beneath_is_kept_with_its_reason() {
         let standing = Standing { is_banned: false, is_suspended: true, is_off: true };
         for reason in [None, Some("lost its badge"), Some("why: \"a: b\""), Some(": ")] {
-            let beneath = Beneath { standing, suspended_for: reason.map(str::to_owned) };
-            assert_eq!(Beneath::from_value(beneath.to_value()), Some(beneath));
+            for had_other_roles in [false, true] {
+                let beneath = Beneath { standing, suspended_for: reason.map(str::to_owned), had_other_roles };
+                assert_eq!(Beneath::from_value(beneath.to_value()), Some(beneath));
+            }
         }
-        let told = Beneath { standing, suspended_for: Some("a drill".to_owned()) };
+        let told = Beneath { standing, suspended_for: Some("a drill".to_owned()), had_other_roles: false };
         assert_eq!(told.to_value(), Value::Text("suspended inactive: a drill".into()));
-        let off = Beneath { standing: Standing::OFF, suspended_for: None };
+        let had_other = Beneath { had_other_roles: true, ..told };
+        assert_eq!(had_other.to_value(), Value::Text("other_roles suspended inactive: a drill".into()));
+        let off = Beneath { standing: Standing::OFF, suspended_for: None, had_other_roles: false };
         assert_eq!(off.to_value(), Standing::OFF.to_value(), "lists and counts look for that");
         assert_eq!(Beneath::from_value(Value::Text("asleep: why".into())), None);
     }

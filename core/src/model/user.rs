@@ -184,17 +184,18 @@ impl User {
             true => (banned_for, suspended_for),
             false => (suspended_for, None),
         };
-        let status_before = standing.beneath().map(|standing| Beneath { standing, suspended_for: beneath_for });
+        let status_before =
+            standing.beneath().map(|standing| Beneath { standing, suspended_for: beneath_for, had_other_roles: false });
         Self { status: standing.status(), status_before, status_reason, suspended_until, ..self }
     }
 
     /// The account once it is deleted: what was so of it is kept, for when it is restored.
     #[must_use]
-    pub fn stands_deleted(self, now: Time) -> Self {
+    pub fn stands_deleted(self, now: Time, had_other_roles: bool) -> Self {
         let standing = self.standing(now);
         let (_, suspended_for) = self.reasons();
         let suspended_for = suspended_for.filter(|_| standing.is_banned && standing.is_suspended);
-        let status_before = Some(Beneath { standing, suspended_for });
+        let status_before = Some(Beneath { standing, suspended_for, had_other_roles });
         Self { status: UserStatus::Deleted, status_before, deleted_at: Some(now), ..self }
     }
 

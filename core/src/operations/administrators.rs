@@ -198,6 +198,19 @@ pub async fn has_more_than_defaults(plan: &mut Plan<'_>, user: UserId) -> Result
     Ok(held.iter().any(|held| is_more(held) && !held.has_ended(plan.now)))
 }
 
+/// Whether somebody holds other roles than every account gets: more, or not all of these.
+pub fn holds_other_than_defaults(plan: &Plan<'_>, held: &[Held]) -> bool {
+    let rules = plan.rules();
+    let mut missing = rules.default_roles();
+    let mut has_more = false;
+    for held in held.iter().filter(|held| !held.has_ended(plan.now)) {
+        let is_more = is_more_than_default(rules, &held.role, &held.scope);
+        has_more |= is_more;
+        missing.retain(|role| is_more || *role != held.role);
+    }
+    has_more || !missing.is_empty()
+}
+
 /// Whether not every account gets this role there.
 pub fn is_more_than_default(rules: &RuleSet, role: &str, scope: &str) -> bool {
     scope != GLOBAL || !rules.default_roles().contains(&role)

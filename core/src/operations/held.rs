@@ -15,7 +15,7 @@ use crate::{
         error::Result,
         group::{Group, GroupMember, GroupRole},
         id::{GroupId, UserId},
-        predicate::Predicate,
+        predicate::{Comparison, Predicate},
         role_assignment::RoleAssignment,
         time::Time,
         value::Value,
@@ -61,8 +61,23 @@ impl Held {
 
     /// Whether its time is over.
     pub fn has_ended(&self, now: Time) -> bool {
-        self.valid_until.is_some_and(|until| until <= now)
+        has_ended(self.valid_until, now)
     }
+}
+
+/// Whether an assignment until then is over.
+pub fn has_ended(valid_until: Option<Time>, now: Time) -> bool {
+    valid_until.is_some_and(|until| until <= now)
+}
+
+/// Assignments that count now or later.
+pub fn lasting(now: Time) -> Predicate {
+    ended(now).negate()
+}
+
+/// Assignments whose time is over.
+pub fn ended(now: Time) -> Predicate {
+    Predicate::Compare("valid_until".into(), Comparison::LessOrEqual, Value::Time(now.as_microsecond()))
 }
 
 /// What one plan has read of groups before: it is not read again.

@@ -44,24 +44,27 @@ pub async fn load(reads: Reads<'_>, ids: &[UserId], now: Time) -> Result<Vec<Sto
         let (is_active, status) = (user.is_active(now), user.status_at(now));
         let suspended_until = user.suspended_until.filter(|_| user.status == UserStatus::Suspended);
         let has_ended = |until: &Time| *until <= now;
-        let row = user.to_row();
+        let held_attributes = user.attributes.clone();
+        let (id, is_verified) = (user.id, user.email_verified);
+        // A suspension that has run out is none any more.
+        let row = user.shown_at(now).to_row();
         // Documents are no attributes.
         let columns = User::TABLE.columns.iter().zip(row.0).filter(|(column, _)| column.kind != Kind::Json);
         StoredPrincipal {
-            id: user.id.0,
+            id: id.0,
             is_active,
             status: status.to_string().into(),
-            is_verified: user.email_verified,
+            is_verified,
             // Sessions say so of who asks; about others all their roles count.
             has_two_factors: true,
             attributes: columns
                 .map(|(column, value)| (column.name.into(), value))
-                .chain(user.attributes.into_iter().flat_map(members))
+                .chain(held_attributes.into_iter().flat_map(members))
                 .collect(),
-            assignments: held.get(&user.id).cloned().unwrap_or_default(),
+            assignments: held.get(&id).cloned().unwrap_or_default(),
             good_from: suspended_until.filter(has_ended),
             good_until: suspended_until.filter(|until| !has_ended(until)),
-            version: versions.get(&Guard::of_user(user.id)).copied().unwrap_or(0),
+            version: versions.get(&Guard::of_user(id)).copied().unwrap_or(0),
         }
     });
     Ok(facts.collect())

@@ -8,6 +8,7 @@ use super::{
     Access,
     plan::{Memory, Writes},
     reads::Reads,
+    users,
 };
 pub use crate::model::record::ResourceRecord;
 use crate::{
@@ -16,8 +17,10 @@ use crate::{
         id::parse_uuid,
         noun::{Along, Named, ResourceType, Upkeep},
         predicate::{Link, Predicate},
-        record::{Row, Table},
+        record::{Kind, Record, Row, Table},
         text,
+        time::Time,
+        user::User,
         value::Value,
     },
     rules::{Resource, RuleSet, Schema},
@@ -68,8 +71,17 @@ impl TargetRow {
         rules: &RuleSet,
         memory: &Memory<'_>,
         planned: Option<&Writes>,
+        now: Time,
     ) -> Result<Resource<'_>> {
         let mut resource = rules.row(&self.kind, self.table, &self.row);
+        if self.table == User::TABLE {
+            for (column, value) in users::differing(&self.row, now) {
+                // Documents are no attributes.
+                if column.kind != Kind::Json {
+                    resource = resource.with(column.name, value);
+                }
+            }
+        }
         let read = rules.relations_read(&self.kind);
         if read.is_empty() {
             return Ok(resource);

@@ -43,6 +43,9 @@ pub use {
     verify::{AuditHeads, AuditReport, GetAuditHeads, VerifyAudit},
 };
 
+/// What the log calls a refused operation.
+pub(crate) const DENIED: &str = "access.denied";
+
 impl Visible for AuditEntry {
     const READ: &'static str = "audit:read";
 }

@@ -40,7 +40,7 @@ impl Person {
     /// Whether an address that was named then is one of the person's.
     pub(super) fn has(&self, email: &str, at: Time) -> bool {
         let email = Claim::canonical(Claim::EMAIL, email);
-        self.known.emails.iter().any(|former| former.email == email && at <= former.until)
+        self.known.emails.iter().any(|former| former.is_named(&email, at))
     }
 
     /// Whether an invitation was for the person: one that it accepted, or that nobody did.
@@ -75,27 +75,34 @@ impl Person {
         let is_proved = said("after", "email_verified") == Some(&Json::Bool(true));
         let is_made = parts().all(|part| part.0.get("before").is_none_or(Json::is_null));
         if let Some(former) = email("before").filter(|former| !self.known.claimed.contains(former)) {
-            self.know(former, entry.at);
+            let was_proved = said("before", "email_verified") == Some(&Json::Bool(true));
+            self.know(former, entry.at, Some(entry.at).filter(|_| !was_proved));
         }
         match email("after") {
             Some(email) if is_made && !is_proved && entry.actor == "anonymous" => self.known.claimed.push(email),
             Some(email) => {
                 self.known.claimed.clear();
-                self.know(email, self.begun_at);
+                self.know(email, self.begun_at, Some(entry.at).filter(|_| !is_proved));
             }
             None if is_proved => {
                 for email in std::mem::take(&mut self.known.claimed) {
-                    self.know(email, self.begun_at);
+                    self.know(email, self.begun_at, None);
                 }
+                // The one that it has now.
+                let now = self.known.emails.iter_mut().filter(|former| former.until == self.begun_at);
+                now.for_each(|former| former.since = None);
             }
             None => {}
         }
     }
 
-    fn know(&mut self, email: String, until: Time) {
+    fn know(&mut self, email: String, until: Time, since: Option<Time>) {
         match self.known.emails.iter_mut().find(|former| former.email == email) {
-            Some(former) => former.until = until,
-            None => self.known.emails.push(FormerEmail { email, until }),
+            Some(former) => {
+                former.until = until;
+                former.since = former.since.filter(|_| since.is_some());
+            }
+            None => self.known.emails.push(FormerEmail { email, until, since }),
         }
     }
 

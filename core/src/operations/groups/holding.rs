@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Users who hold a role by groups.
+/// Users who hold a role by groups, now or later.
 pub(in crate::operations) enum Holding {
     /// These, and what was read to find them.
     Users(Vec<UserId>, Known),
@@ -36,7 +36,8 @@ pub(in crate::operations) async fn holding(
         return Ok(Holding::Users(Vec::new(), Known::default()));
     }
     let read = Predicate::equals("role", role);
-    let roles = held::roles_of_groups(plan.reads(), read.clone()).await?;
+    let mut roles = held::roles_of_groups(plan.reads(), read.clone()).await?;
+    roles.retain(|given| !held::has_ended(given.valid_until, plan.now));
     let groups: BTreeSet<GroupId> = roles.iter().map(|given| given.group_id).collect();
     let mut known = Known { roles, read, ..Known::default() };
     if groups.is_empty() {

@@ -17,6 +17,7 @@ use crate::{
     operations::{
         Access, Operation,
         actor::Actor,
+        held::has_ended,
         listing,
         plan::Plan,
         reads::Reads,
@@ -116,13 +117,20 @@ impl Operation for AssignGroupRole {
             let message = format!("the group holds the role {} there already", asked.role);
             return Err(Error::new(Reason::AlreadyAssigned, message));
         }
-        if before.is_none() && held.len() >= MOST_ROLES {
+        let is_full = before.is_none() && held.len() >= MOST_ROLES;
+        let has_ended = |held: &&GroupRole| has_ended(held.valid_until, plan.now);
+        let over = held.iter().filter(has_ended).min_by_key(|held| held.valid_until);
+        if is_full && over.is_none() {
             return Err(Error::new(Reason::LimitReached, format!("a group has at most {MOST_ROLES} roles")));
         }
         // The role must still be there when the commit comes, whoever asks, and what the scope names.
         plan.rely_on_policy();
         scopes::join(plan, &scope).await?;
         move_members(plan, [group.id].into()).await?;
+        // One that gives nothing any more makes room.
+        if let Some(over) = over.filter(|_| is_full) {
+            plan.delete_consequence(over);
+        }
         let after = GroupRole {
             group_id: group.id,
             role: asked.role.clone(),

@@ -147,7 +147,7 @@ impl Operation for FeedImport {
         }
         let is_stopped = after.counts.0.failed >= MOST_FAILURES;
         let after = match is_stopped {
-            true => end(&before, after, ImportStatus::Stopped, plan),
+            true => end(&before, after, ImportStatus::Stopped, plan).await?,
             false => plan.write_consequence(Some(&before), after),
         };
         Ok(ImportProgress { import: ImportView::of(after), items })
@@ -287,10 +287,15 @@ impl Batch<'_> {
         let mut items: Vec<ImportItem> = items.into_values().collect();
         if let Some(rehearsal) = rehearsal {
             let rows = plan.end_rehearsal(rehearsal, &checked::TABLES);
-            checked::keep(import, rows, plan).await?;
             name_stored(&mut items, plan).await?;
+            note(&items, import, plan).await?;
+            // Of one that stops here nothing is kept.
+            if import.counts.0.failed < MOST_FAILURES {
+                checked::keep(import, rows, plan).await?;
+            }
+        } else {
+            note(&items, import, plan).await?;
         }
-        note(&items, import, plan).await?;
         Ok(Done { used, items })
     }
 

@@ -82,13 +82,11 @@ impl Operation for FinishImport {
         let mut after = before.clone();
         if before.options.0.atomic {
             make_all(&mut after, plan).await?;
-        } else if before.options.0.level == ImportLevel::Check {
-            checked::let_go(*id, plan).await?;
         }
         let counts = &after.counts.0;
         let detail = format!("{} created, {} updated, {} failed", counts.created, counts.updated, counts.failed);
         plan.audit("imports.finish", Some(("import", id.to_string())), Some(detail));
-        Ok(ImportView::of(end(&before, after, ImportStatus::Finished, plan)))
+        Ok(ImportView::of(end(&before, after, ImportStatus::Finished, plan).await?))
     }
 }
 
@@ -107,20 +105,21 @@ impl Operation for AbortImport {
 
     async fn plan(id: &ImportId, (): (), plan: &mut Plan<'_>) -> Result<ImportView> {
         let before = open(*id, plan).await?;
-        if before.options.0.level == ImportLevel::Check {
-            checked::let_go(*id, plan).await?;
-        } else {
+        if before.options.0.level != ImportLevel::Check {
             for piece in pieces(*id, plan).await? {
                 plan.delete_consequence(&piece);
             }
         }
         plan.audit("imports.abort", Some(("import", id.to_string())), None);
-        Ok(ImportView::of(end(&before, before.clone(), ImportStatus::Aborted, plan)))
+        Ok(ImportView::of(end(&before, before.clone(), ImportStatus::Aborted, plan).await?))
     }
 }
 
-/// Nothing secret stays of an import that is over.
-pub(super) fn end(before: &Import, after: Import, status: ImportStatus, plan: &mut Plan<'_>) -> Import {
+/// Nothing secret stays of an import that is over, and nothing of what it only checked.
+pub(super) async fn end(before: &Import, after: Import, status: ImportStatus, plan: &mut Plan<'_>) -> Result<Import> {
+    if before.options.0.level == ImportLevel::Check {
+        checked::let_go(before.id, plan).await?;
+    }
     let after = Import {
         status,
         hash_parameters: None,
@@ -130,7 +129,7 @@ pub(super) fn end(before: &Import, after: Import, status: ImportStatus, plan: &m
         expires_at: plan.now.plus_seconds(KEPT_SECONDS),
         ..after
     };
-    plan.write_consequence(Some(before), after)
+    Ok(plan.write_consequence(Some(before), after))
 }
 
 async fn pieces(id: ImportId, plan: &Plan<'_>) -> Result<Vec<ImportPiece>> {

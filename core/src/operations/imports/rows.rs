@@ -245,7 +245,7 @@ pub(super) async fn owners(names: Vec<(String, String)>, plan: &Plan<'_>) -> Res
 
 /// Why a record fails whose account is there.
 pub(super) fn is_there() -> Error {
-    Error::new(Reason::Taken, "the account of this record is there already")
+    Error::new(Reason::Taken, "the account of this record exists already")
 }
 
 /// Plans what becomes of one record. It fails, without an error of its own, where the account is there and should not be.
@@ -271,7 +271,7 @@ pub(super) async fn apply(
         };
         return match user.filter(|user| user.status != UserStatus::Deleted) {
             Some(user) => existing(row, options, user, plan).await,
-            None => Ok((ImportOutcome::Gone, None)),
+            None => gone(plan),
         };
     }
     if let Some((kind, name)) = &name_key
@@ -281,7 +281,7 @@ pub(super) async fn apply(
         let gone = plan.reads().get::<Claim>(&key).await?;
         plan.rely_on_row(&key, gone.as_ref());
         if gone.is_some() {
-            return Ok((ImportOutcome::Gone, None));
+            return self::gone(plan);
         }
     }
     if let Some(email) = row.new.fields.email.as_deref().filter(|_| options.match_email)
@@ -314,6 +314,12 @@ fn take(name_key: Option<(String, String)>, owner: UserId, plan: &mut Plan<'_>) 
     }
 }
 
+/// Of an account that is deleted, for whoever may see all of them.
+fn gone(plan: &Plan<'_>) -> Result<(ImportOutcome, Option<UserId>)> {
+    let is_told = plan.may_everywhere(User::READ)?;
+    Ok((if is_told { ImportOutcome::Gone } else { ImportOutcome::Failed }, None))
+}
+
 /// What becomes of an account that is there.
 async fn existing(
     row: &Row,
@@ -321,8 +327,11 @@ async fn existing(
     user: User,
     plan: &mut Plan<'_>,
 ) -> Result<(ImportOutcome, Option<UserId>)> {
-    // An id is told to who may see whose it is.
-    let id = plan.may(User::READ, &TargetRow::of(&user)).await?.then_some(user.id);
+    // Of an account that the caller may not see no more is told than where one is made.
+    if !plan.may(User::READ, &TargetRow::of(&user)).await? {
+        return Ok((ImportOutcome::Failed, None));
+    }
+    let id = Some(user.id);
     let given = row.new.fields.email.as_deref().map(names::email_key);
     let has_moved = given.is_some() && given != user.email.as_deref().map(names::email_key);
     match options.on_existing {

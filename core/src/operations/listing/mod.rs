@@ -22,8 +22,10 @@ use crate::{
 /// The shortest search, in characters (USR-4).
 const SEARCH_MIN: usize = 2;
 const SEARCH_MAX: usize = 100;
-/// So many words are looked for at most.
+/// So many words are looked for at most, which white space parts.
 const SEARCH_WORDS: usize = 8;
+/// And so many parts of words, which signs part: an e-mail address has several.
+const SEARCH_PARTS: usize = 16;
 
 /// One page of the rows that `permission` lets the caller see and that pass `filter`.
 pub async fn page<R: ResourceRecord>(
@@ -130,7 +132,9 @@ pub fn newest_first() -> Vec<Order> {
 /// Checks a search and turns it into a filter; all words must be found.
 pub fn search_filter(checks: &mut Checks, terms: Option<&str>) -> Predicate {
     let Some(terms) = terms else { return Predicate::Always };
-    let count = if terms.len() > 4 * SEARCH_MAX { usize::MAX } else { terms.trim().chars().count() };
+    let terms = terms.trim();
+    // Bytes first: a huge text is refused without being folded.
+    let count = if terms.len() > 4 * SEARCH_MAX { usize::MAX } else { search::length(terms) };
     if !(SEARCH_MIN..=SEARCH_MAX).contains(&count) {
         let code = if count < SEARCH_MIN { FieldCode::TooShort } else { FieldCode::TooLong };
         let message = format!("must have {SEARCH_MIN} to {SEARCH_MAX} characters");
@@ -138,7 +142,7 @@ pub fn search_filter(checks: &mut Checks, terms: Option<&str>) -> Predicate {
         return Predicate::Never;
     }
     let needles = search::needles(terms);
-    if needles.len() > SEARCH_WORDS {
+    if terms.split_whitespace().count() > SEARCH_WORDS || needles.len() > SEARCH_PARTS {
         checks.error("search", Invalid::new(FieldCode::TooLong, format!("must have at most {SEARCH_WORDS} words")));
         return Predicate::Never;
     }

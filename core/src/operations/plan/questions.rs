@@ -5,10 +5,13 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         predicate::Predicate,
+        record::ResourceRecord,
+        user::User,
     },
     operations::{
         rights::kind_of,
         target::{self, TargetRow},
+        users,
     },
     rules::{Principal, Question, Resource},
 };
@@ -20,12 +23,14 @@ impl Plan<'_> {
         let of_type = target::rows_of(rules, kind_of(permission));
         let Some(principal) = self.actor.principal() else { return Ok(of_type) };
         let filter = rules.filter(principal, rules.permission(permission)?, &self.actor.request.context, self.now)?;
-        Ok(of_type.and(filter.into_predicate(self.now)?))
+        let filter = filter.into_predicate(self.now)?;
+        let is_of_users = kind_of(permission) == User::TYPE;
+        Ok(of_type.and(if is_of_users { users::rewrite(filter, self.now) } else { filter }))
     }
 
     /// A row as the rules read it, as it is stored, with the relations that the policy reads.
     pub async fn resource<'s>(&self, target: &'s TargetRow) -> Result<Resource<'s>> {
-        target.image(self.rules(), &self.memory, None).await
+        target.image(self.rules(), &self.memory, None, self.now).await
     }
 
     /// Whether the caller may do this to a row as it is stored.
@@ -51,7 +56,7 @@ impl Plan<'_> {
         planned: Option<&Writes>,
     ) -> Result<bool> {
         let Some(principal) = who else { return Ok(true) };
-        let resource = target.image(self.rules(), &self.memory, planned).await?;
+        let resource = target.image(self.rules(), &self.memory, planned, self.now).await?;
         self.decide(principal, permission, Some(&resource))
     }
 

@@ -61,7 +61,7 @@ pub struct GroupBrief {
     pub name: Option<String>,
 }
 
-/// Lists the roles that the caller holds, directly and through groups.
+/// Lists the roles that the caller holds, now or later, directly and through groups.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct MyRoles {}
@@ -117,7 +117,8 @@ async fn seen_by_groups(plan: &Plan<'_>, mut users: Vec<UserId>, known: Known) -
     let users = users.into_iter().map(|user| Value::Id(user.0)).collect();
     let (members, roles) = held::memberships(plan.reads(), users, known).await?;
     let mut seen: Vec<(&GroupMember, &GroupRole)> = Vec::new();
-    for (member, given) in held::each(&members, &roles) {
+    let lasting = |(_, given): &(_, &GroupRole)| !held::has_ended(given.valid_until, plan.now);
+    for (member, given) in held::each(&members, &roles).filter(lasting) {
         let is_seen = visible == Predicate::Always || Some(member.user_id) == me;
         if is_seen || may_see(plan, member.user_id, given).await? {
             seen.push((member, given));
@@ -168,7 +169,8 @@ impl Operation for MyRoles {
     async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<HeldRole>> {
         let me = plan.actor.signed_in()?.id;
         let own: Vec<RoleAssignment> = plan.owned("user_id", &me.into()).await?;
-        let mut held: Vec<HeldRole> = own.into_iter().map(HeldRole::from).collect();
+        let own = own.into_iter().filter(|given| !held::has_ended(given.valid_until, plan.now));
+        let mut held: Vec<HeldRole> = own.map(HeldRole::from).collect();
         held.extend(by_groups(plan, vec![me], Known::default()).await?);
         sort(&mut held);
         Ok(held)

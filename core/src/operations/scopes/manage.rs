@@ -3,7 +3,7 @@
 use rolekeep_macros::{Describe, Input, portable_async};
 
 use super::{
-    ScopeRow, end, find, no_row, place,
+    ScopeRow, end, find, is_by_code, no_row, place,
     place::{is_seen, leave, outer, read, require_may_place, require_seen, stored_form},
     records_of,
 };
@@ -18,7 +18,7 @@ use crate::{
         time::Time,
     },
     operations::{
-        Access, Operation,
+        Access, Operation, Visible,
         actor::Actor,
         listing,
         plan::{Plan, expect_version},
@@ -26,6 +26,7 @@ use crate::{
         reads::Reads,
         rights,
         services::Services,
+        target::TargetRow,
     },
     rules::{RuleSet, Scope},
 };
@@ -125,6 +126,24 @@ async fn target(reads: Reads<'_>, rules: &RuleSet, scope: &str) -> Result<ScopeR
     match stored_form(reads, rules, scope).await? {
         Some(scope) => reads.require(&(scope,), "scope").await,
         None => Err(Error::not_found("scope")),
+    }
+}
+
+/// What an operation on a scope is asked for before it is planned: a record that the caller may not see and names by its code is not there,
+/// whatever else is refused, so that [`require_may`] asks for the permission.
+fn access(scope: &str, of_row: Access, actor: &Actor) -> Access {
+    let is_by_code = scope.parse().is_ok_and(|scope| is_by_code(&actor.policy.rules, &scope));
+    if is_by_code { Access::SignedIn } else { of_row }
+}
+
+/// Refuses a scope that the caller names by the code of what it may not see, and then what it may not do to it.
+async fn require_may(plan: &mut Plan<'_>, scope: &str, of_row: Access, row: &ScopeRow) -> Result<()> {
+    require_seen(plan, scope).await?;
+    match (access(scope, of_row, plan.actor), of_row) {
+        (Access::SignedIn, Access::Permission(permission)) => {
+            rights::require_target(plan, permission, &TargetRow::of(row), ScopeRow::READ).await
+        }
+        _ => Ok(()),
     }
 }
 
@@ -244,6 +263,10 @@ impl Operation for UpdateScope {
         target(reads, &actor.policy.rules, &self.scope).await
     }
 
+    fn access(&self, _: &ScopeRow, actor: &Actor) -> Access {
+        access(&self.scope, Self::ACCESS, actor)
+    }
+
     async fn validate(self, _: &Services, _: Time) -> Result<Self> {
         let mut checks = Checks::default();
         let name = self.name.try_map(|name| text::name(&name, MAX_NAME));
@@ -253,7 +276,7 @@ impl Operation for UpdateScope {
     }
 
     async fn plan(change: &Self, before: ScopeRow, plan: &mut Plan<'_>) -> Result<ScopeRow> {
-        require_seen(plan, &change.scope).await?;
+        require_may(plan, &change.scope, Self::ACCESS, &before).await?;
         expect_version(change.expected_version, before.version)?;
         let mut after = before.clone();
         after.name = change.name.clone().apply(after.name);
@@ -278,12 +301,16 @@ impl Operation for MoveScope {
         target(reads, &actor.policy.rules, &self.scope).await
     }
 
+    fn access(&self, _: &ScopeRow, actor: &Actor) -> Access {
+        access(&self.scope, Self::ACCESS, actor)
+    }
+
     async fn validate(self, _: &Services, _: Time) -> Result<Self> {
         Ok(self)
     }
 
     async fn plan(asked: &Self, before: ScopeRow, plan: &mut Plan<'_>) -> Result<ScopeRow> {
-        require_seen(plan, &asked.scope).await?;
+        require_may(plan, &asked.scope, Self::ACCESS, &before).await?;
         require_may_place(plan)?;
         let mut checks = Checks::default();
         let parent = match &asked.parent {
@@ -319,12 +346,16 @@ impl Operation for DeleteScope {
         target(reads, &actor.policy.rules, &self.scope).await
     }
 
+    fn access(&self, _: &ScopeRow, actor: &Actor) -> Access {
+        access(&self.scope, Self::ACCESS, actor)
+    }
+
     async fn validate(self, _: &Services, _: Time) -> Result<Self> {
         Ok(self)
     }
 
     async fn plan(asked: &Self, row: ScopeRow, plan: &mut Plan<'_>) -> Result<()> {
-        require_seen(plan, &asked.scope).await?;
+        require_may(plan, &asked.scope, Self::ACCESS, &row).await?;
         expect_version(asked.expected_version, row.version)?;
         leave(plan, &row.scope)?;
         if records_of(plan.rules(), &row.kind).is_none() {

@@ -82,7 +82,8 @@ pub(super) async fn delete(plan: &mut Plan<'_>, user: &User) -> Result<()> {
             plan.release(kind, name, user.id).await?;
         }
     }
-    let after = User { updated_at: plan.now, ..user.clone() }.stands_deleted(plan.now);
+    let had_other_roles = administrators::holds_other_than_defaults(plan, &held);
+    let after = User { updated_at: plan.now, ..user.clone() }.stands_deleted(plan.now, had_other_roles);
     plan.update(user, after);
     Ok(())
 }

@@ -9,11 +9,12 @@ use crate::{
     model::{
         check::wrong,
         decode::FieldCode,
-        error::Result,
+        error::{Reason, Result},
         id::UserId,
         invitation::Invitation,
         predicate::Predicate,
-        record::{Record, Row, Table},
+        record::{Record, ResourceRecord, Row, Table},
+        registry::Claim,
         session::Session,
         time::Time,
         user::User,
@@ -63,8 +64,8 @@ pub struct UserExport {
     /// log are exported.
     pub records: Json,
     /// The audit log's entries about the user, and about what the user did, newest first: up to 1,000, and the older ones by
-    /// `next_audit_cursor`. What the user changed of others is left out, as are the IP addresses, user agents and sessions of others who
-    /// changed the account.
+    /// `next_audit_cursor`. Left out are what the user changed of others and who they are, refusals that said that something does not exist,
+    /// and of others who changed the account IP addresses, user agents, sessions and why they did so.
     pub audit: Vec<AuditView>,
     /// Pass it as `audit_cursor` for the entries that are older than these; null if there are none.
     pub next_audit_cursor: Option<String>,
@@ -117,6 +118,12 @@ async fn records(plan: &Plan<'_>, user: &User) -> Result<Map<String, Json>> {
     if !accepted.is_empty() {
         held.push((Invitation::TABLE, accepted));
     }
+    let is_its = Predicate::equals("owner", Value::Text(user.id.to_string()));
+    let of_imports = is_its.and(Predicate::StartsWith("kind".into(), Claim::IMPORT.to_owned()));
+    let ids_at_sources = plan.rows(Claim::TABLE, &of_imports).await?;
+    if !ids_at_sources.is_empty() {
+        held.push((Claim::TABLE, ids_at_sources));
+    }
     for (table, rows) in held {
         let rows = rows.iter().map(|row| own_part(table, row));
         records.insert(table.name.to_owned(), rows.collect::<Result<_>>()?);
@@ -130,8 +137,9 @@ fn own_part(table: &'static Table, row: &Row) -> Result<Json> {
     if table.name == Session::TABLE.name {
         let session = Session::from_row(row)?;
         let own = session.impersonator_id.is_none();
+        let impersonator_session_id = session.impersonator_session_id.filter(|_| own);
         let (ip, user_agent) = (session.ip.clone().filter(|_| own), session.user_agent.clone().filter(|_| own));
-        row = Session { ip, user_agent, ..session }.to_row();
+        row = Session { ip, user_agent, impersonator_session_id, ..session }.to_row();
     }
     let columns = table.columns.iter().zip(&row.0).filter(|(column, _)| !column.secret);
     Ok(columns.map(|(column, value)| (column.name.to_owned(), value.to_json())).collect())
@@ -161,15 +169,34 @@ async fn entries(plan: &Plan<'_>, user: UserId, cursor: Option<&str>) -> Result<
         Some(last) if has_older => Some(listing::cursor_behind(plan, &query, &asked, &last.to_row())?),
         _ => None,
     };
-    let mut views = audit::shown(plan, entries).await?;
-    let user = user.to_string();
-    for view in &mut views {
-        if view.target_id.as_ref() != Some(&user) {
-            (view.before, view.after, view.detail) = (None, None, None);
+    let views = audit::shown(plan, entries).await?.into_iter().filter_map(|view| own_view(view, &user.to_string()));
+    Ok((views.collect(), next))
+}
+
+/// An entry as the user may read it: without what is others'. None: it tells of something that was hidden from the user.
+fn own_view(mut view: AuditView, user: &str) -> Option<AuditView> {
+    let (is_about, is_by) = (view.target_id.as_deref() == Some(user), view.actor == user);
+    if is_by && view.action == audit::DENIED {
+        // How often it was so counts what was hidden, too.
+        let detail = view.detail.take().unwrap_or_default();
+        let of_one = detail.split("; ").next().unwrap_or_default().to_owned();
+        if of_one.ends_with(&format!(": {}", Reason::NotFound)) {
+            return None;
         }
-        if view.actor != user {
-            (view.ip, view.user_agent, view.session_id) = (None, None, None);
-        }
+        view.detail = Some(of_one);
+    } else if !is_about || !is_by {
+        // Why others did it is theirs.
+        view.detail = None;
     }
-    Ok((views, next))
+    if !is_about {
+        (view.before, view.after) = (None, None);
+        // What the user did to one thing may have moved another, whose user it could not see.
+        let names_a_user =
+            view.target_type.as_deref().is_some_and(|kind| kind.split('/').any(|part| part == User::TYPE));
+        view.target_id = view.target_id.filter(|_| !names_a_user);
+    }
+    if !is_by {
+        (view.ip, view.user_agent, view.session_id) = (None, None, None);
+    }
+    Some(view)
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rolekeep_macros::{Describe, Input, Word, portable_async};
 
-use super::{UserView, identity};
+use super::{UserView, identity, of_status};
 use crate::{
     model::{
         check::{Checks, wrong},
@@ -14,9 +14,8 @@ use crate::{
         id::GroupId,
         page::{Page, PageRequest},
         predicate::{Comparison, Link, Predicate},
-        record::{Field, Record},
+        record::Record,
         role_assignment::RoleAssignment,
-        standing::Standing,
         time::Time,
         user::{User, UserActivity, UserStatus},
         value::Value,
@@ -24,7 +23,7 @@ use crate::{
     operations::{
         Access, Operation, Visible,
         groups::{self, Holding},
-        held::Known,
+        held::{self, Known},
         listing,
         plan::Plan,
         regions,
@@ -99,21 +98,6 @@ pub enum UserSort {
     LastLogin,
 }
 
-/// Users of a status now: a suspension that has run out counts no more.
-fn of_status(status: UserStatus, now: Time) -> Predicate {
-    let is = |status: UserStatus| Predicate::equals("status", status.as_str());
-    let until = "suspended_until".into();
-    let has_ended = Predicate::Compare(until, Comparison::LessOrEqual, Value::Time(now.as_microsecond()));
-    let ended = || is(UserStatus::Suspended).and(has_ended.clone());
-    let is_off = Predicate::equals("status_before", Standing::OFF.to_value());
-    match status {
-        UserStatus::Active => Predicate::any([is(status), ended().and(is_off.negate())]),
-        UserStatus::Inactive => Predicate::any([is(status), ended().and(is_off)]),
-        UserStatus::Suspended => is(status).and(has_ended.negate()),
-        UserStatus::Banned | UserStatus::Deleted => is(status),
-    }
-}
-
 /// A valid list request.
 pub struct ValidList {
     page: PageRequest,
@@ -136,7 +120,8 @@ impl Operation for ListUsers {
     const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, now: Time) -> Result<ValidList> {
-        self.checked(now)
+        let page = self.page_request();
+        self.checked(page, now)
     }
 
     async fn plan(valid: &ValidList, (): (), plan: &mut Plan<'_>) -> Result<Page<UserView>> {
@@ -156,10 +141,9 @@ impl Operation for ListUsers {
 }
 
 impl ListUsers {
-    /// What is asked for, or all that is wrong with it.
-    pub(super) fn checked(self, now: Time) -> Result<ValidList> {
+    /// What is asked for, or all that is wrong with it. A cursor is of the operation whose page that is.
+    pub(super) fn checked(self, page: PageRequest, now: Time) -> Result<ValidList> {
         let mut checks = Checks::default();
-        let page = self.page_request();
         page.check(&mut checks);
         let time = |column: &'static str, comparison, time: Option<Time>| match time {
             Some(time) => Predicate::Compare(column.into(), comparison, Value::Time(time.as_microsecond())),
@@ -262,7 +246,8 @@ impl Holders {
             Holding::Those(many, known) => (Vec::new(), many, known),
         };
         let are_all_seen = visible == Predicate::Always;
-        let held = visible.and(Predicate::equals("role", role));
+        let of_role = visible.and(Predicate::equals("role", role));
+        let held = of_role.clone().and(held::lasting(plan.now));
         let limit = are_all_seen.then_some(FEW_HOLDERS + 1);
         let window = Window { limit, ..Window::default() };
         let query = Query { window, ..Query::of(RoleAssignment::TABLE, held.clone()) };
@@ -272,6 +257,7 @@ impl Holders {
             let [table, from, own, to] = [RoleAssignment::TABLE.name, "user_id", "id", "role"].map(Into::into);
             let link = Link { table, from, own, to, is_common: true };
             let given = Predicate::Linked(link, Predicate::set([Value::from(role)]));
+            let given = given.and(only_formerly(plan, of_role).await?.negate());
             (Predicate::any([given, many]), Self { of_groups, ..Self::default() })
         } else {
             users.extend(found.iter().map(|assignment| assignment.user_id));
@@ -280,4 +266,17 @@ impl Holders {
         let few = Predicate::In("id".into(), Predicate::set(users.iter().map(|user| Value::Id(user.0))));
         Ok((if users.is_empty() && many != Predicate::Never { many } else { Predicate::any([few, many]) }, holders))
     }
+}
+
+/// Users of whom all assignments that pass are over.
+async fn only_formerly(plan: &Plan<'_>, of_role: Predicate) -> Result<Predicate> {
+    let among = |given: Vec<RoleAssignment>| Predicate::set(given.iter().map(|given| Value::Id(given.user_id.0)));
+    let ended = among(plan.reads().all(of_role.clone().and(held::ended(plan.now))).await?);
+    let anew = Predicate::In("user_id".into(), ended.clone()).and(of_role).and(held::lasting(plan.now));
+    let anew = if ended.is_empty() { ended.clone() } else { among(plan.reads().all(anew).await?) };
+    let gone = ended.iter().filter(|user| anew.binary_search(user).is_err()).cloned();
+    Ok(match Predicate::set(gone) {
+        gone if gone.is_empty() => Predicate::Never,
+        gone => Predicate::In("id".into(), gone),
+    })
 }

@@ -34,6 +34,7 @@ use crate::{
         Access, Operation, Visible,
         actor::Actor,
         fleet::{self, AssetBrief, AssetRecord, Assignment, UserBrief, is_of_kinds},
+        held,
         plan::Plan,
         reads::Reads,
         regions::RegionBrief,
@@ -177,7 +178,8 @@ impl Operation for ListUserOverviews {
     const IS_OF_SERVERS: bool = true;
 
     async fn validate(self, _: &Services, now: Time) -> Result<ValidList> {
-        ListUsers::from(self).checked(now)
+        let page = self.page_request();
+        ListUsers::from(self).checked(page, now)
     }
 
     async fn plan(valid: &ValidList, (): (), plan: &mut Plan<'_>) -> Result<Page<UserOverview>> {
@@ -238,6 +240,7 @@ async fn roles_of(plan: &Plan<'_>, users: &[User], holders: Holders) -> Result<H
     let filter = Predicate::all([
         Predicate::In("user_id".into(), Predicate::set(ids_of(users))),
         Predicate::any([plan.visible(RoleAssignment::READ)?, own]),
+        held::lasting(plan.now),
         holders.read.negate(),
     ]);
     let mut given = holders.found;

@@ -31,9 +31,9 @@ use crate::{
 /// Restores a deleted user: the account is as it was, with its password, factors, preferences and linked identities. Sessions, API keys,
 /// drones, other assets and roles are not restored: the user gets the default roles of the policy and those that are given.
 ///
-/// Permission `user:restore`, for the restored user; naming a role that is not a default role needs `admin:all` for now, another e-mail
-/// address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` if
-/// others have taken the names (`names_after_delete`): give another one.
+/// Permission `user:restore`, for the restored user. Restoring a user who, when deleted, held other roles than the default ones, and naming
+/// a role that is not a default role, need `admin:all` for now; another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, or was deleted
+/// longer ago than `keep_deleted_users_seconds`, `DUPLICATE_RESOURCE` if others have taken the names (`names_after_delete`): give another one.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RestoreUser {
@@ -82,6 +82,15 @@ impl Operation for RestoreUser {
         expect_version(valid.expected_version, before.version)?;
         if before.status != UserStatus::Deleted {
             return Err(Error::new(Reason::WrongStatus, "a user who is not deleted cannot be restored"));
+        }
+        // Also where nobody has purged it yet.
+        let keep = plan.services.config.keep_deleted_users_seconds;
+        if before.deleted_at.is_some_and(|at| at.plus_seconds(keep) < plan.now) {
+            return Err(Error::new(Reason::WrongStatus, "the time in which this user can be restored is over"));
+        }
+        // What it held is gone: without it a denial may be, too, or what kept others from acting as this account.
+        if before.status_before.as_ref().is_some_and(|before| before.had_other_roles) {
+            plan.require_administrator()?;
         }
         let defaults = plan.rules().default_roles();
         if valid.roles.iter().any(|role| !defaults.contains(&role.as_str())) {

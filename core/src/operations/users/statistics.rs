@@ -4,6 +4,7 @@ use jiff::civil::Date;
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
+use super::ended;
 use crate::{
     model::{
         check::{Checks, Invalid},
@@ -98,13 +99,7 @@ impl Operation for GetUserStatistics {
             statistics.add(group)?;
         }
         if statistics.suspended > 0 {
-            let now = Value::Time(plan.now.as_microsecond());
-            let ended = Predicate::equals("status", UserStatus::Suspended.as_str()).and(Predicate::Compare(
-                "suspended_until".into(),
-                Comparison::LessOrEqual,
-                now,
-            ));
-            for group in groups(plan, ended, vec![GroupBy::Column("status_before".into())]).await? {
+            for group in groups(plan, ended(plan.now), vec![GroupBy::Column("status_before".into())]).await? {
                 // As many as there were a moment ago, at most.
                 let ended = count_of(&group).min(statistics.suspended);
                 statistics.suspended -= ended;
