@@ -73,16 +73,18 @@ impl Person {
         let email =
             |state| said(state, "email").and_then(Json::as_str).map(|email| Claim::canonical(Claim::EMAIL, email));
         let is_proved = said("after", "email_verified") == Some(&Json::Bool(true));
+        // The application vouches for what it gives; others could name somebody else's, to have what names that gone.
+        let is_of_host = entry.actor == "system";
         let is_made = parts().all(|part| part.0.get("before").is_none_or(Json::is_null));
         if let Some(former) = email("before").filter(|former| !self.known.claimed.contains(former)) {
             let was_proved = said("before", "email_verified") == Some(&Json::Bool(true));
-            self.know(former, entry.at, Some(entry.at).filter(|_| !was_proved));
+            self.know(former, entry.at, Some(entry.at).filter(|_| !(was_proved || is_of_host)));
         }
         match email("after") {
             Some(email) if is_made && !is_proved && entry.actor == "anonymous" => self.known.claimed.push(email),
             Some(email) => {
                 self.known.claimed.clear();
-                self.know(email, self.begun_at, Some(entry.at).filter(|_| !is_proved));
+                self.know(email, self.begun_at, Some(entry.at).filter(|_| !(is_proved || is_of_host)));
             }
             None if is_proved => {
                 for email in std::mem::take(&mut self.known.claimed) {

@@ -191,9 +191,9 @@ fn own_view(mut view: AuditView, user: &str) -> Option<AuditView> {
     if !is_about {
         (view.before, view.after) = (None, None);
         // What the user did to one thing may have moved another, whose user it could not see.
-        let names_a_user =
-            view.target_type.as_deref().is_some_and(|kind| kind.split('/').any(|part| part == User::TYPE));
-        view.target_id = view.target_id.filter(|_| !names_a_user);
+        let is_user = view.target_type.as_deref() == Some(User::TYPE);
+        let is_its = |id: &String| !is_user && (!id.contains('/') || id.split('/').any(|part| part == user));
+        view.target_id = view.target_id.filter(is_its);
     }
     if !is_by {
         (view.ip, view.user_agent, view.session_id) = (None, None, None);

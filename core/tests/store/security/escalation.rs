@@ -6,12 +6,13 @@ use rolekeep::{
     Code, Policy, Reason, Time, UserId, UserManagement,
     drones::{AssignDrone, CreateDrone, DroneModel, DroneView, UnassignDrone},
     environment::Environment,
+    groups::{AddGroupMembers, AssignGroupRole, CreateGroup},
     regions::{CreateRegion, DeleteRegion},
-    roles::{AssignRole, ListAssignments},
+    roles::{AssignRole, ListAssignments, UnassignRole},
     sessions::{ListSessionsOf, RevokeAllSessions},
     users::{
-        ActivateUser, BanUser, CreateUser, DeactivateUser, GrantAdmin, LiftUser, ListUsers, ReplaceUser, SuspendUser,
-        UpdateUser,
+        ActivateUser, BanUser, CreateUser, DeactivateUser, DeleteUser, GrantAdmin, LiftUser, ListUsers, ReplaceUser,
+        RestoreUser, SuspendUser, UpdateUser,
     },
 };
 
@@ -329,4 +330,44 @@ async fn rbc_3_no_administrator_is_made_by_default() {
     let made = registrar.users().create(CreateUser::new("new@example.org")).await.unwrap();
     assert_eq!(roles(&um, made.id).await, ["member"]);
     assert!(!um.check(made.id, "admin:all", None).await.unwrap());
+}
+
+/// Deleting an account and restoring it takes no denial off it, gives no role back that was taken away, and makes nobody weaker who could not
+/// be acted as before.
+#[tokio::test]
+async fn sec_10_who_held_other_roles_is_restored_by_administrators() {
+    let text = r#"
+        [permissions]
+        "document:edit" = "Edit documents"
+        [roles.admin]
+        allow = ["admin:all"]
+        [roles.writer]
+        default = true
+        allow = ["document:edit"]
+        [roles.barred]
+        deny = ["document:edit"]
+        [roles.hr]
+        allow = ["user:read", "user:delete", "user:restore", "user:set_password"]
+    "#;
+    let um = store(Policy::from_toml(text).unwrap()).await;
+    let system = um.system();
+    let (hr, _) = signed_in(&um, "staff", &["hr"]).await;
+    let (admin, _) = signed_in(&um, "admin", &["admin"]).await;
+    let plain = user(&um, "plain", &[]).await.id;
+    hr.users().delete(DeleteUser::new(plain)).await.unwrap();
+    hr.users().restore(RestoreUser::new(plain)).await.unwrap();
+
+    let barred = user(&um, "barred", &["barred"]).await.id;
+    let less = user(&um, "less", &[]).await.id;
+    system.roles().unassign(UnassignRole::new(less, "writer")).await.unwrap();
+    let by_group = user(&um, "grouped", &[]).await.id;
+    let group = system.groups().create(CreateGroup::new("kept out")).await.unwrap().id;
+    system.groups().assign_role(AssignGroupRole::new(group, "barred")).await.unwrap();
+    system.groups().add_members(AddGroupMembers::new(group).user_ids([by_group])).await.unwrap();
+    for id in [barred, less, by_group] {
+        hr.users().delete(DeleteUser::new(id)).await.unwrap();
+        let refused = hr.users().restore(RestoreUser::new(id)).await.unwrap_err();
+        assert_eq!(refused.reason(), Reason::Denied, "{id}");
+        admin.users().restore(RestoreUser::new(id)).await.unwrap();
+    }
 }

@@ -1,13 +1,16 @@
 //! The export of all that is held about a person (USR-13): that it is all, and nothing of others.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use rolekeep::{
-    AuditId, Caller, UserId,
+    AuditId, Caller, Policy, Reason, UserId,
     audit::{AuditView, ListAudit},
+    drones::{AssignDrone, CreateDrone, DroneModel, UpdateDrone},
     preferences::{Theme, UpdatePreferences},
+    regions::CreateRegion,
+    sessions::Impersonate,
     storage::{MemoryStorage, audit::AuditEntry},
-    users::{ExportUser, UpdateUser},
+    users::{CreateUser, ExportUser, GetUser, UpdateUser},
 };
 
 use super::kit::{Ahead, all, policy, signed_in};
@@ -70,4 +73,49 @@ async fn usr_13_exports_have_every_entry_of_the_log_once() {
         let refused = who.users().export(ExportUser::new().audit_cursor(cursor)).await.unwrap_err();
         assert_eq!(refused.fields()[0].field, "audit_cursor", "{refused:?}");
     }
+}
+
+/// One's own export says nothing that was hidden from its owner, and not why others did what they did.
+#[tokio::test]
+async fn usr_13_exports_tell_nothing_hidden() {
+    let policy = r#"
+        [roles.admin]
+        allow = ["admin:all"]
+        [roles.user]
+        default = true
+        allow = [{ permission = "user:read", when = "resource.id == principal.id" }]
+        [roles.mover]
+        allow = ["region:read", "drone:read", "drone:update", "drone:set_authority"]
+    "#;
+    let storage = Arc::new(MemoryStorage::new());
+    let builder = cheap::builder().storage(storage.clone()).policy(Policy::from_toml(policy).unwrap());
+    let um = builder.open().await.unwrap();
+    let system = um.system();
+    let (admin, _) = signed_in(&um, "admin", &["admin"]).await;
+    let (me, id) = signed_in(&um, "ann", &["mover"]).await;
+    for code in ["east", "west"] {
+        system.regions().create(CreateRegion::new(code, code)).await.unwrap();
+    }
+    let hidden = CreateUser::new("hidden@example.org").region("east");
+    let hidden = system.users().create(hidden).await.unwrap().id;
+    system.drones().create(CreateDrone::new("one", DroneModel::Mq5).region("east")).await.unwrap();
+    system.drones().assign(AssignDrone::new("one", hidden)).await.unwrap();
+    let absent: UserId = "01980000-0000-7000-8000-000000000000".parse().unwrap();
+    for asked in [hidden, absent] {
+        assert_eq!(me.users().get(GetUser::new(asked)).await.unwrap_err().reason(), Reason::NotFound);
+    }
+    me.drones().update(UpdateDrone::new("one").region("west")).await.unwrap();
+    admin.sessions().impersonate(Impersonate::new(id, "Suspected of theft")).await.unwrap();
+    // What is told of refusals is written behind the answer.
+    while !all::<AuditEntry>(&*storage).await.iter().any(|entry| entry.action == "access.denied") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let export = me.users().export(ExportUser::new()).await.unwrap();
+    let text = serde_json::to_string(&export).unwrap();
+    for word in [&*hidden.to_string(), "Suspected of theft", "not_found"] {
+        assert!(!text.contains(word), "{word}: {text}");
+    }
+    let told = |action: &str| export.audit.iter().filter(|entry| entry.action == action).count();
+    assert_eq!((told("access.denied"), told("sessions.impersonate")), (0, 1), "{text}");
+    assert_eq!(export.records["sessions"].as_array().unwrap().len(), 2);
 }

@@ -473,3 +473,43 @@ async fn usr_8_nothing_is_left_of_a_check() {
         assert_eq!(count(&um).await, 0);
     }
 }
+
+/// Nor of one that stops as too much of it is wrong.
+#[tokio::test]
+async fn usr_8_nothing_is_left_of_a_check_that_stopped() {
+    let (um, storage) = Interposed::open(policy()).await;
+    let import = um.system().imports().begin(begin().level(ImportLevel::Check)).await.unwrap();
+    let source = records(3) + &"{}\n".repeat(10_100);
+    let mut at = 0;
+    loop {
+        let fed = um.system().imports().feed(feed(import.id, at, &source.as_bytes()[at..])).await.unwrap();
+        if fed.import.status == ImportStatus::Stopped {
+            break;
+        }
+        at = usize::try_from(fed.import.position).unwrap();
+        assert!(at < source.len());
+    }
+    assert!(all::<ImportPiece>(&*storage).await.is_empty());
+}
+
+/// Who may not see an account hears of it what it hears who creates it once more.
+#[tokio::test]
+async fn sec_9_imports_tell_nothing_of_hidden_accounts() {
+    let text = "[roles.admin]\nallow = ['admin:all']\n[roles.importer]\nallow = ['user:import', 'user:create']\n";
+    let um = store(Policy::from_toml(text).unwrap()).await;
+    let system = um.system();
+    let mut import = system.import_users(begin()).await.unwrap();
+    import.push(records(3).as_bytes()).await.unwrap();
+    import.finish().await.unwrap();
+    let ids: Vec<_> = system.users().list(ListUsers::new()).await.unwrap().items;
+    let deleted = ids.iter().find(|user| user.email.as_deref() == Some("user2@example.org")).unwrap().id;
+    system.users().delete(rolekeep::users::DeleteUser::new(deleted)).await.unwrap();
+    let (me, _) = caller(&um, "ann", &["importer"]).await;
+    let import = me.imports().begin(begin()).await.unwrap();
+    let moved = "{\"foreign_id\":\"1\",\"email\":\"other@example.org\"}\n";
+    let source = format!("{}{moved}{}", record(0), record(2));
+    let items = me.imports().feed(feed(import.id, 0, source).is_last(true)).await.unwrap().items;
+    for item in items {
+        assert_eq!((item.outcome, item.code, item.user_id), (ImportOutcome::Failed, Some(Code::Duplicate), None));
+    }
+}

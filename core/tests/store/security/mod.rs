@@ -51,6 +51,7 @@ mod names;
 mod once;
 mod policy;
 mod races;
+mod ran_out;
 mod reach;
 mod registration;
 mod rehash;

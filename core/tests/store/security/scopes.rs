@@ -445,3 +445,28 @@ async fn rbc_14_a_dry_run_goes_by_where_scopes_lie() {
     place(&um, "region:east", Some("country:it")).await.unwrap();
     assert_eq!(found().await.into_keys().collect::<Vec<_>>(), ["country:at"]);
 }
+
+/// What a caller may not do to a scope does not say which codes of regions there are.
+#[tokio::test]
+async fn sec_9_codes_of_hidden_regions_are_not_told_by_their_scopes() {
+    let text = format!(
+        "{RULES}\n[roles.surveyor]\nallow = ['scope:read', 'scope:list', \
+         {{ permission = ['scope:update', 'scope:delete'], when = \"resource.kind == 'country'\" }}]\n"
+    );
+    let um = super::kit::store(Policy::from_toml(&text).unwrap()).await;
+    settle(&um).await;
+    let ann = user(&um, "ann", &["surveyor"]).await.id;
+    let me = um.acting_as(ann).await.unwrap();
+    for scope in ["region:east", "region:none"] {
+        let told = [
+            me.scopes().update(UpdateScope::new(scope).name("Other")).await.unwrap_err().reason(),
+            me.scopes().move_to(MoveScope::new(scope)).await.unwrap_err().reason(),
+            me.scopes().delete(DeleteScope::new(scope)).await.unwrap_err().reason(),
+        ];
+        assert_eq!(told, [Reason::NotFound; 3], "{scope}");
+    }
+    // Who sees the region hears that it may not.
+    um.system().roles().assign(AssignRole::new(ann, "warden")).await.unwrap();
+    let refused = me.scopes().delete(DeleteScope::new("region:east")).await.unwrap_err();
+    assert_eq!((refused.reason(), refused.permission()), (Reason::Denied, Some("scope:delete")));
+}

@@ -97,6 +97,38 @@ async fn usr_13_who_only_claims_an_address_takes_nothing_of_its_owner() {
     }
 }
 
+/// Nor does whoever gives another account an address that nobody has proved, and erases that.
+#[tokio::test]
+async fn usr_13_who_names_an_address_erases_nothing_that_named_it_before() {
+    let text = r#"
+        [roles.admin]
+        allow = ["admin:all"]
+        [roles.clerk]
+        allow = ["user:read", "user:create", "user:update", "user:erase"]
+    "#;
+    for is_renamed in [false, true] {
+        let (mails, storage) = (Mails::default(), Arc::new(MemoryStorage::new()));
+        let builder = cheap::builder().storage(storage.clone()).notifier(mails.clone());
+        let um = builder.policy(Policy::from_toml(text).unwrap()).open().await.unwrap();
+        let (admin, _) = signed_in(&um, "admin", &["admin"]).await;
+        let (clerk, _) = signed_in(&um, "clerk", &["clerk"]).await;
+        admin.invitations().create(CreateInvitation::new("bob@example.org")).await.unwrap();
+        let token = mails.take("invitation", "bob@example.org").await.token.unwrap();
+        let given = if is_renamed { "eve@example.org" } else { "bob@example.org" };
+        let made = clerk.users().create(CreateUser::new(given)).await.unwrap().id;
+        if is_renamed {
+            clerk.users().update(UpdateUser::new(made).email("bob@example.org")).await.unwrap();
+        }
+        clerk.users().erase(EraseUser::new(made)).await.unwrap();
+        erased(&*storage).await;
+        let log = um.system().audit().list(ListAudit::new().action("invitations.create")).await.unwrap();
+        assert_eq!(log.items[0].detail.as_deref(), Some("bob@example.org"));
+        let accept = AcceptInvitation::new(token.expose()).password(PASSWORD);
+        um.anonymous(RequestContext::default()).invitations().accept(accept).await.unwrap();
+        assert!(is_whole(&um).await);
+    }
+}
+
 /// An entry that cannot be read any more stays for whoever verifies the log, and keeps nothing else from being erased.
 #[tokio::test]
 async fn usr_13_a_damaged_entry_is_left_out() {
