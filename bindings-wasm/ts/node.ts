@@ -32,6 +32,7 @@ const STALE_MILLIS = 3_600_000;
 class Files implements Persister {
   readonly #path: string;
   #snapshot = { position: 0, rows: 0 };
+  #isMade = false;
   /** Not written any more when commits are next drawn together. */
   readonly #forgotten = new Set<string>();
 
@@ -40,6 +41,7 @@ class Files implements Persister {
   }
 
   async load(since: number): Promise<Loaded> {
+    await this.#make();
     const { position, rows, dropped = 0 } = await this.#read(since);
     return { position, ...(since < dropped && { isWhole: true }), changes: rows.map(({ id, table, row }) => ({ id, table, row })) };
   }
@@ -50,6 +52,7 @@ class Files implements Persister {
 
   async persist(batch: Batch): Promise<Persisted> {
     const { base, position, changes } = batch;
+    await this.#make();
     const draft = await this.#draft(JSON.stringify({ position, changes }));
     try {
       await link(draft, this.#commit(position));
@@ -115,14 +118,19 @@ class Files implements Persister {
     }
   }
 
+  /** Makes the folder once: one that is taken away under an open store stays away. */
+  async #make(): Promise<void> {
+    if (!this.#isMade) await mkdir(this.#path, { recursive: true, mode: 0o700 });
+    this.#isMade = true;
+  }
+
   async #newestSnapshot(): Promise<number> {
-    await mkdir(this.#path, { recursive: true, mode: 0o700 });
     return Math.max(0, ...(await this.#positions("snapshot")));
   }
 
   async #positions(kind: string): Promise<number[]> {
-    const names = (await readdir(this.#path)).filter((name) => name.startsWith(`${kind}-`));
-    return names.map((name) => Number(name.slice(kind.length + 1))).sort((a, b) => a - b);
+    const names = (await readdir(this.#path).catch(unlessMissing)) ?? [];
+    return names.filter((name) => name.startsWith(`${kind}-`)).map((name) => Number(name.slice(kind.length + 1))).sort((a, b) => a - b);
   }
 
   async #drawTogether(): Promise<void> {
@@ -180,6 +188,10 @@ function code(problem: unknown): unknown {
   return (problem as { code?: unknown } | null)?.code;
 }
 
+function unlessMissing(problem: unknown): void {
+  if (code(problem) !== "ENOENT") throw problem;
+}
+
 async function read<T>(path: string): Promise<T> {
   const text = await readFile(path, "utf8");
   try {
@@ -191,8 +203,5 @@ async function read<T>(path: string): Promise<T> {
 }
 
 async function exists(path: string): Promise<boolean> {
-  const found = await stat(path).catch((problem: unknown) => {
-    if (code(problem) !== "ENOENT") throw problem;
-  });
-  return found !== undefined;
+  return (await stat(path).catch(unlessMissing)) !== undefined;
 }

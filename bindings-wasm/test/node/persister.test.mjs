@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -189,6 +190,11 @@ test("a folder taken away under an open store is told", async (t) => {
   await um.system.users.create({ email: "ada@example.org" });
   await rm(path, { recursive: true });
   assert.equal(await reasonOf(um.system.users.list()), "storage_missing");
+  assert.equal(await reasonOf(um.system.users.create({ email: "bob@example.org" })), "storage_missing");
+  // Nor does anything that looks for others' commits put it back.
+  await new Promise((done) => setTimeout(done, 500));
+  assert.equal(existsSync(path), false);
+  await um.close();
 });
 
 test("a host's failures are typed, and what failed did not happen", async () => {
