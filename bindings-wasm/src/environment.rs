@@ -80,7 +80,7 @@ impl Drop for Sleeper {
 async fn after(millis: u64, keeps_alive: bool) {
     let (sender, receiver) = oneshot::channel();
     // It is called while somebody waits, or never.
-    let wake = Closure::once(move || drop(sender.send(())));
+    let wake = Closure::once(move || sender.send(()).unwrap_or_default());
     let sleeper = Sleeper(set_timeout(wake.as_ref(), millis as f64), wake);
     if !keeps_alive && let Some(unref) = sleeper.0.unref() {
         let _ = unref.call0(&sleeper.0);
