@@ -96,7 +96,6 @@ export abstract class Asker {
    * Many checks at one moment, each as `can`: `me.canMany(["document:read", ["document:edit", document]])`. A resource
    * that stands there several times is read once.
    */
-  canMany(checks: readonly Question[]): boolean[];
   canMany<R extends readonly unknown[]>(checks: readonly [...{ [At in keyof R]: Question<R[At] & ResourceOf<R[At]>> }]): boolean[];
   canMany(checks: readonly Question[]): boolean[] {
     const packed = this.askPacked(checks);

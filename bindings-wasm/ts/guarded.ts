@@ -100,17 +100,9 @@ function found<R>(permission: string, resource: R | null | undefined): R {
  * minutes. Otherwise it is to sign in.
  */
 function challenge(reason: Reason): string {
-  switch (reason) {
-    case "invalid_token":
-    case "token_expired":
-    case "session_ended":
-    case "account_inactive":
-      return 'Bearer error="invalid_token"';
-    case "step_up_required":
-      return 'Bearer error="insufficient_user_authentication", max_age=300';
-    default:
-      return "Bearer";
-  }
+  const ended: readonly Reason[] = ["invalid_token", "token_expired", "session_ended", "account_inactive"];
+  if (ended.includes(reason)) return 'Bearer error="invalid_token"';
+  return reason === "step_up_required" ? 'Bearer error="insufficient_user_authentication", max_age=300' : "Bearer";
 }
 
 /**

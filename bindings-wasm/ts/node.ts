@@ -41,7 +41,9 @@ class Files implements Persister {
   }
 
   async load(since: number): Promise<Loaded> {
-    await this.#make();
+    // Once: a folder that is taken away under an open store stays away.
+    if (!this.#isMade) await mkdir(this.#path, { recursive: true, mode: 0o700 });
+    this.#isMade = true;
     const { position, rows, dropped = 0 } = await this.#read(since);
     return { position, ...(since < dropped && { isWhole: true }), changes: rows.map(({ id, table, row }) => ({ id, table, row })) };
   }
@@ -52,7 +54,6 @@ class Files implements Persister {
 
   async persist(batch: Batch): Promise<Persisted> {
     const { base, position, changes } = batch;
-    await this.#make();
     const draft = await this.#draft(JSON.stringify({ position, changes }));
     try {
       await link(draft, this.#commit(position));
@@ -118,12 +119,6 @@ class Files implements Persister {
     }
   }
 
-  /** Makes the folder once: one that is taken away under an open store stays away. */
-  async #make(): Promise<void> {
-    if (!this.#isMade) await mkdir(this.#path, { recursive: true, mode: 0o700 });
-    this.#isMade = true;
-  }
-
   async #newestSnapshot(): Promise<number> {
     return Math.max(0, ...(await this.#positions("snapshot")));
   }
@@ -184,9 +179,7 @@ class Files implements Persister {
   }
 }
 
-function code(problem: unknown): unknown {
-  return (problem as { code?: unknown } | null)?.code;
-}
+const code = (problem: unknown): unknown => (problem as { code?: unknown } | null)?.code;
 
 function unlessMissing(problem: unknown): void {
   if (code(problem) !== "ENOENT") throw problem;
@@ -202,6 +195,4 @@ async function read<T>(path: string): Promise<T> {
   }
 }
 
-async function exists(path: string): Promise<boolean> {
-  return (await stat(path).catch(unlessMissing)) !== undefined;
-}
+const exists = async (path: string): Promise<boolean> => (await stat(path).catch(unlessMissing)) !== undefined;

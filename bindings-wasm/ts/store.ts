@@ -199,7 +199,6 @@ export class UserManagement {
   }
 
   /** Many checks at one moment, about one user or several. */
-  async checkMany(checks: readonly Check[], circumstances?: Circumstances): Promise<boolean[]>;
   async checkMany<R extends readonly unknown[]>(checks: readonly [...{ [At in keyof R]: Check<R[At] & ResourceOf<R[At]>> }], circumstances?: Circumstances): Promise<boolean[]>;
   async checkMany(checks: readonly Check[], circumstances?: Circumstances): Promise<boolean[]> {
     return this.consult("check_many", { ...under(circumstances), checks: checks.map((check) => about(check)) });
