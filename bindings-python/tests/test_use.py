@@ -341,8 +341,8 @@ def test_what_cannot_be_written_is_named(um, ada):
     circle = {"type": "document"}
     circle["within"] = [circle]
     wrong = [
-        (lambda: um.system.users.suspend(ada.id, until=later), "until", "invalid_format", "2030-01-31T12:00:00 has no time zone"),
-        (lambda: um.system.can("document:read", {"type": "document", "seen": [later]}), "seen[0]", "invalid_format", "no time zone"),
+        (lambda: um.system.users.suspend(ada.id, until=later), "until", "invalid_format", "a time with a time zone"),
+        (lambda: um.system.can("document:read", {"type": "document", "seen": [1j]}), "seen[0]", "invalid_type", "a complex"),
         (lambda: um.check(ada.id, "document:read", {"type": "document", "of": {"it": Thing()}}), "resource.of.it", "invalid_type", "a Thing"),
         (lambda: um.system.users.create("bob@example.org", attributes={"size": float("nan")}), "attributes.size", "invalid_format", ""),
         (lambda: um.system.users.create("bob@example.org", attributes={"age": timedelta(-1)}), "attributes.age", "invalid_type", "a timedelta"),

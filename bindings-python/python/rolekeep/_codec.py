@@ -41,8 +41,6 @@ def _plain(value: object) -> object:
     """What `json` cannot write by itself."""
     if isinstance(value, UUID):
         return str(value)
-    if isinstance(value, datetime) and value.utcoffset() is None:
-        raise ValueError(f"{value.isoformat()} has no time zone: give it one, such as `datetime.now(timezone.utc)` has")
     if isinstance(value, (datetime, date)):
         return value.isoformat()
     if isinstance(value, timedelta) and value >= timedelta(0):
