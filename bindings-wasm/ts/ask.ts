@@ -18,7 +18,7 @@ export type Readable<V> = V extends Json | Date | undefined ? V : V extends (...
  * What a row has to be to be asked about: a `Resource`, or typed by an `interface`, which has no index signature, with a `type` and
  * nothing but values that rules can read.
  */
-export type ResourceOf<R> = { readonly type: string } & { readonly [A in keyof R]: Readable<R[A]> };
+export type ResourceOf<R> = Resource | ({ readonly type: string } & { readonly [A in keyof R]: Readable<R[A]> });
 
 /** A permission, or a permission and a resource. */
 export type Question<R = Resource> = string | readonly [permission: string, resource: R];
