@@ -303,8 +303,9 @@ impl UserManagement {
     }
 
     /// Lets go of old lines of the change feed, of sessions that ended long ago and the like, purges users who were deleted long ago, and
-    /// encrypts values that are plain or under a retired key. A store does all of it by itself, every thousand commits of anybody;
-    /// call this to end a change of the setting `encryption_key`.
+    /// encrypts values that are plain or under a retired key. A store does all of it by itself, every hour (the setting
+    /// `tidy_every_seconds`) and every thousand commits; call this to end a change of the setting `encryption_key`, or where processes
+    /// live for less than two minutes.
     ///
     /// A call does a part: call it until `has_more` is false. The old key may be taken out of `retired_encryption_keys` once every instance
     /// has the new key as its `encryption_key` and `has_more` was false after that.

@@ -1,8 +1,9 @@
 //! A host's own storage, written in Kotlin or Swift.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, future::Future, sync::Arc};
 
 use rolekeep::{Error, Reason, storage as core};
+use tokio::sync::Mutex;
 
 use crate::types::JsonText;
 
@@ -121,19 +122,35 @@ pub trait Persister: Send + Sync + fmt::Debug {
 pub(crate) struct Host {
     persister: Arc<dyn Persister>,
     is_shared: bool,
+    turn: Arc<Mutex<()>>,
 }
 
 impl Host {
     pub(crate) fn new(persister: Arc<dyn Persister>) -> Self {
         let is_shared = persister.is_shared();
-        Self { persister, is_shared }
+        Self { persister, is_shared, turn: Arc::default() }
+    }
+
+    /// Calls the host's own code once the call before it has ended. It runs to its end, also where who waits for it goes away.
+    async fn ask<T: Send + 'static, F: Future<Output = Result<T, PersisterError>> + Send + 'static>(
+        &self,
+        call: impl FnOnce(Arc<dyn Persister>) -> F,
+    ) -> rolekeep::Result<T> {
+        let turn = self.turn.clone().lock_owned().await;
+        let called = call(self.persister.clone());
+        let asked = tokio::spawn(async move {
+            let _turn = turn;
+            called.await
+        });
+        Ok(asked.await.map_err(|_| Error::new(Reason::Internal, "a call of the host's storage did not end"))??)
     }
 }
 
 #[async_trait::async_trait]
 impl core::Persister for Host {
     async fn load(&self, since: u64) -> rolekeep::Result<core::Loaded> {
-        let loaded = self.persister.load(signed(since)?).await?;
+        let since = signed(since)?;
+        let loaded = self.ask(|host| async move { host.load(since).await }).await?;
         let changes = loaded.changes.into_iter().map(|change| {
             let row = match change.row {
                 None => None,
@@ -155,14 +172,15 @@ impl core::Persister for Host {
         });
         let changes = changes.collect();
         let batch = Batch { base: signed(batch.base)?, position: signed(batch.position)?, changes };
-        Ok(match self.persister.persist(batch).await? {
+        Ok(match self.ask(|host| async move { host.persist(batch).await }).await? {
             Persisted::Done => core::Persisted::Done,
             Persisted::Stale => core::Persisted::Stale,
         })
     }
 
     async fn forget(&self, ids: &[String]) -> rolekeep::Result<()> {
-        Ok(self.persister.forget(ids.to_vec()).await?)
+        let ids = ids.to_vec();
+        self.ask(|host| async move { host.forget(ids).await }).await
     }
 
     fn is_shared(&self) -> bool {
@@ -172,4 +190,64 @@ impl core::Persister for Host {
 
 fn signed(position: u64) -> rolekeep::Result<i64> {
     position.try_into().map_err(|_| Error::new(Reason::Internal, "there are more commits than can be counted"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
+
+    use rolekeep::storage::Persister as _;
+
+    use super::*;
+    use crate::runtime::run;
+
+    #[derive(Debug, Default)]
+    struct Slow {
+        running: AtomicUsize,
+        most: AtomicUsize,
+        ended: AtomicUsize,
+    }
+
+    #[async_trait::async_trait]
+    impl Persister for Slow {
+        async fn load(&self, _since: i64) -> Result<Loaded, PersisterError> {
+            let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most.fetch_max(running, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            self.running.fetch_sub(1, Ordering::SeqCst);
+            self.ended.fetch_add(1, Ordering::SeqCst);
+            Ok(Loaded { position: 0, changes: Vec::new(), is_whole: false })
+        }
+
+        async fn persist(&self, _batch: Batch) -> Result<Persisted, PersisterError> {
+            Ok(Persisted::Done)
+        }
+
+        async fn forget(&self, _ids: Vec<String>) -> Result<(), PersisterError> {
+            Ok(())
+        }
+
+        fn is_shared(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_call_that_nobody_waits_for_any_more_is_over_before_the_next_begins() {
+        let slow = Arc::new(Slow::default());
+        let host = Host::new(slow.clone());
+        let asked = run(async move {
+            for _ in 0..3 {
+                let given_up = tokio::time::timeout(Duration::from_millis(20), host.load(0)).await;
+                assert!(given_up.is_err(), "it was not over by then");
+            }
+            host.load(0).await.unwrap();
+            Ok(())
+        });
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(asked).unwrap();
+        assert_eq!((slow.most.load(Ordering::SeqCst), slow.ended.load(Ordering::SeqCst)), (1, 2));
+    }
 }

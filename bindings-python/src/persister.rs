@@ -8,6 +8,7 @@ use rolekeep::{
     Error, Reason, Result,
     storage::{Batch, Loaded, Persisted, Persister},
 };
+use tokio::sync::Mutex;
 
 use crate::{errors, host, process};
 
@@ -15,17 +16,20 @@ use crate::{errors, host, process};
 pub struct Host {
     host: Arc<Py<PyAny>>,
     is_shared: bool,
+    /// Held by a call until it ends: who waits for it may go away before.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Host {
     pub fn new(py: Python<'_>, host: &Py<PyAny>) -> Result<Self> {
         let is_shared = host.call_method0(py, "is_shared").and_then(|answer| answer.extract(py));
         let is_shared = is_shared.map_err(|exception| errors::of_host(py, &exception))?;
-        Ok(Self { host: Arc::new(host.clone_ref(py)), is_shared })
+        Ok(Self { host: Arc::new(host.clone_ref(py)), is_shared, turn: Arc::default() })
     }
 
     async fn ask(&self, method: &'static str, argument: String) -> Result<String> {
-        match host::ask(&self.host, method, argument, ()).await {
+        let turn = self.turn.clone().lock_owned().await;
+        match host::ask(&self.host, method, argument, turn).await {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(exception)) => {
                 Err(process::attach(|py| errors::of_host(py, &exception)).unwrap_or_else(errors::ended))

@@ -15,7 +15,7 @@ class Outbox:
     def send(self, notice: Notice) -> Delivery:
         self.given.append(notice)
         answer = self.answers.pop(0) if self.answers else None
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return answer
 

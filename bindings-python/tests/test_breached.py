@@ -54,10 +54,10 @@ def test_both_faces():
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("answer", [OSError("the cable is out"), None, 1, "yes", [], object()])
+@pytest.mark.parametrize("answer", [OSError("the cable is out"), SystemExit("once"), None, 1, "yes", [], object()])
 def test_what_cannot_be_told_is_no_yes(open_store, caplog, answer):
     def leaks(_password):
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return answer
 

@@ -159,6 +159,24 @@ def test_a_time_before_now_is_a_failure(caplog):
     assert f"{AGAIN} {NOTICE.id}" in caplog.text
 
 
+@pytest.mark.parametrize("kind", [Outbox, AsyncOutbox])
+def test_what_ends_programs_is_a_failure(caplog, kind):
+    outbox = kind(SystemExit("once"))
+    mailer, outcomes = own.Mailer(outbox), []
+
+    def send():
+        try:
+            outcomes.append(mailer.send(encode(NOTICE)))
+        except SystemExit as problem:
+            outcomes.append(str(problem))
+
+    for _ in range(2):
+        work = threading.Thread(target=send, daemon=True)
+        work.start()
+        work.join(10)
+    assert outcomes == ["once", "null"] and AGAIN in caplog.text
+
+
 def test_what_takes_too_long_is_cancelled(caplog, monkeypatch):
     monkeypatch.setattr(own, "SECONDS", 0.05)
     ended = []

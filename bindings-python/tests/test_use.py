@@ -4,6 +4,7 @@ import asyncio
 import copy
 import json
 import pickle
+import re
 import runpy
 import subprocess
 import sys
@@ -328,6 +329,52 @@ def test_bad_input(um, bad):
     with pytest.raises((RolekeepError, TypeError)):
         asyncio.run(um.aio.system.users.create(bad))
     assert um.system.users.list().total == 0
+
+
+class Thing:
+    pass
+
+
+def test_what_cannot_be_written_is_named(um, ada):
+    """Whatever the way in: an operation, a check, a filter."""
+    later = datetime(2030, 1, 31, 12)
+    circle = {"type": "document"}
+    circle["within"] = [circle]
+    wrong = [
+        (lambda: um.system.users.suspend(ada.id, until=later), "until", "invalid_format", "a time with a time zone"),
+        (lambda: um.system.can("document:read", {"type": "document", "seen": [1j]}), "seen[0]", "invalid_type", "a complex"),
+        (lambda: um.check(ada.id, "document:read", {"type": "document", "of": {"it": Thing()}}), "resource.of.it", "invalid_type", "a Thing"),
+        (lambda: um.system.users.create("bob@example.org", attributes={"size": float("nan")}), "attributes.size", "invalid_format", ""),
+        (lambda: um.system.users.create("bob@example.org", attributes={"age": timedelta(-1)}), "attributes.age", "invalid_type", "a timedelta"),
+    ]
+    for ask, field, code, message in wrong:
+        with pytest.raises(rolekeep.ValidationError, match=f"invalid input: {re.escape(field)}") as refused:
+            ask()
+        [told] = refused.value.fields
+        assert (told.field, told.code) == (field, code) and message in told.message
+    for given in (circle, {"type": "document", ("a", "b"): 1}):
+        with pytest.raises(rolekeep.ValidationError, match="cannot be written as JSON"):
+            um.system.can("document:read", given)
+
+
+def test_durations():
+    policy = """
+    [types.document]
+    attributes = { age = "duration", size = "int" }
+    [permissions]
+    "document:purge" = "?"
+    "document:move" = "?"
+    [roles.keeper]
+    allow = [
+        { permission = "document:purge", when = "resource.age > 1h30m" },
+        { permission = "document:move", when = "resource.size > 1" },
+    ]
+    """
+    principal = rolekeep.Rules(policy_toml=policy).principal(UUID(int=7), roles=["keeper"])
+    for age, may in ((timedelta(hours=1.5), False), (timedelta(hours=1.5, microseconds=1), True)):
+        assert principal.can("document:purge", {"type": "document", "age": age, "size": 0}) is may
+    with pytest.raises(rolekeep.ValidationError, match="size"):
+        principal.can("document:move", {"type": "document", "age": 0, "size": timedelta(hours=1)})
 
 
 def test_the_door_refuses(um):

@@ -13,8 +13,17 @@ use wasm_bindgen_futures::spawn_local;
 
 #[wasm_bindgen]
 extern "C" {
+    /// An object in Node, a number elsewhere.
+    type Timer;
+
     #[wasm_bindgen(js_name = setTimeout)]
-    fn set_timeout(callback: &Function, millis: f64) -> JsValue;
+    fn set_timeout(callback: &JsValue, millis: f64) -> Timer;
+
+    #[wasm_bindgen(js_name = clearTimeout)]
+    fn clear_timeout(timer: &Timer);
+
+    #[wasm_bindgen(method, getter)]
+    fn unref(this: &Timer) -> Option<Function>;
 
     /// Milliseconds since the page or process began.
     #[wasm_bindgen(js_namespace = performance, js_name = now)]
@@ -23,9 +32,6 @@ extern "C" {
 
 /// The event loop of a browser, of Node, or of what is like them.
 pub struct JsEnvironment;
-
-/// Waits as long as this are the background's: they must not keep a Node process alive.
-const BACKGROUND_MILLIS: u64 = 100;
 
 impl Environment for JsEnvironment {
     fn now(&self) -> Time {
@@ -48,28 +54,36 @@ impl Environment for JsEnvironment {
     fn spawn_blocking(&self, work: Work) {
         // There is one thread: what waits in the event loop (a click, a request) goes first.
         spawn_local(async move {
-            after(0).await;
+            after(0, true).await;
             work();
         });
     }
 
     fn sleep(&self, millis: u64) -> Task {
-        Box::pin(after(millis))
+        Box::pin(after(millis, true))
+    }
+
+    fn sleep_in_background(&self, millis: u64) -> Task {
+        Box::pin(after(millis, false))
     }
 }
 
-async fn after(millis: u64) {
+/// One that is gone keeps no process alive either.
+struct Sleeper(Timer, #[expect(dead_code, reason = "what the timer calls")] Closure<dyn FnMut()>);
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        clear_timeout(&self.0);
+    }
+}
+
+async fn after(millis: u64, keeps_alive: bool) {
     let (sender, receiver) = oneshot::channel();
-    let wake = Closure::once_into_js(move || {
-        // Whoever slept may be gone.
-        let _ = sender.send(());
-    });
-    let timer = set_timeout(wake.unchecked_ref(), millis as f64);
-    if millis >= BACKGROUND_MILLIS
-        && let Ok(unref) = js_sys::Reflect::get(&timer, &"unref".into())
-        && let Some(unref) = unref.dyn_ref::<Function>()
-    {
-        let _ = unref.call0(&timer);
+    // It is called while somebody waits, or never.
+    let wake = Closure::once(move || sender.send(()).unwrap_or_default());
+    let sleeper = Sleeper(set_timeout(wake.as_ref(), millis as f64), wake);
+    if !keeps_alive && let Some(unref) = sleeper.0.unref() {
+        let _ = unref.call0(&sleeper.0);
     }
     let _ = receiver.await;
 }

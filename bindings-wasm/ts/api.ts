@@ -1,4 +1,4 @@
-export { Asker, type Question, type Resource } from "./ask.js";
+export { Asker, type Question, type Readable, type Resource, type ResourceOf } from "./ask.js";
 export { Caller, type RequestContext } from "./caller.js";
 export * from "./errors.js";
 export { consume, subscribe } from "./events.js";

@@ -11,8 +11,17 @@ export interface Resource {
   readonly [attribute: string]: Json | Date | undefined;
 }
 
+/** What rules can read: JSON, times, and objects whose values are such. */
+export type Readable<V> = V extends Json | Date | undefined ? V : V extends (...given: never) => unknown ? never : V extends object ? { readonly [K in keyof V]: Readable<V[K]> } : never;
+
+/**
+ * What a row has to be to be asked about: a `Resource`, or typed by an `interface`, which has no index signature, with a `type` and
+ * nothing but values that rules can read.
+ */
+export type ResourceOf<R> = Resource | ({ readonly type: string } & { readonly [A in keyof R]: Readable<R[A]> });
+
 /** A permission, or a permission and a resource. */
-export type Question = string | readonly [permission: string, resource: Resource];
+export type Question<R = Resource> = string | readonly [permission: string, resource: R];
 
 /** @internal */
 export function attributes(resource: Resource | undefined): string | undefined {
@@ -75,10 +84,10 @@ export abstract class Asker {
 
   /** Whether they may do this, to a resource or to all there could be. */
   // So that a resource that may not have been found does not compile: without one it is another question.
-  abstract can(permission: string, ...on: [] | [resource: Resource]): boolean;
+  abstract can<R extends ResourceOf<R>>(permission: string, ...on: [] | [resource: R]): boolean;
 
   /** Throws a `ForbiddenError` unless `can` is true, and an `UnauthorizedError` of a caller who is not signed in. */
-  require(permission: string, ...on: [] | [resource: Resource]): void;
+  require<R extends ResourceOf<R>>(permission: string, ...on: [] | [resource: R]): void;
   require(permission: string, resource?: Resource): void {
     required(resource === undefined ? this.can(permission) : this.can(permission, resource), this, permission);
   }
@@ -87,6 +96,7 @@ export abstract class Asker {
    * Many checks at one moment, each as `can`: `me.canMany(["document:read", ["document:edit", document]])`. A resource
    * that stands there several times is read once.
    */
+  canMany<R extends readonly unknown[]>(checks: readonly [...{ [At in keyof R]: Question<R[At] & ResourceOf<R[At]>> }]): boolean[];
   canMany(checks: readonly Question[]): boolean[] {
     const packed = this.askPacked(checks);
     if (packed !== undefined) return packed;
@@ -119,7 +129,7 @@ export abstract class Asker {
    * Explains why they may or may not do this. For operators: it tells more than the user may know. A page awaits
    * `preload()` before.
    */
-  explain(permission: string, ...on: [] | [resource: Resource]): Explanation;
+  explain<R extends ResourceOf<R>>(permission: string, ...on: [] | [resource: R]): Explanation;
   explain(permission: string, resource?: Resource): Explanation {
     return this.#answer("explain", { permission: text(permission, "permission"), resource: known(resource) }, "Explanation");
   }

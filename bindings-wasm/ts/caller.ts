@@ -1,4 +1,4 @@
-import { attributes, type Question, required, type Resource, safely } from "./ask.js";
+import { attributes, type Question, required, type Resource, type ResourceOf, safely } from "./ask.js";
 import { fromJson, toJson } from "./codec.js";
 import { Areas, type Run } from "./generated/areas.js";
 import type { Json } from "./generated/types.js";
@@ -99,7 +99,7 @@ export class Caller extends Areas {
    * session has ended, and an `UnavailableError` if other processes may write to the storage and the change feed could not be read for a second.
    */
   // So that a resource that may not have been found does not compile: without one it is another question.
-  can(permission: string, ...on: [] | [resource: Resource]): boolean;
+  can<R extends ResourceOf<R>>(permission: string, ...on: [] | [resource: R]): boolean;
   can(permission: string, resource?: Resource): boolean {
     const number = numbers.get(permission);
     if (number !== undefined) {

@@ -1,4 +1,4 @@
-import type { Resource } from "./ask.js";
+import type { Resource, ResourceOf } from "./ask.js";
 import type { Caller } from "./caller.js";
 import { InternalError, RolekeepError } from "./errors.js";
 import type { Reason } from "./generated/types.js";
@@ -24,11 +24,11 @@ export interface HttpResponse {
 }
 
 /** What a guard asks for. */
-export interface Guard<Q> {
+export interface Guard<Q, R = Resource> {
   /** The permission; none: whoever has signed in. */
   readonly permission?: string | undefined;
   /** The resource, for this request. */
-  readonly resource?: ((request: Q, me: Caller) => Resource | Promise<Resource>) | undefined;
+  readonly resource?: ((request: Q, me: Caller) => R | Promise<R>) | undefined;
   /** The role; prefer permissions. */
   readonly role?: string | undefined;
   /** Whether it must be an administrator. */
@@ -65,12 +65,12 @@ function originOf({ headers, socket }: HttpRequest) {
  *
  * `createServer(guarded(um, "drone:read", (me, request, response) => …))`
  */
-export function guarded<Q extends HttpRequest, A extends HttpResponse>(
+export function guarded<Q extends HttpRequest, A extends HttpResponse, R extends ResourceOf<R>>(
   um: UserManagement,
-  guard: string | Guard<Q>,
+  guard: string | Guard<Q, R>,
   handler: (me: Caller, request: Q, response: A) => void | Promise<void>,
 ): (request: Q, response: A) => Promise<void> {
-  const { permission, resource, role, admin } = typeof guard === "string" ? ({ permission: guard } as Guard<Q>) : guard;
+  const { permission, resource, role, admin } = typeof guard === "string" ? ({ permission: guard } as Guard<Q, R>) : guard;
   return async (request, response) => {
     try {
       const me = await callerOf(um, request);
@@ -89,7 +89,7 @@ export function guarded<Q extends HttpRequest, A extends HttpResponse>(
 }
 
 /** What a guard's `resource` found. Nothing found is a fault of the host: it is no question without a resource. */
-function found(permission: string, resource: Resource | null | undefined): Resource {
+function found<R>(permission: string, resource: R | null | undefined): R {
   if (resource !== undefined && resource !== null) return resource;
   const message = `the guard of ${permission} found no resource: its \`resource\` answered ${resource}; throw a NotFoundError where there is none`;
   throw new InternalError({ code: "INTERNAL_SERVER_ERROR", reason: "internal", message });
@@ -100,17 +100,9 @@ function found(permission: string, resource: Resource | null | undefined): Resou
  * minutes. Otherwise it is to sign in.
  */
 function challenge(reason: Reason): string {
-  switch (reason) {
-    case "invalid_token":
-    case "token_expired":
-    case "session_ended":
-    case "account_inactive":
-      return 'Bearer error="invalid_token"';
-    case "step_up_required":
-      return 'Bearer error="insufficient_user_authentication", max_age=300';
-    default:
-      return "Bearer";
-  }
+  const ended: readonly Reason[] = ["invalid_token", "token_expired", "session_ended", "account_inactive"];
+  if (ended.includes(reason)) return 'Bearer error="invalid_token"';
+  return reason === "step_up_required" ? 'Bearer error="insufficient_user_authentication", max_age=300' : "Bearer";
 }
 
 /**

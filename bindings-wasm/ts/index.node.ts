@@ -56,8 +56,9 @@ export class UserManagement extends Store {
 
   /**
    * Lets go of old lines of the change feed, of sessions that ended long ago and the like, purges users who were deleted long ago, and
-   * encrypts values that are plain or under a retired key. A store does all of it by itself, every thousand commits of anybody; call
-   * this to end a change of the setting `encryptionKey`.
+   * encrypts values that are plain or under a retired key. A store does all of it by itself, every hour (the setting
+   * `tidyEverySeconds`) and every thousand commits; call this to end a change of the setting `encryptionKey`, or where processes live for
+   * less than two minutes.
    *
    * A call does a part: `while ((await um.tidy()).hasMore);`. The old key may be taken out of `retiredEncryptionKeys` once every instance
    * has the new key as its `encryptionKey` and `hasMore` was false after that.

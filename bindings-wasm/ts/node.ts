@@ -32,6 +32,7 @@ const STALE_MILLIS = 3_600_000;
 class Files implements Persister {
   readonly #path: string;
   #snapshot = { position: 0, rows: 0 };
+  #isMade = false;
   /** Not written any more when commits are next drawn together. */
   readonly #forgotten = new Set<string>();
 
@@ -40,6 +41,9 @@ class Files implements Persister {
   }
 
   async load(since: number): Promise<Loaded> {
+    // Once: a folder that is taken away under an open store stays away.
+    if (!this.#isMade) await mkdir(this.#path, { recursive: true, mode: 0o700 });
+    this.#isMade = true;
     const { position, rows, dropped = 0 } = await this.#read(since);
     return { position, ...(since < dropped && { isWhole: true }), changes: rows.map(({ id, table, row }) => ({ id, table, row })) };
   }
@@ -116,13 +120,12 @@ class Files implements Persister {
   }
 
   async #newestSnapshot(): Promise<number> {
-    await mkdir(this.#path, { recursive: true, mode: 0o700 });
     return Math.max(0, ...(await this.#positions("snapshot")));
   }
 
   async #positions(kind: string): Promise<number[]> {
-    const names = (await readdir(this.#path)).filter((name) => name.startsWith(`${kind}-`));
-    return names.map((name) => Number(name.slice(kind.length + 1))).sort((a, b) => a - b);
+    const names = (await readdir(this.#path).catch(unlessMissing)) ?? [];
+    return names.filter((name) => name.startsWith(`${kind}-`)).map((name) => Number(name.slice(kind.length + 1))).sort((a, b) => a - b);
   }
 
   async #drawTogether(): Promise<void> {
@@ -176,8 +179,10 @@ class Files implements Persister {
   }
 }
 
-function code(problem: unknown): unknown {
-  return (problem as { code?: unknown } | null)?.code;
+const code = (problem: unknown): unknown => (problem as { code?: unknown } | null)?.code;
+
+function unlessMissing(problem: unknown): void {
+  if (code(problem) !== "ENOENT") throw problem;
 }
 
 async function read<T>(path: string): Promise<T> {
@@ -190,9 +195,4 @@ async function read<T>(path: string): Promise<T> {
   }
 }
 
-async function exists(path: string): Promise<boolean> {
-  const found = await stat(path).catch((problem: unknown) => {
-    if (code(problem) !== "ENOENT") throw problem;
-  });
-  return found !== undefined;
-}
+const exists = async (path: string): Promise<boolean> => (await stat(path).catch(unlessMissing)) !== undefined;

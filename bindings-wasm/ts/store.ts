@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { known, type Resource, safely } from "./ask.js";
+import { known, type Resource, type ResourceOf, safely } from "./ask.js";
 import { Caller, contextJson, learn, numberOf, type RequestContext, unlessAborted } from "./caller.js";
 import { addRecords, fromJson, toJson } from "./codec.js";
 import { RolekeepError } from "./errors.js";
@@ -53,10 +53,10 @@ export interface Circumstances {
 }
 
 /** One of many checks about users. */
-export interface Check {
+export interface Check<R = Resource> {
   readonly userId: string;
   readonly permission: string;
-  readonly resource?: Resource | undefined;
+  readonly resource?: R | undefined;
 }
 
 /**
@@ -64,7 +64,7 @@ export interface Check {
  * Circumstances alone stand behind an `undefined`.
  */
 // `void`, as a union that is told apart by `undefined` would take what may be either.
-export type About = [] | [resource: Resource, circumstances?: Circumstances | undefined] | [resource: void, circumstances: Circumstances];
+export type About<R = Resource> = [] | [resource: R, circumstances?: Circumstances | undefined] | [resource: void, circumstances: Circumstances];
 
 /** The numbers by which the wasm knows users; when there are too many, they are given anew. */
 const users = new Map<string, number>();
@@ -160,7 +160,7 @@ export class UserManagement {
    *
    * Throws an `UnavailableError` with the reason `not_loaded` if the rights are not in memory: `check` reads them.
    */
-  checkCached(userId: string, permission: string, ...on: About): boolean;
+  checkCached<R extends ResourceOf<R>>(userId: string, permission: string, ...on: About<R>): boolean;
   checkCached(userId: string, permission: string, given?: Resource | void, circumstances?: Circumstances): boolean {
     const resource = given as Resource | undefined;
     const [user, number] = [users.get(userId), numberOf(permission)];
@@ -188,7 +188,7 @@ export class UserManagement {
    * Answers from memory, and reads the user's rights first if they are not there. If other processes write to the
    * same storage, rights may be as old as the setting `rightsMaxAgeMillis`; `atLeast` asks for newer ones.
    */
-  async check(userId: string, permission: string, ...on: About): Promise<boolean> {
+  async check<R extends ResourceOf<R>>(userId: string, permission: string, ...on: About<R>): Promise<boolean> {
     try {
       return this.checkCached(userId, permission, ...on);
     } catch (error) {
@@ -199,12 +199,13 @@ export class UserManagement {
   }
 
   /** Many checks at one moment, about one user or several. */
+  async checkMany<R extends readonly unknown[]>(checks: readonly [...{ [At in keyof R]: Check<R[At] & ResourceOf<R[At]>> }], circumstances?: Circumstances): Promise<boolean[]>;
   async checkMany(checks: readonly Check[], circumstances?: Circumstances): Promise<boolean[]> {
     return this.consult("check_many", { ...under(circumstances), checks: checks.map((check) => about(check)) });
   }
 
   /** Explains why a user may or may not do this. */
-  async explain(userId: string, permission: string, ...on: About): Promise<Explanation> {
+  async explain<R extends ResourceOf<R>>(userId: string, permission: string, ...on: About<R>): Promise<Explanation> {
     const [resource, circumstances] = on as [Resource?, Circumstances?];
     return this.consult("explain_user", about({ userId, permission, resource }, circumstances), "Explanation");
   }

@@ -75,6 +75,12 @@ pub trait Environment: MaybeSync + 'static {
 
     /// Completes after this many milliseconds.
     fn sleep(&self, millis: u64) -> Task;
+
+    /// The same for what the store does in the background, which no caller waits for. Where a pending timer keeps a process alive, as
+    /// in Node, this one must not.
+    fn sleep_in_background(&self, millis: u64) -> Task {
+        self.sleep(millis)
+    }
 }
 
 /// The environment as the library uses it.
@@ -130,13 +136,22 @@ impl Env {
         self.0.sleep(millis)
     }
 
+    /// See [`Environment::sleep_in_background`].
+    pub fn sleep_in_background(&self, millis: u64) -> Task {
+        self.0.sleep_in_background(millis)
+    }
+
     /// What comes of a future within so many milliseconds; none: it takes longer, and was dropped.
     pub(crate) async fn within<T>(&self, millis: u64, work: impl Future<Output = T> + MaybeSend) -> Option<T> {
-        let slept = self.sleep(millis);
-        match future::select(pin!(work), slept).await {
-            future::Either::Left((done, _)) => Some(done),
-            future::Either::Right(_) => None,
-        }
+        before(self.sleep(millis), work).await
+    }
+}
+
+/// What comes of a future until another one ends; none: it takes longer, and was dropped.
+pub(crate) async fn before<T>(end: Task, work: impl Future<Output = T> + MaybeSend) -> Option<T> {
+    match future::select(pin!(work), end).await {
+        future::Either::Left((done, _)) => Some(done),
+        future::Either::Right(_) => None,
     }
 }
 

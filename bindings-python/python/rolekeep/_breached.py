@@ -61,7 +61,7 @@ class Breaches:
             if not isinstance(answer, bool):
                 raise TypeError(f"breached_passwords answers True or False, not a {type(answer).__name__}")
             return "true" if answer else "false"
-        except Exception:
+        except BaseException:
             LOG.warning("the list of breached passwords failed, so a password is refused", exc_info=True)
             raise
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from enum import Enum
 from functools import cache
 from os import PathLike, fspath
@@ -33,6 +33,9 @@ UNSET: Final = Unset.UNSET
 
 EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
+LONGEST_PATH: Final = 200
+"""Where an input is nested deeper, it is not said what is wrong within."""
+
 
 def _plain(value: object) -> object:
     """What `json` cannot write by itself."""
@@ -40,6 +43,8 @@ def _plain(value: object) -> object:
         return str(value)
     if isinstance(value, (datetime, date)):
         return value.isoformat()
+    if isinstance(value, timedelta) and value >= timedelta(0):
+        return f"{value // timedelta(microseconds=1)}us"
     if is_dataclass(value) and not isinstance(value, type):
         named = ((key(field.name), getattr(value, field.name)) for field in fields(value))
         return {name: part for name, part in named if part is not UNSET}
@@ -49,7 +54,30 @@ def _plain(value: object) -> object:
         return fspath(value)
     if isinstance(value, (set, frozenset)):
         return list(value)
-    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+    raise TypeError(f"a {type(value).__name__} cannot be written as JSON")
+
+
+def _where(value: object, path: str, seen: set[int]) -> str | None:
+    """The path of the first value that cannot be written; none where that is no single one."""
+    here = id(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        value = _plain(value)
+    parts: Iterable[tuple[str, object]]
+    if isinstance(value, Mapping):
+        parts = ((f"{path}.{name}" if path else str(name), part) for name, part in value.items())
+    elif isinstance(value, (list, tuple)):
+        parts = ((f"{path}[{at}]", part) for at, part in enumerate(value))
+    else:
+        try:
+            json.dumps(value, default=_plain, allow_nan=False)
+        except (TypeError, ValueError):
+            return path
+        return None
+    # One may stand in itself.
+    if here in seen or len(path) > LONGEST_PATH:
+        return None
+    seen.add(here)
+    return next((found for at, part in parts if (found := _where(part, at, seen)) is not None), None)
 
 
 def encode(given: object) -> str:
@@ -62,8 +90,14 @@ def encode(given: object) -> str:
         return json.dumps(given, default=_plain, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, OverflowError, RecursionError) as problem:
         from .errors import ValidationError
+        from .records import FieldCode, FieldError
 
-        raise ValidationError(f"the input cannot be written as JSON: {problem}") from None
+        path = _where(given, "", set())
+        if not path:
+            raise ValidationError(f"the input cannot be written as JSON: {problem}") from None
+        code = FieldCode.INVALID_FORMAT if isinstance(problem, ValueError) else FieldCode.INVALID_TYPE
+        wrong = FieldError(field=path, code=code, message=str(problem))
+        raise ValidationError(f"invalid input: {path}", fields=[wrong]) from None
 
 
 def decode(shape: type[T], text: str) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import os
 import threading
@@ -30,8 +31,10 @@ class OwnLoop:
     def stop(self) -> None:
         """Lets the thread of this process end, if there is one."""
         loop = self._loops.pop(os.getpid(), None)
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(loop.stop)
+        if loop is not None:
+            # Its thread may have seen it already.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(loop.stop)
 
     def _here(self) -> asyncio.AbstractEventLoop:
         process = os.getpid()
@@ -39,14 +42,15 @@ class OwnLoop:
             made = asyncio.new_event_loop()
             # Several threads may come here at once. A lock might be held for ever in a forked child.
             if self._loops.setdefault(process, made) is made:
-                threading.Thread(target=_serve, args=(made,), name=self._thread_name, daemon=True).start()
+                threading.Thread(target=self._serve, args=(made,), name=self._thread_name, daemon=True).start()
             else:
                 made.close()
         return self._loops[process]
 
-
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    try:
-        loop.run_forever()
-    finally:
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Runs a loop until `stop`: what the application raises or stops there is not the end of those that wait."""
+        while self._loops.get(os.getpid()) is loop and not loop.is_closed():
+            # A `SystemExit` of a task comes out here, too, once it is the task's answer.
+            with contextlib.suppress(BaseException):
+                loop.run_forever()
         loop.close()

@@ -78,7 +78,7 @@ class Mailer:
         notice = decode(Notice, text)
         try:
             return json.dumps(_plain(self._loop.wait(self._notifier.send(notice), SECONDS)))
-        except Exception:
+        except BaseException:
             LOG.warning("the notifier failed with the notice %s, which is given again later", notice.id, exc_info=True)
             raise
 

@@ -318,8 +318,8 @@ class UserManagement(_AnyStore[Caller]):
         """Lets go of old lines of the change feed, of sessions that ended long ago and the like, purges users who were deleted long
         ago, and encrypts values that are plain or under a retired key.
 
-        A store does all of it by itself, every thousand commits of anybody; call this to end a change of the setting
-        `encryption_key`. A call does a part: `while um.tidy().has_more: pass`. The old key may be taken out of
+        A store does all of it by itself, every hour (the setting `tidy_every_seconds`) and every thousand commits; call this to
+        end a change of the setting `encryption_key`, or where processes live for less than two minutes. A call does a part: `while um.tidy().has_more: pass`. The old key may be taken out of
         `retired_encryption_keys` once every instance has the new key as its `encryption_key` and `has_more` was false after that.
 
         Raises:

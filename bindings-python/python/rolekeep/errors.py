@@ -68,7 +68,7 @@ class Unavailable(RolekeepError):
 
     code = Code.UNAVAILABLE
     http_status = 503
-    _usual = Reason.ISSUER_UNAVAILABLE
+    _usual = Reason.STORAGE_UNAVAILABLE
 
 
 class Internal(RolekeepError):

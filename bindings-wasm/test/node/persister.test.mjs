@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -189,6 +190,11 @@ test("a folder taken away under an open store is told", async (t) => {
   await um.system.users.create({ email: "ada@example.org" });
   await rm(path, { recursive: true });
   assert.equal(await reasonOf(um.system.users.list()), "storage_missing");
+  assert.equal(await reasonOf(um.system.users.create({ email: "bob@example.org" })), "storage_missing");
+  // Nor does anything that looks for others' commits put it back.
+  await new Promise((done) => setTimeout(done, 500));
+  assert.equal(existsSync(path), false);
+  await um.close();
 });
 
 test("a host's failures are typed, and what failed did not happen", async () => {
@@ -223,6 +229,32 @@ test("a host's failures are typed, and what failed did not happen", async () => 
   };
   await um.system.users.create({ email: "bob@example.org" });
   assert.equal((await um.system.users.list()).total, 2);
+});
+
+test("what is awaited keeps the process alive until it is there, and no longer", () => {
+  const program = `
+    import { open } from "rolekeep";
+    let [position, changes, isLost] = [0, [], false];
+    const load = async () => {
+      if (isLost) throw new Error("down");
+      return { position, changes };
+    };
+    const persist = async (batch) => {
+      [position, changes] = [batch.position, [...changes, ...batch.changes]];
+      if (isLost) throw new Error("the answer is lost");
+      return "done";
+    };
+    const um = await open({ ...${JSON.stringify(CHEAP)}, persister: { isShared: false, load, persist }, breachedPasswords: async () => false });
+    await um.system.users.create({ email: "ada@example.org", password: "correct horse battery ada" });
+    isLost = true;
+    await um.system.users.create({ email: "bob@example.org" }).catch(({ reason }) => console.log(reason));
+    console.log((await um.health()).isReady, Date.now());`;
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", program], { cwd: here, encoding: "utf8", timeout: 20_000 });
+  const ended = Date.now();
+  const [, last] = /^outcome_unknown\nfalse (\d+)\n$/.exec(stdout) ?? [];
+  assert.ok(status === 0 && last, JSON.stringify({ status, stdout, stderr }));
+  // It would be five seconds until nobody's wait for the list of breached passwords is over.
+  assert.ok(ended - Number(last) < 2_500, `${ended - Number(last)} ms`);
 });
 
 test("two storages are refused", async () => {

@@ -20,7 +20,7 @@ test("the programs of the README compile and say what they should", async () => 
   try {
     const file = join(folder, "readme.ts");
     // What a page of prose gives no name to is used nowhere.
-    writeFileSync(file, `${program}\nvoid [why, server, query];\n`);
+    writeFileSync(file, `${program}\nvoid [why, server, query, following];\n`);
     const tsc = join(createRequire(import.meta.url).resolve("typescript/package.json"), "../bin/tsc");
     const options = ["--ignoreConfig", "--strict", "--noEmit", "--target", "es2022", "--lib", "es2022,dom", "--types", "node", "--module", "nodenext"];
     const { status, stdout } = spawnSync(process.execPath, [tsc, ...options, file], { cwd: here, encoding: "utf8" });

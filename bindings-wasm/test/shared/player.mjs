@@ -47,11 +47,13 @@ async function play(scenario, world) {
         throw new Error(`step ${at + 1} (${JSON.stringify(step).slice(0, 120)}): ${problem.message}`);
       });
     }
-    for (const { um } of player.stores()) await um.close();
+    await player.close();
     const leak = player.watch.leak();
     if (leak) throw new Error(leak);
   } finally {
     stop?.();
+    // Before its place goes: an open store looks there. What failed is told, not what that leads to.
+    await player.close().catch(() => {});
     for (const { place } of player.stores()) await place.remove?.();
   }
 }
@@ -63,6 +65,10 @@ class Player {
 
   stores() {
     return [{ um: this.um, place: this.place }, ...Object.values(this.others)];
+  }
+
+  async close() {
+    for (const { um } of this.stores()) await um?.close();
   }
 
   async switch(name) {

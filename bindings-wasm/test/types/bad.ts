@@ -1,4 +1,4 @@
-import { open, type Resource } from "rolekeep";
+import { open, type Resource } from "rolekeep"; import { guarded } from "rolekeep/node";
 
 const documents = new Map<string, Resource>(), um = await open({ presett: "flyos" });
 const ada = await um.system.users.create({ email: "ada@example.org", fullNam: "Ada" });
@@ -20,3 +20,14 @@ um.checkCached(ada.id, "document:edit", documents.get(ada.id), {});
 await um.explain(ada.id, "document:edit", documents.get(ada.id));
 um.system.canMany([["document:edit"]]);
 um.system.canMany([["document:edit", { type: "document" }, 1]]);
+interface Row { readonly type: "row"; readonly save: () => void } interface Untyped { readonly owner_id: string } interface Deep { readonly type: "deep"; readonly within: ReadonlyMap<string, string> } interface Large { readonly type: "large"; readonly size: bigint }
+declare const row: Row, untyped: Untyped, deep: Deep, large: Large, maybe: { readonly type: "row" } | null;
+um.system.can("row:edit", row);
+um.system.can("row:edit", untyped);
+um.system.can("row:edit", deep);
+um.system.can("row:edit", large);
+um.system.can("row:edit", maybe);
+um.system.can("row:edit", { type: "row", size: 1n });
+um.system.canMany([["row:edit", untyped]]);
+await um.checkMany([{ userId: ada.id, permission: "row:edit", resource: large }]);
+guarded(um, { permission: "row:edit", resource: () => maybe }, () => {});

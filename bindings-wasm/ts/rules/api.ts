@@ -1,4 +1,4 @@
-export { Asker, type Question, type Resource } from "../ask.js";
+export { Asker, type Question, type Readable, type Resource, type ResourceOf } from "../ask.js";
 export * from "../errors.js";
 export type * from "../filter.js";
 export type {

@@ -1,4 +1,4 @@
-import { Asker, attributes, type Question, type Resource, safely } from "../ask.js";
+import { Asker, attributes, type Question, type Resource, type ResourceOf, safely } from "../ask.js";
 import { toJson } from "../codec.js";
 import type { Json, PrincipalData, RulesConfig } from "../generated/types.js";
 import { text } from "../raise.js";
@@ -91,7 +91,7 @@ export class Principal extends Asker {
    *
    * Throws a `ValidationError` for an unknown permission, and for a resource or context that lacks what the policy reads.
    */
-  can(permission: string, ...on: [] | [resource: Resource]): boolean;
+  can<R extends ResourceOf<R>>(permission: string, ...on: [] | [resource: R]): boolean;
   can(permission: string, resource?: Resource): boolean {
     const number = this.#numbers.get(permission);
     if (number !== undefined) {

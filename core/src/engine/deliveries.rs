@@ -18,7 +18,7 @@ use futures_util::{FutureExt, StreamExt, future};
 
 use super::Engine;
 use crate::{
-    environment::Task,
+    environment::{Task, before},
     model::{deferred::IS_PAGE, error::Result, id::NoticeId, notice::PendingNotice, record::Record},
     operations::{
         Access,
@@ -129,7 +129,7 @@ impl Engine {
         let Some(leased) = self.lease(&row).await? else { return Ok(()) };
         // Asked within, since it may panic before there is anything to wait for.
         let sent = AssertUnwindSafe(async { notifier.send(&leased.notice).await }).catch_unwind();
-        let delivery = match self.services.env.within(TIMEOUT_MILLIS, sent).await {
+        let delivery = match before(self.services.env.sleep_in_background(TIMEOUT_MILLIS), sent).await {
             Some(Ok(Ok(delivery))) => Some(delivery),
             Some(_) | None => None,
         };
@@ -204,7 +204,7 @@ async fn deliver(engine: Weak<Engine>, notifier: Arc<dyn Notifier>, mut wakes: m
         if under_way.is_empty() {
             let pause = if has_failed { Ok(Some(FAILED_MILLIS)) } else { here.until_next().await };
             let pause = pause.unwrap_or(Some(FAILED_MILLIS));
-            let slept = pause.map(|millis| here.services.env.sleep(millis.min(LONGEST_MILLIS)));
+            let slept = pause.map(|millis| here.services.env.sleep_in_background(millis.min(LONGEST_MILLIS)));
             drop(here);
             has_failed = false;
             if !woken(&mut wakes, slept).await {

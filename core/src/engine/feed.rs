@@ -325,9 +325,9 @@ impl Engine {
     fn next_look(&self) -> Task {
         let (storage, env) = (&self.services.storage, &self.services.env);
         if IS_PAGE || !storage.hears() {
-            return env.sleep(POLL_MILLIS);
+            return env.sleep_in_background(POLL_MILLIS);
         }
-        let (news, sleep) = (storage.news(), env.sleep(BEAT_MILLIS));
+        let (news, sleep) = (storage.news(), env.sleep_in_background(BEAT_MILLIS));
         Box::pin(async { drop(futures_util::future::select(news, sleep).await) })
     }
 

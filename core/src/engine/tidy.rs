@@ -115,7 +115,7 @@ impl Engine {
         if self.main.is_some() || self.erasing.is_watched.swap(true, Ordering::AcqRel) {
             return;
         }
-        let (engine, slept) = (Arc::downgrade(self), self.services.env.sleep(TAKE_OVER_MILLIS));
+        let (engine, slept) = (Arc::downgrade(self), self.services.env.sleep_in_background(TAKE_OVER_MILLIS));
         self.services.env.spawn(Box::pin(async move {
             slept.await;
             let Some(engine) = engine.upgrade() else { return };
@@ -228,7 +228,7 @@ async fn erase(engine: Weak<Engine>, env: Env) {
         let mut left = pause;
         while left > 0 && !is_asked() {
             let part = left.min(PAUSE_PART_MILLIS);
-            env.sleep(part).await;
+            env.sleep_in_background(part).await;
             left -= part;
         }
     }
@@ -247,7 +247,7 @@ async fn go_through_names(engine: Weak<Engine>, env: Env) {
             Err(_) => (pause * 2).clamp(FIRST_PAUSE_MILLIS, LONGEST_PAUSE_MILLIS),
         };
         drop(open);
-        env.sleep(pause).await;
+        env.sleep_in_background(pause).await;
     }
 }
 
@@ -271,7 +271,9 @@ async fn tidy_by_time(engine: Weak<Engine>, env: Env, seconds: i64, mut ended: o
     loop {
         let spread = env.random().map_or(0, u64::from_le_bytes) % SPREAD_MILLIS;
         let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).saturating_add(spread);
-        let future::Either::Left((_, still)) = future::select(env.sleep(millis), ended).await else { return };
+        let future::Either::Left((_, still)) = future::select(env.sleep_in_background(millis), ended).await else {
+            return;
+        };
         ended = still;
         let Some(open) = engine.upgrade() else { return };
         let every = Duration::from_secs(seconds.unsigned_abs());

@@ -23,7 +23,7 @@ pub struct Time(i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseTimeError {
     /// It does not have the form of RFC 3339.
-    #[error("expected a time as in RFC 3339, such as 2026-01-31T12:00:00Z")]
+    #[error("expected a time with a time zone as in RFC 3339, such as 2026-01-31T12:00:00Z")]
     Form,
     /// It has the right form, but is out of range.
     #[error("must be in the years 1 to 9999")]

@@ -38,7 +38,12 @@ fn class(word: &str, about: &str) -> Option<String> {
     let code = Code::from_str(word).ok()?;
     // What the reason is where Python code raises it and says none.
     let usual = Reason::ALL.iter().find(|reason| reason.code() == code)?;
-    let usual = if code == Code::Internal { &Reason::Internal } else { usual };
+    let usual = match code {
+        Code::Internal => &Reason::Internal,
+        // It is persisters that raise it.
+        Code::Unavailable => &Reason::StorageUnavailable,
+        _ => usual,
+    };
     Some(format!(
         "\n\nclass {}(RolekeepError):\n{}\n    code = Code.{}\n    http_status = {}\n    _usual = Reason.{}\n",
         name(word),

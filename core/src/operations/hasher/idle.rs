@@ -41,7 +41,7 @@ impl Queue {
             let mut wait = KEPT;
             loop {
                 // It ends with the store, or when that is closed.
-                let slept = sleeper.sleep(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+                let slept = sleeper.sleep_in_background(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
                 let future::Either::Left((_, still)) = future::select(slept, gone).await else { return };
                 gone = still;
                 let Some(queue) = queue.upgrade() else { return };
