@@ -23,9 +23,9 @@ macro_rules! kinds {
                 code: Code,
                 /// What happened, more precisely; as stable as the code.
                 reason: Reason,
-                /// All wrong fields.
+                /// The wrong fields: first everything that the input alone shows, then what depends on the policy or stored data.
                 fields: Vec<FieldError>,
-                /// The problems of a policy or seed file, each with line and column.
+                /// The problems of a policy file or backup, each with line and column.
                 problems: Vec<Problem>,
                 /// When it happened, if known.
                 timestamp: Option<Timestamp>,

@@ -61,8 +61,8 @@ impl From<NotifierError> for Error {
 
 /// Sends notices to people by mail: the library has no mail client of its own.
 ///
-/// A notice is stored in the same commit as what it tells of, and is given to the notifier of one instance after it, so that no
-/// failure of mail reaches who asked. If `send` throws or takes more than 30 seconds, or its process ends, the notice is
+/// A notice is stored in the same commit as what it tells of, and is given to the notifier of one instance after it, so
+/// the caller never sees a mail failure. If `send` throws or takes more than 30 seconds, or its process ends, the notice is
 /// given again, with the same id and token, after ten seconds at first and an hour at last, until its token expires, at
 /// most for a day. The library does not log what was thrown.
 ///

@@ -23,9 +23,9 @@ export class RolekeepError extends Error {
   readonly code: Code;
   /** What happened, more precisely; as stable as the code. */
   readonly reason: Reason;
-  /** All wrong fields of the input. */
+  /** The wrong fields: first everything that the input alone shows, then what depends on the policy or stored data. */
   readonly fields: readonly FieldError[];
-  /** The problems of a policy or seed file, each with line and column. */
+  /** The problems of a policy file or backup, each with line and column. */
   readonly problems: readonly Problem[];
   /** Those problems as a compiler prints them, in Node: lines, carets, suggestions. */
   readonly report: string | null;

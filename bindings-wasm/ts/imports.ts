@@ -12,15 +12,15 @@ export type ImportData = AsyncIterable<Uint8Array> | Iterable<Uint8Array> | Read
 export interface ImportOptions extends BeginImport {
   /** An import that was broken off, with which it goes on: the data is the same from its beginning, and what it was begun with stays. */
   readonly resume?: string | undefined;
-  /** Is given what became of each piece, which is committed by then, and waited for. What it throws breaks the import off. */
+  /** Is given what became of each piece, which is committed by then, and waited for. An exception ends the import. */
   readonly onProgress?: ((progress: ImportProgress) => unknown) | undefined;
 }
 
 /**
  * Imports users from data of any size, of which no more than a piece is in memory; returns the finished import.
  *
- * An import ends early, with the status `stopped`, when too many of its records have failed. One that an error or the caller's signal
- * breaks off keeps what it made, and can be resumed. Not in web pages.
+ * An import ends early, with the status `stopped`, when too many of its records have failed. What was
+ * imported before an error or the caller's signal stays, and the import can be resumed. Not in web pages.
  */
 export async function importUsers(caller: Caller, data: ImportData, options: ImportOptions): Promise<Import> {
   const { resume, onProgress, ...begin } = options;

@@ -12,8 +12,8 @@ export type Delivery = void | undefined | "sent" | "refused" | { readonly retryA
 /**
  * Sends notices to people, by mail as a rule: the library has no mail client of its own. On servers alone.
  *
- * A notice is stored together with what it tells of, and is given to the notifier of one process after that, so that no
- * failure of mail reaches who asked. If `send` throws, rejects or takes more than 30 seconds, or its process ends, the
+ * A notice is stored together with what it tells of, and is given to the notifier of one process after that, so
+ * the caller never sees a mail failure. If `send` throws, rejects or takes more than 30 seconds, or its process ends, the
  * notice is given again, with the same id and token, after ten seconds at first and an hour at last, until its token
  * expires, at most for a day. What it throws is logged with `console.error`. Up to four are asked at a time. Notices that
  * wait do not keep a process alive.

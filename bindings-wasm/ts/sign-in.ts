@@ -5,7 +5,7 @@ import type { SignInResult, Tokens } from "./generated/types.js";
 export function withDone(answer: object): object {
   const done = function (this: SignInResult): Tokens {
     if (this.tokens !== null) return this.tokens;
-    const message = "the sign-in is not done: its answer names the step that is owed";
+    const message = "the sign-in needs another step: see `step`";
     throw new UnauthorizedError({ code: "UNAUTHORIZED", reason: "step_needed", message, httpStatus: 401 });
   };
   return Object.defineProperty(answer, "done", { value: done });

@@ -143,7 +143,7 @@ export class UserManagement {
 
   /**
    * Signs in with an e-mail address or username and the password; short for `anonymous(request).sessions.login(…)`. The answer has the
-   * tokens, or names the step that is owed.
+   * tokens, or the `step` that is needed next.
    *
    * Give the `deviceToken` of an earlier sign-in on this device, if there was one: strangers who guess at the account do not use up this
    * device's tries.

@@ -177,7 +177,6 @@ pub use model::{
     time::{ParseTimeError, Time},
     value::Value,
 };
-pub use net::TrustedProxies;
 pub use operations::{
     Operation, actor::RequestContext, api_keys, asset_kinds, assets, audit, consumers, drones, email, events, factors,
     groups, identities, imports, invitations, passwords, permissions, policy, preferences, profiles, regions, roles,

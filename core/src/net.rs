@@ -10,41 +10,24 @@ use crate::model::{
     error::{Error, Result},
 };
 
-/// The networks of your own proxies, whose `X-Forwarded-For` is trusted. Empty by default.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TrustedProxies(Vec<IpNet>);
+/// The networks of the host's own proxies, whose `X-Forwarded-For` is trusted.
+#[derive(Clone, Debug, Default)]
+struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
-    /// Reads addresses and networks: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`.
-    ///
-    /// # Errors
-    /// [`Reason::ConfigInvalid`](crate::Reason::ConfigInvalid) naming each entry that is not a network, has bits beyond its prefix, or contains every address.
-    pub fn read(list: impl IntoIterator<Item: AsRef<str>>) -> Result<Self> {
+    /// Reads addresses and networks: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`; none contains every address.
+    fn read(list: &[String]) -> Result<Vec<IpNet>> {
         let read = |text: &str| {
             let everybody = || "would trust everybody: name the networks of your proxies".to_owned();
             network(text).and_then(|network| if network.prefix_len() == 0 { Err(everybody()) } else { Ok(network) })
         };
-        let list: Vec<String> = list.into_iter().map(|text| text.as_ref().to_owned()).collect();
-        read_list("trusted_proxies", &list, &read).map(Self)
+        read_list("trusted_proxies", list, &read)
     }
 
-    /// The address of the client that sent a request.
-    ///
-    /// `peer` is the address of the socket. Only if it is a trusted proxy is `forwarded` read, the header
-    /// `X-Forwarded-For` (several headers of that name joined by commas, in order). Each proxy appends the address that it
-    /// received the request from, so the list is read from its end, as long as the addresses are trusted proxies. The
-    /// first that is not is the client; anything before it could be forged. Reading also stops at an entry that is not an
-    /// address, with or without a port: the answer then is the proxy that passed it on.
-    ///
-    /// IPv4 addresses mapped into IPv6 (`::ffff:192.0.2.1`) count as IPv4. A peer that is not an IP address is returned as
-    /// it is.
-    pub fn client_address(&self, peer: &str, forwarded: &str) -> String {
-        match address(peer) {
-            Some(address) => self.client(address, forwarded).to_string(),
-            None => peer.to_owned(),
-        }
-    }
-
+    /// The client of a request, by the address of the socket and the header `X-Forwarded-For` (several of that name joined by commas, in
+    /// order). Each proxy appends the address that it received the request from, so the list is read from its end, as long as the addresses
+    /// are trusted proxies: the first that is not is the client, and anything before it could be forged. An entry that is no address, with or
+    /// without a port, ends it too: the proxy that passed it on counts.
     fn client(&self, peer: IpAddr, forwarded: &str) -> IpAddr {
         let mut client = peer;
         for entry in forwarded.rsplit(',') {
@@ -98,7 +81,7 @@ impl Networks {
                 Vec::new()
             })
         };
-        let proxies = TrustedProxies(taken(TrustedProxies::read(proxies).map(|trusted| trusted.0)));
+        let proxies = TrustedProxies(taken(TrustedProxies::read(proxies)));
         let allowed = taken(read_list("allowed_networks", allowed, &network));
         let denied = taken(read_list("denied_networks", denied, &network));
         checks.finish_as(Error::config)?;

@@ -57,7 +57,7 @@ def signing_in(sessions: Sessions) -> APIRouter:
         request: Request, by: Holding, somebody: Somebody, identifier: Text, password: Text,
         device_token: Annotated[str | None, Body()] = None,
     ) -> Response:
-        """The answer names the step that is owed next, with a challenge that its route takes; `done` comes with the tokens."""
+        """The answer's `step` says what is needed next, with a challenge for its route; `done` comes with the tokens."""
         known = by.device_token(request, device_token)
         return by.answer(await somebody.sessions.login(identifier, password, device_token=known))
 

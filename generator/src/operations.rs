@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use rolekeep::describe::{Catalogue, TypeRef};
 
-use crate::Face;
+use crate::{Face, plain};
 
 pub(crate) fn faces(catalogue: &Catalogue) -> Vec<Face> {
     let mut text = String::from(
@@ -23,7 +23,8 @@ pub(crate) fn faces(catalogue: &Catalogue) -> Vec<Face> {
             area.about.trim()
         );
         for operation in &area.operations {
-            let about = operation.about.split("\n\n").next().unwrap_or_default().replace('\n', " ").replace('|', "\\|");
+            let about =
+                plain(operation.about.split("\n\n").next().unwrap_or_default()).replace('\n', " ").replace('|', "\\|");
             let (input, output) = (name(&operation.input), name(&operation.output));
             let _ = writeln!(text, "| `{}.{}` | `{input}` | `{output}` | {about} |", area.name, operation.name);
         }

@@ -36,9 +36,10 @@ class RolekeepError(Exception):
         self.reason: Reason = reason or self._usual
         """Why, more closely than the code; stable."""
         self.fields: tuple[FieldError, ...] = tuple(fields)
-        """The wrong fields, all at once."""
+        """The wrong fields: first everything that the input alone shows; only where that is right, what
+        depends on the policy or on stored data."""
         self.problems: tuple[Problem, ...] = tuple(problems)
-        """The problems of a policy or seed file, each with line and column."""
+        """The problems of a policy file or backup, each with line and column."""
         self.report: str | None = report
         """Those problems as a compiler shows them: the lines of the file, carets, what may help."""
         self.timestamp: datetime | None = timestamp

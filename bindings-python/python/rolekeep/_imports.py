@@ -63,7 +63,7 @@ def import_users(
         source, format, …: What `imports.begin` takes.
         resume: An import that was broken off, with which it goes on: `data` is the same source from its beginning, and
             the other options are those it was begun with.
-        progress: Is given what became of each piece, which is committed by then. What it raises breaks the import off.
+        progress: Is given what became of each piece, which is committed by then. An exception ends the import.
     """
     options = _Options(
         shape=shape, on_existing=on_existing, level=level, match_email=match_email, atomic=atomic,

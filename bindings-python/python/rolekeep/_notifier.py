@@ -31,8 +31,8 @@ Anything else counts as `"sent"`, with a warning to the logger `rolekeep`.
 class Notifier(Protocol):
     """Sends notices to people, by mail as a rule: the library has no mail client of its own.
 
-    A notice is stored together with what it tells of, and is given to the notifier of one process after that, so that no
-    failure of mail reaches who asked. If `send` raises or takes more than 30 seconds, or its process ends, the notice is
+    A notice is stored together with what it tells of, and is given to the notifier of one process after that, so
+    the caller never sees a mail failure. If `send` raises or takes more than 30 seconds, or its process ends, the notice is
     given again, with the same id and token, after ten seconds at first and an hour at last, until its token expires, at
     most for a day. What it raises goes to the logger `rolekeep` as a warning.
 

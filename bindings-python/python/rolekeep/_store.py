@@ -241,7 +241,7 @@ class UserManagement(_AnyStore[Caller]):
         Give the `device_token` of an earlier sign-in on this device, if there was one: strangers who guess at the account do
         not use up this device's tries. The other parameters are those of `Caller.with_request`.
 
-        The answer has the tokens (`done()`), or names the `step` that is owed next.
+        The answer has the tokens (`done()`), or the `step` that is needed next.
 
         Raises:
             Unauthorized: The same for an unknown account, a wrong password and an inactive account.

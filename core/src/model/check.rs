@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::decode::{FieldCode, FieldError, FieldErrors, MAX_SUGGESTIONS};
-use super::error::{Error, Result};
+use super::error::{Error, Reason, Result};
 use super::patch::Patch;
 
 /// How deep kept JSON may lie in itself; the audit log puts more around it.
@@ -115,6 +115,18 @@ impl Checks {
     /// Notes errors that somebody else found.
     pub fn add(&mut self, errors: &[FieldError]) {
         errors.iter().for_each(|error| self.errors.push(|| error.clone()));
+    }
+
+    /// Keeps what was found; notes the fields that an error names, and passes on any other error.
+    pub fn found<T>(&mut self, found: Result<T>) -> Result<Option<T>> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.reason() == Reason::InvalidInput && !error.fields().is_empty() => {
+                self.add(error.fields());
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The errors, as an answer.

@@ -170,7 +170,7 @@ pub enum ChallengePurpose {
     Token,
 }
 
-/// What a sign-in owes next.
+/// What a sign-in needs next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum SignInStep {

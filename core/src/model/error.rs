@@ -70,7 +70,7 @@ impl Code {
     }
 }
 
-/// One problem of a policy or seed file, with its position.
+/// One problem of a policy file or backup, with its position.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct Problem {
@@ -179,7 +179,12 @@ impl Error {
     /// A denial: who asked is told no more than that (docs/rules.md, "Explanations"), the host's log which permission
     /// it was about.
     pub(crate) fn denied(permission: impl Into<Box<str>>) -> Self {
-        let mut error = Self::new(Reason::Denied, "you may not do this");
+        Self::denied_as(permission, "you may not do this")
+    }
+
+    /// A denial that tells who asked what is missing.
+    pub(crate) fn denied_as(permission: impl Into<Box<str>>, message: impl Into<String>) -> Self {
+        let mut error = Self::new(Reason::Denied, message);
         error.0.permission = Some(permission.into());
         error
     }
@@ -208,7 +213,9 @@ impl Error {
     /// An error with all wrong fields. Of more than 100 it keeps the first, and the message says how many others there are.
     pub(crate) fn invalid(fields: impl Into<FieldErrors>) -> Self {
         let (fields, others) = fields.into().into_told();
-        let names: Vec<&str> = fields.iter().take(5).map(|field| field.field.as_str()).collect();
+        // Of the whole input, as where it is no object, there is only what is wrong with it.
+        let names: Vec<&str> =
+            fields.iter().take(5).map(|one| if one.field.is_empty() { &*one.message } else { &*one.field }).collect();
         let more = fields.len().saturating_sub(names.len());
         let mut message = format!("invalid input: {}", names.join(", "));
         if more > 0 {
@@ -370,12 +377,13 @@ impl Error {
         self.0.unknown.as_ref().map_or(&self.0.message, |unknown| unknown.bare())
     }
 
-    /// The wrong fields of a [`Reason::InvalidInput`].
+    /// The wrong fields of a [`Reason::InvalidInput`]: first everything that the input alone shows, and only where that is right, what
+    /// depends on the policy or on stored data.
     pub fn fields(&self) -> &[FieldError] {
         &self.0.fields
     }
 
-    /// The problems of a policy or seed file.
+    /// The problems of a policy file or backup.
     pub fn problems(&self) -> &[Problem] {
         &self.0.problems
     }

@@ -93,7 +93,7 @@ ids! {
     GroupId;
     /// A session's id: the `sid` claim of its access tokens.
     SessionId;
-    /// The id of one step that a sign-in owes.
+    /// The id of one step of a sign-in.
     ChallengeId;
     /// The id of one link that was mailed.
     LinkId;

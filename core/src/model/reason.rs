@@ -30,8 +30,6 @@ pub enum Reason {
     ResourceIncomplete,
     /// The context lacks a value that the policy reads.
     ContextIncomplete,
-    /// The seed file has errors.
-    SeedInvalid,
     /// The file is not a backup, or was changed; the error has the line.
     BackupInvalid,
     /// The backup was not sealed with this key.
@@ -159,7 +157,6 @@ impl Reason {
             | Reason::ContextInvalid
             | Reason::ResourceIncomplete
             | Reason::ContextIncomplete
-            | Reason::SeedInvalid
             | Reason::BackupInvalid
             | Reason::BackupKeyWrong
             | Reason::ConfigInvalid

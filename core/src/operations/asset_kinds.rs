@@ -214,6 +214,11 @@ impl Operation for PutAssetKind {
             let message = format!("must have at most {LONGEST_NAME} characters");
             checks.error("kind", Invalid::new(FieldCode::TooLong, message));
         }
+        for (field, words) in [("models", &self.models), ("statuses", &self.statuses)] {
+            if words.is_empty() {
+                checks.error(field, Invalid::new(FieldCode::TooShort, "must have at least one item"));
+            }
+        }
         checks.finish()?;
         Ok(self)
     }
@@ -230,7 +235,7 @@ impl Operation for PutAssetKind {
             None => AssetKindRow::new(&asked.kind, form, plan.now),
         };
         rows.asset_kinds.insert(asked.kind.clone(), Arc::new(after));
-        let next = edit::change(plan, rows, &[], Blame::Field("kind")).await?;
+        let next = edit::change(plan, rows, &[], Blame::AssetKind(&asked.kind)).await?;
         let put = next.rows.asset_kinds.get(&asked.kind).map(|row| view(row));
         put.ok_or_else(|| Error::not_found("asset kind"))
     }

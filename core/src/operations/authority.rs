@@ -82,10 +82,12 @@ async fn require_authority(plan: &Plan<'_>, change: &TargetChange) -> Result<()>
         return Err(Error::new(Reason::Denied, "users cannot change what decides about their own rights"));
     }
     let Some(kind) = images().next().map(|image| &image.kind) else { return Ok(()) };
-    if may_both(plan, change, &format!("{kind}:set_authority"), |_| true).await? {
+    let permission = format!("{kind}:set_authority");
+    if may_both(plan, change, &permission, |_| true).await? {
         return Ok(());
     }
-    Err(Error::new(Reason::Denied, "this changes who may do what; it needs `set_authority`"))
+    let message = format!("this changes who may do what; it needs `{permission}`");
+    Err(Error::denied_as(permission, message))
 }
 
 /// Whether the caller may do this to the row before and to the row after, where there is one that is asked about.

@@ -21,7 +21,7 @@ use crate::{
 /// For so long a proof of who somebody is counts as fresh, in seconds (V7.5.3).
 pub(super) const FRESH_SECONDS: i64 = 5 * 60;
 
-/// Whether the caller has proved of late who it is, by a second factor, too, where its account has one; one that the application
+/// Whether the caller has authenticated recently, by a second factor, too, where its account has one; one that the application
 /// vouches for has proved nothing.
 pub(crate) async fn require_fresh(plan: &Plan<'_>) -> Result<()> {
     let ActorKind::User(user) = &plan.actor.kind else { return Ok(()) };
@@ -30,7 +30,7 @@ pub(crate) async fn require_fresh(plan: &Plan<'_>) -> Result<()> {
     let latest = plan.now.plus_seconds(plan.services.config.leeway_seconds);
     let stale = || Error::new(Reason::StepUpRequired, "prove again who you are, by `sessions.step_up`");
     let unproved = || {
-        let message = "this needs a session in which the user has proved of late who it is; `acting_as` makes none";
+        let message = "authenticate again: this needs a session in which the user signed in recently, and callers of `acting_as` have no session";
         Error::new(Reason::StepUpRequired, message)
     };
     let proved = user.proved.ok_or_else(unproved)?;

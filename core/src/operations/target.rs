@@ -238,7 +238,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("policy:read", "See roles and permissions of the policy"),
     ("policy:import", "Replace the policy by a file"),
     ("policy:explain", "See why a decision was made"),
-    ("asset_kind:put", "Declare kinds of assets and change their words"),
+    ("asset_kind:put", "Declare kinds of assets, their models and statuses"),
     ("asset_kind:delete", "Delete kinds of assets"),
 ];
 

@@ -34,7 +34,7 @@ object Permissions {
     object AssetKind {
         /** Delete kinds of assets */
         const val DELETE = "asset_kind:delete"
-        /** Declare kinds of assets and change their words */
+        /** Declare kinds of assets, their models and statuses */
         const val PUT = "asset_kind:put"
     }
 

@@ -34,7 +34,7 @@ public enum Permissions {
     public enum AssetKind {
         /// Delete kinds of assets
         public static let delete = "asset_kind:delete"
-        /// Declare kinds of assets and change their words
+        /// Declare kinds of assets, their models and statuses
         public static let put = "asset_kind:put"
     }
 

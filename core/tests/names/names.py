@@ -11,7 +11,7 @@ Permission: TypeAlias = Literal[
     "api_key:revoke",  # End others' API keys
     "api_key:set_authority",  # Change attributes of a api_key that rules read
     "asset_kind:delete",  # Delete kinds of assets
-    "asset_kind:put",  # Declare kinds of assets and change their words
+    "asset_kind:put",  # Declare kinds of assets, their models and statuses
     "audit:read",  # Read and verify the audit log
     "audit:set_authority",  # Change attributes of a audit that rules read
     "drone:assign",  # Assign drones to users and take them away
@@ -109,7 +109,7 @@ ApiKeyPermission: TypeAlias = Literal[
 
 AssetKindPermission: TypeAlias = Literal[
     "asset_kind:delete",  # Delete kinds of assets
-    "asset_kind:put",  # Declare kinds of assets and change their words
+    "asset_kind:put",  # Declare kinds of assets, their models and statuses
 ]
 """A permission on `asset_kind`."""
 

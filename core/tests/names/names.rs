@@ -34,7 +34,7 @@ pub mod permissions {
     pub mod asset_kind {
         /// Delete kinds of assets
         pub const DELETE: &str = "asset_kind:delete";
-        /// Declare kinds of assets and change their words
+        /// Declare kinds of assets, their models and statuses
         pub const PUT: &str = "asset_kind:put";
     }
 

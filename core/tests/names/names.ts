@@ -9,7 +9,7 @@ export const PERMISSIONS = [
   "api_key:revoke", // End others' API keys
   "api_key:set_authority", // Change attributes of a api_key that rules read
   "asset_kind:delete", // Delete kinds of assets
-  "asset_kind:put", // Declare kinds of assets and change their words
+  "asset_kind:put", // Declare kinds of assets, their models and statuses
   "audit:read", // Read and verify the audit log
   "audit:set_authority", // Change attributes of a audit that rules read
   "drone:assign", // Assign drones to users and take them away

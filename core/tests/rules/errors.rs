@@ -96,7 +96,7 @@ const ALL: &str = r#"
 13:28 `clearance` is not a column of `user`, so rows may lack it (write `int?`)
 13:35 type `user` already has an attribute `email`
 17:1 `Document:read` cannot name a permission (a permission is written `resource:action`, in small letters)
-20:13 no type has an attribute `tenant_id`
+20:13 no type has an attribute `tenant_id` (declare it of a type whose rows lie in it, or declare the type `tenant` with an attribute `id`)
 23:13 there is no role `reader`
 23:23 there is no role `auhtor` (did you mean `author`?)
 24:11 expected true or false, found a string

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rolekeep::{
     internals::noun::Audit,
-    storage::{table, tables},
+    storage::{Kind, table, tables},
 };
 
 #[test]
@@ -19,6 +19,32 @@ fn declarations_name_tables_of_the_list() {
             assert_eq!(owner.key.len(), 1, "{of} has no id by which {} could belong to it", one.name);
         }
     }
+}
+
+/// What names an account without belonging to it outlives it: each such column has a reason, by which it was looked at.
+#[test]
+fn ids_of_others_belong_to_them_or_say_why_not() {
+    let not_owned = [
+        ("audit_entries.on_behalf_of", "the log outlives whoever it speaks of"),
+        ("audit_entries.session_id", "the log outlives whoever it speaks of"),
+        ("challenges.session_id", "it belongs to the user, and ends within minutes"),
+        ("consumers.lease", "a random number"),
+        ("done_requests.change_id", "a commit, which is no row"),
+        ("import_failures.import_id", "it goes by its own time, as the import does"),
+        ("import_pieces.import_id", "it goes by its own time, as the import does"),
+        ("notices.link_id", "it belongs to the user, and is void without the link"),
+        ("passkeys.factor_id", "it belongs to the user, and goes with the factor in its operations"),
+        ("sessions.impersonator_id", "it says who acted; the session ends with that of the impersonator"),
+        ("sessions.impersonator_session_id", "without it the session is void"),
+    ];
+    let mut found = BTreeSet::new();
+    for one in tables() {
+        let owned = |at: usize| one.noun.owners.iter().any(|owner| owner.column == at);
+        let ids = one.columns.iter().enumerate().filter(|(_, column)| column.kind == Kind::Id && column.name != "id");
+        found.extend(ids.filter(|(at, _)| !owned(*at)).map(|(_, column)| format!("{}.{}", one.name, column.name)));
+    }
+    let known: BTreeSet<String> = not_owned.iter().map(|(column, _): &(&str, &str)| (*column).to_owned()).collect();
+    assert_eq!(found, known, "declare its owner, or say here why it has none");
 }
 
 #[test]

@@ -65,7 +65,7 @@ where
 
 type Answer = Result<Response, Failure>;
 
-/// The answer names the step that is owed next, with a challenge that its route takes; `done` comes with the tokens.
+/// The answer's `step` says what is needed next, with a challenge for its route; `done` comes with the tokens.
 async fn login(by: By, somebody: Anonymous, headers: HeaderMap, Given(mut input): Given<Login>) -> Answer {
     input.device_token = by.device_token(&headers, input.device_token);
     by.answer(somebody.sessions().login(input).await?)

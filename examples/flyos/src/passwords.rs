@@ -24,7 +24,7 @@ impl Passwords {
     /// Makes a password of 100 bits for each user of a seed.
     pub fn generate(seed: &str) -> Result<Self> {
         let seed: serde_json::Value = serde_json::from_str(seed)
-            .map_err(|problem| Error::new(Reason::SeedInvalid, format!("the seed is not valid JSON: {problem}")))?;
+            .map_err(|problem| Error::new(Reason::InvalidJson, format!("the seed is not valid JSON: {problem}")))?;
         let users = seed["users"].as_array().into_iter().flatten();
         let emails = users.filter_map(|user| user["email"].as_str());
         emails.map(|email| Ok((email.to_owned(), one()?))).collect::<Result<_>>().map(Self)

@@ -58,7 +58,7 @@ pub async fn after_restart(um: &UserManagement, seed: &str, passwords: &Password
 }
 
 async fn apply_seed(um: &UserManagement, seed: &str, passwords: &Passwords) -> Result<SeedResult> {
-    let invalid = |problem| Error::new(Reason::SeedInvalid, format!("the seed is not valid JSON: {problem}"));
+    let invalid = |problem| Error::new(Reason::InvalidJson, format!("the seed is not valid JSON: {problem}"));
     let seed: Seed = serde_json::from_str::<serde_json::Value>(seed).map_err(invalid)?.try_into()?;
     let passwords = passwords.iter().map(|(email, password)| (email.to_owned(), password));
     um.system().setup().seed(seed.passwords(passwords)).await

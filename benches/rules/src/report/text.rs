@@ -49,8 +49,8 @@ of them allowed, half denied.
   sees it.
 - Engines get what a host would have at hand: strings where they take strings; for Cedar and regorus requests and inputs
   that were built before; gatehouse has no store, so it reads the host's tables by number. What an engine cannot do for
-  itself is done for it: roles are flattened where it knows no hierarchy. Who does not load within 60 seconds or 8 GiB is
-  marked so.
+  itself is done for it: roles are flattened where it knows no hierarchy. Engines that do not load
+  within 60 seconds or 8 GiB are marked.
 - **The floors** are bit sets, hash maps and nothing else: no denies, no windows, no scopes, no conditions, no check of
   the input, no snapshot that other threads read while it is edited. Rolekeep's checks do all of that.
 ";

@@ -15,7 +15,7 @@ extension Caller {
     /// - Parameters:
     ///   - resume: An import that was broken off, with which it goes on: the data is the same from its beginning, and the options
     ///     are those it was begun with.
-    ///   - onProgress: Is given what became of each piece, which is committed by then. What it throws breaks the import off.
+    ///   - onProgress: Is given what became of each piece, which is committed by then. An error thrown by it ends the import.
     public func importUsers<Bytes: AsyncSequence>(
         _ data: Bytes,
         options: BeginImport,

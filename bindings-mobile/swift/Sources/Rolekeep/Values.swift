@@ -8,9 +8,9 @@ extension RolekeepError: CustomStringConvertible, CustomDebugStringConvertible {
     public var code: Code { facts.code }
     /// What happened, more precisely; as stable as the code.
     public var reason: Reason { facts.reason }
-    /// All wrong fields.
+    /// The wrong fields: first everything that the input alone shows, then what depends on the policy or stored data.
     public var fields: [FieldError] { facts.fields }
-    /// The problems of a policy or seed file, each with line and column.
+    /// The problems of a policy file or backup, each with line and column.
     public var problems: [Problem] { facts.problems }
     /// When it happened, where known.
     public var timestamp: Timestamp? { facts.timestamp }

@@ -71,6 +71,6 @@ class SignInBase:
             from ..errors import Unauthorized
             from .errors import Reason
 
-            message = "the sign-in is not done: its answer names the step that is owed"
+            message = "the sign-in needs another step: see `step`"
             raise Unauthorized(message, reason=Reason.STEP_NEEDED)
         return self.tokens

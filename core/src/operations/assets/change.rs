@@ -6,7 +6,7 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::{AssetView, DroppedUsers, kind_named, require_words, target, view};
+use super::{AssetView, DroppedUsers, check_words, kind_named, target, view};
 use crate::{
     model::{
         asset::Asset,
@@ -77,7 +77,7 @@ pub struct ChangedAsset {
 #[portable_async]
 impl Operation for UpdateAsset {
     type Target = Asset;
-    type Valid = UpdateAsset;
+    type Valid = (UpdateAsset, Checks);
 
     const ACCESS: Access = Access::OfKind("update");
 
@@ -89,29 +89,32 @@ impl Operation for UpdateAsset {
         target(reads, &self.kind, &self.asset).await
     }
 
-    async fn validate(self, _: &Services, _: Time) -> Result<UpdateAsset> {
+    async fn validate(self, _: &Services, _: Time) -> Result<Self::Valid> {
         let mut checks = Checks::default();
         let code = self.code.clone().try_map(|code| text::code(&code));
         let code = checks.field("code", code).unwrap_or_default();
         attributes::check_names::<Asset>(&mut checks, &self.attributes);
-        checks.finish()?;
-        Ok(UpdateAsset { code, ..self })
+        Ok((UpdateAsset { code, ..self }, checks))
     }
 
-    async fn plan(change: &UpdateAsset, before: Asset, plan: &mut Plan<'_>) -> Result<ChangedAsset> {
+    async fn plan((change, checks): &Self::Valid, before: Asset, plan: &mut Plan<'_>) -> Result<ChangedAsset> {
         expect_version(change.expected_version, before.version)?;
-        let change = change.clone();
+        let (change, mut checks) = (change.clone(), checks.clone());
         let mut after = before.clone();
         after.code = change.code.apply(after.code);
         after.model = change.model.apply(after.model);
         after.status = change.status.apply(after.status);
         if (&after.model, &after.status) != (&before.model, &before.status) {
             let kind = kind_named(plan, &before.kind)?;
-            require_words(plan, kind, Some(&after.model), Some(&after.status))?;
+            check_words(&mut checks, plan, kind, Some(&after.model), Some(&after.status))?;
             plan.join_words_of(&before.kind).await?;
         }
-        after.attributes = attributes::set(plan, &before.kind, before.attributes.as_ref(), &change.attributes)?;
-        after.region_id = fleet::change::region_after(plan, after.region_id, &change.region).await?;
+        let held = before.attributes.as_ref();
+        after.attributes =
+            attributes::changed(&mut checks, plan.rules(), &before.kind, held, &change.attributes, false);
+        let region = fleet::change::region_after(plan, after.region_id, &change.region).await;
+        after.region_id = checks.found(region)?.flatten();
+        checks.finish()?;
         let (assigned, dropped) = fleet::change::update(&before, after, plan).await?;
         Ok(ChangedAsset { asset: view::one(plan, assigned).await?, dropped })
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde_json::Value as Json;
 
-use super::{AssetView, kind_named, require_words, view};
+use super::{AssetView, check_words, kind_named, view};
 use crate::{
     model::{
         asset::Asset,
@@ -53,7 +53,7 @@ pub struct CreateAsset {
 #[portable_async]
 impl Operation for CreateAsset {
     type Target = ();
-    type Valid = (AssetId, CreateAsset);
+    type Valid = (AssetId, CreateAsset, Checks);
 
     const ACCESS: Access = Access::OfKind("create");
 
@@ -65,18 +65,21 @@ impl Operation for CreateAsset {
         let mut checks = Checks::default();
         let code = checks.field("code", text::code(&self.code)).unwrap_or_default();
         attributes::check_names::<Asset>(&mut checks, &self.attributes);
-        checks.finish()?;
-        Ok((services.env.new_id()?, CreateAsset { code, ..self }))
+        Ok((services.env.new_id()?, CreateAsset { code, ..self }, checks))
     }
 
-    async fn plan((id, new): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<AssetView> {
+    async fn plan((id, new, checks): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<AssetView> {
         let kind = kind_named(plan, &new.kind)?;
-        require_words(plan, kind, Some(&new.model), new.status.as_deref())?;
-        plan.join_words_of(&new.kind).await?;
+        let mut checks = checks.clone();
+        check_words(&mut checks, plan, kind, Some(&new.model), new.status.as_deref())?;
+        let attributes = attributes::changed(&mut checks, plan.rules(), &new.kind, None, &new.attributes, false);
         let region_id = match &new.region {
-            Some(region) => Some(region_named(plan, "region", region).await?),
+            Some(region) => checks.found(region_named(plan, "region", region).await)?,
             None => None,
         };
+        fleet::create::check_operator(&mut checks, plan, new.operator_id).await?;
+        checks.finish()?;
+        plan.join_words_of(&new.kind).await?;
         let status = new.status.as_deref().or(kind.statuses().first().copied()).unwrap_or_default();
         let asset = Asset {
             id: *id,
@@ -86,7 +89,7 @@ impl Operation for CreateAsset {
             status: status.to_owned(),
             region_id,
             operator_id: new.operator_id,
-            attributes: attributes::set(plan, &new.kind, None, &new.attributes)?,
+            attributes,
             created_at: plan.now,
             updated_at: plan.now,
             version: 0,

@@ -50,9 +50,14 @@ fn kind_named<'p>(plan: &Plan<'p>, kind: &str) -> Result<AssetKind<'p>> {
     rules.asset_kind(kind).ok_or_else(|| asset_kinds::no_such_kind(rules, kind))
 }
 
-/// Refuses words that a kind does not have; what may have been meant is told to who may read the policy.
-fn require_words(plan: &Plan<'_>, kind: AssetKind<'_>, model: Option<&str>, status: Option<&str>) -> Result<()> {
-    let mut checks = Checks::default();
+/// Notes words that a kind does not have; what may have been meant is told to who may read the policy.
+fn check_words(
+    checks: &mut Checks,
+    plan: &Plan<'_>,
+    kind: AssetKind<'_>,
+    model: Option<&str>,
+    status: Option<&str>,
+) -> Result<()> {
     for (field, word, known) in [("model", model, kind.models()), ("status", status, kind.statuses())] {
         let Some(word) = word.filter(|word| !known.contains(word)) else { continue };
         let mut message = format!("is no {field} of the assets of this kind");
@@ -63,5 +68,5 @@ fn require_words(plan: &Plan<'_>, kind: AssetKind<'_>, model: Option<&str>, stat
         }
         checks.error(field, Invalid::new(FieldCode::UnknownValue, message));
     }
-    checks.finish()
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{AssetView, kind_named, require_words, target, view};
+use super::{AssetView, check_words, kind_named, target, view};
 use crate::{
     model::{asset::Asset, check::Checks, error::Result, id::UserId, page::Page, time::Time},
     operations::{
@@ -106,7 +106,9 @@ impl Operation for ListAssets {
 
     async fn plan((asked, valid): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<Page<AssetView>> {
         let kind = kind_named(plan, &asked.kind)?;
-        require_words(plan, kind, asked.model.as_deref(), asked.status.as_deref())?;
+        let mut checks = Checks::default();
+        check_words(&mut checks, plan, kind, asked.model.as_deref(), asked.status.as_deref())?;
+        checks.finish()?;
         let rows: Page<Asset> = fleet::list::page(valid, &format!("{}:list", asked.kind), plan).await?;
         let views = view::views(plan, rows.items.clone()).await?;
         Ok(rows.with_items(views))

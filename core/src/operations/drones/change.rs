@@ -98,8 +98,12 @@ impl Operation for UpdateDrone {
         after.code = change.code.apply(after.code);
         after.model = change.model.apply(after.model);
         after.status = change.status.apply(after.status);
-        after.attributes = attributes::set(plan, Drone::TYPE, before.attributes.as_ref(), &change.attributes)?;
-        after.region_id = fleet::change::region_after(plan, after.region_id, &change.region).await?;
+        let mut checks = Checks::default();
+        let held = before.attributes.as_ref();
+        after.attributes = attributes::changed(&mut checks, plan.rules(), Drone::TYPE, held, &change.attributes, false);
+        let region = fleet::change::region_after(plan, after.region_id, &change.region).await;
+        after.region_id = checks.found(region)?.flatten();
+        checks.finish()?;
         let (assigned, dropped) = fleet::change::update(&before, after, plan).await?;
         Ok(ChangedDrone { drone: view::one(plan, assigned).await?, dropped })
     }

@@ -91,11 +91,14 @@ impl Operation for CreateDrone {
 
 /// Plans a new drone with its code and its operator's assignment.
 pub(crate) async fn insert(new: &NewDrone, room: Room, plan: &mut Plan<'_>) -> Result<Assigned<Drone>> {
-    let attributes = attributes::set(plan, Drone::TYPE, None, &new.attributes)?;
+    let mut checks = Checks::default();
+    let attributes = attributes::changed(&mut checks, plan.rules(), Drone::TYPE, None, &new.attributes, false);
     let region_id = match &new.region {
-        Some(region) => Some(region_named(plan, "region", region).await?),
+        Some(region) => checks.found(region_named(plan, "region", region).await)?,
         None => None,
     };
+    fleet::create::check_operator(&mut checks, plan, new.operator_id).await?;
+    checks.finish()?;
     let drone = Drone {
         id: new.id,
         code: new.code.clone(),

@@ -6,6 +6,7 @@ use super::{AssetRecord, Assignment, require_same_region};
 use crate::{
     model::{
         asset::AssetAssignment,
+        check::Checks,
         deferred::unless_page,
         drone::DroneAssignment,
         error::{Error, Reason, Result},
@@ -55,6 +56,18 @@ pub(in crate::operations) async fn insert<R: AssetRecord>(
     let claimed = plan.claim(&asset.claims(), asset.code(), asset.id()).await;
     claimed.map_err(|error| rename_field(error, "code"))?;
     Ok((plan.insert(asset), assigned))
+}
+
+/// Notes an operator who is not there beside what else is wrong; where nothing is, [`insert`] says so.
+pub(in crate::operations) async fn check_operator(
+    checks: &mut Checks,
+    plan: &mut Plan<'_>,
+    operator: Option<UserId>,
+) -> Result<()> {
+    if let Some(operator) = operator.filter(|_| !checks.is_empty()) {
+        checks.found(user_named(plan, "operator_id", operator).await)?;
+    }
+    Ok(())
 }
 
 /// A user that an input names by id. One that the caller may not see is not there.

@@ -71,7 +71,8 @@ pub struct BeginImport {
     /// own shape a record names its groups in the field `groups`; in those of other systems whatever may be a role may be a group as
     /// well.
     pub groups: BTreeMap<String, String>,
-    /// A map from fields of the source to attributes. Custom data of the source becomes attributes of the same names, except those that
+    /// With the shape of another system: a map from fields of the source to attributes. In our own shape a record has them in its field
+    /// `attributes` instead, and this is refused. Custom data of the source becomes attributes of the same names, except those that
     /// the policy declares; other fields are only counted.
     pub attributes: BTreeMap<String, String>,
     /// The hash parameters of a Firebase project.

@@ -192,7 +192,7 @@ fn ours(made: &mut Candidate, fields: &mut Fields) {
     let status = read(made, fields, "status", "active, inactive, suspended or banned", status);
     made.status = status.unwrap_or(UserStatus::Active);
     made.status_reason = text(made, fields, "status_reason");
-    let moment = "a moment (RFC 3339)";
+    let moment = "a time (RFC 3339)";
     made.suspended_until = read(made, fields, "suspended_until", moment, into_time);
     if made.suspended_until.is_some() && made.status != UserStatus::Suspended {
         made.checks.error("suspended_until", Invalid::new(FieldCode::Disagrees, "goes with the status `suspended`"));

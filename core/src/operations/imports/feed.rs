@@ -23,7 +23,7 @@ use super::{
 use crate::{
     model::{
         check::{Checks, Invalid, wrong},
-        decode::{FieldCode, FieldError},
+        decode::{self, FieldCode, FieldError},
         error::{Error, Reason, Result},
         id::{ImportId, UserId},
         import::{
@@ -355,12 +355,12 @@ impl Batch<'_> {
 }
 
 fn truncated() -> Invalid {
-    Invalid::new(FieldCode::InvalidFormat, "is not whole: the source ends within it")
+    Invalid::new(FieldCode::InvalidFormat, "is incomplete: the data ends here")
 }
 
 impl Wrong {
     fn of(invalid: Invalid) -> Self {
-        let error = FieldError { field: String::new(), code: invalid.code, message: invalid.message };
+        let error = FieldError { field: "record".to_owned(), code: invalid.code, message: invalid.message };
         Self { foreign_id: None, errors: vec![error] }
     }
 }
@@ -396,12 +396,20 @@ fn checked_header(record: &[u8], shape: ImportShape) -> Result<Vec<String>> {
     let header = columns(record).map_err(|invalid| wrong("header", invalid.code, invalid.message))?;
     let header: Vec<String> = header.into_iter().map(|name| name.trim().to_owned()).collect();
     let mut checks = Checks::default();
+    let is_of_other_delimiter = header.len() == 1 && header[0].contains([';', '\t', '|']);
     for (at, name) in header.iter().enumerate() {
         if name.is_empty() || header[..at].contains(name) {
             let message = "names no column, or one that was named before";
             checks.error(&format!("header[{at}]"), Invalid::new(FieldCode::Disagrees, message));
         } else if shape == ImportShape::Rolekeep && !OURS.contains(&name.as_str()) {
-            checks.error(&format!("header[{at}]"), Invalid::new(FieldCode::UnknownField, "is no column of an import"));
+            let said = decode::shown(name);
+            let help = match decode::nearest(name, OURS) {
+                _ if is_of_other_delimiter => "columns are separated by commas".to_owned(),
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are: {}", OURS.join(", ")),
+            };
+            let message = format!("`{said}` is no column of an import; {help}");
+            checks.error(&format!("header[{at}]"), Invalid::new(FieldCode::UnknownField, message));
         }
     }
     checks.finish()?;

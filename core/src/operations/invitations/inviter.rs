@@ -53,8 +53,10 @@ pub(super) fn account(email: Option<String>, now: Time) -> User {
 pub(super) async fn require_may_make(plan: &Plan<'_>, inviter: Inviter<'_>, account: &User) -> Result<()> {
     require_may_invite(plan, inviter, account).await?;
     let row = TargetRow::of(account);
-    if rights::fills_authority(plan.rules(), &row) && !plan.may_as(inviter, "user:set_authority", &row).await? {
-        return Err(Error::new(Reason::Denied, "this decides who may do what; it needs `set_authority`"));
+    const SET_AUTHORITY: &str = "user:set_authority";
+    if rights::fills_authority(plan.rules(), &row) && !plan.may_as(inviter, SET_AUTHORITY, &row).await? {
+        let message = format!("this decides who may do what; it needs `{SET_AUTHORITY}`");
+        return Err(Error::denied_as(SET_AUTHORITY, message));
     }
     Ok(())
 }

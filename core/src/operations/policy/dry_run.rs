@@ -151,15 +151,21 @@ impl Operation for DryRunPolicy {
             checks.error("limit", Invalid::new(FieldCode::OutOfRange, message));
         }
         let given = [
-            self.text.is_some(),
-            self.role.is_some(),
-            self.delete_role.is_some(),
-            self.create_permission.is_some(),
-            self.delete_permission.is_some(),
+            ("text", self.text.is_some()),
+            ("role", self.role.is_some()),
+            ("delete_role", self.delete_role.is_some()),
+            ("create_permission", self.create_permission.is_some()),
+            ("delete_permission", self.delete_permission.is_some()),
         ];
-        if given.into_iter().filter(|is_given| *is_given).count() != 1 {
-            let message = "give one of text, role, delete_role, create_permission, delete_permission";
-            checks.error("", Invalid::new(FieldCode::Disagrees, message));
+        let given: Vec<&str> = given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect();
+        let wrong = match given[..] {
+            [] => Some(("text", FieldCode::Required)),
+            [_] => None,
+            [_, second, ..] => Some((second, FieldCode::Disagrees)),
+        };
+        if let Some((field, code)) = wrong {
+            let message = "give exactly one of text, role, delete_role, create_permission, delete_permission";
+            checks.error(field, Invalid::new(code, message));
         }
         if let Some(role) = &self.role {
             checks.field("role.name", text::role(&role.name));

@@ -38,6 +38,8 @@ use crate::{
 pub enum Blame<'a> {
     /// This role's: its problems have the names of its fields.
     Role(&'a str),
+    /// This kind of assets': its problems are those of `models` and `statuses`, and otherwise of `kind`.
+    AssetKind(&'a str),
     /// This one field's.
     Field(&'a str),
 }
@@ -176,12 +178,27 @@ pub(super) fn as_input_error(rows: &StoredPolicy, error: Error, blame: Blame<'_>
     if problems.is_empty() {
         return error;
     }
-    let own = |role: &Option<String>| matches!(blame, Blame::Role(name) if role.as_deref() == Some(name));
+    // The field of the input, of what is its own.
+    let own = |role: &Option<String>, field: &str| match blame {
+        Blame::Role(name) if role.as_deref() == Some(name) => {
+            Some(if field.is_empty() { "name" } else { field }.to_owned())
+        }
+        Blame::AssetKind(name) if role.is_none() => {
+            let inner = field.strip_prefix("asset_kinds.")?.strip_prefix(name)?;
+            if inner.is_empty() { Some("kind".to_owned()) } else { inner.strip_prefix('.').map(str::to_owned) }
+        }
+        Blame::Role(_) | Blame::AssetKind(_) | Blame::Field(_) => None,
+    };
     let fields = problems.into_iter().map(|problem| {
-        let (field, message) = match (own(&problem.role), blame) {
-            (true, _) => (problem.field, problem.message),
-            (false, blame) => {
-                let field = if let Blame::Field(field) = blame { field.to_owned() } else { String::new() };
+        let (field, message) = match own(&problem.role, &problem.field) {
+            Some(field) => (field, problem.message),
+            None => {
+                let field = match blame {
+                    Blame::Role(_) => "name",
+                    Blame::AssetKind(_) => "kind",
+                    Blame::Field(field) => field,
+                };
+                let field = field.to_owned();
                 let place = match (&problem.role, problem.field.as_str()) {
                     (Some(role), "") => format!("role {role}: "),
                     (Some(role), inner) => format!("role {role}, {inner}: "),

@@ -95,7 +95,7 @@ impl SignInResult {
 /// The error of who takes a sign-in for done that owes a step.
 #[doc(hidden)]
 pub fn step_needed() -> Error {
-    Error::new(Reason::StepNeeded, "the sign-in is not done: its answer names the step that is owed")
+    Error::new(Reason::StepNeeded, "the sign-in needs another step: see `step`")
 }
 
 /// What an account owes whose user has proved so much.

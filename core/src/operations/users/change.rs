@@ -343,13 +343,13 @@ impl ValidChange {
     pub(super) async fn applied(&self, before: &User, plan: &mut Plan<'_>) -> Result<Option<(User, bool)>> {
         administrators::require_may_act_as(plan, before.id).await?;
         expect_version(self.expected_version, before.version)?;
+        let old = before.clone();
+        let mut checks = Checks::default();
         let region_id = match &self.region {
             Patch::Keep => before.region_id,
             Patch::Clear => None,
-            Patch::Set(region) => Some(region_named(plan, "region", region).await?),
+            Patch::Set(region) => checks.found(region_named(plan, "region", region).await)?,
         };
-        let old = before.clone();
-        let mut checks = Checks::default();
         let held = old.attributes.as_ref();
         let attributes =
             attributes::changed(&mut checks, plan.rules(), User::TYPE, held, &self.attributes, self.are_all_attributes);

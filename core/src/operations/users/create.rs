@@ -210,15 +210,41 @@ impl CreateUser {
 
 /// Refuses what conditions read of users, of who has no rights to give yet (docs/rules.md, "Attributes that carry authority").
 pub(crate) fn refuse_authority(checks: &mut Checks, rules: &RuleSet, fields: &Fields) {
+    // Without `..`, so that a field which is new is decided about here, too.
+    let Fields {
+        username,
+        full_name,
+        display_name,
+        first_name,
+        last_name,
+        phone,
+        birth_date,
+        bio,
+        location,
+        avatar_url,
+        website,
+        // It is proved, or who calls asks about it.
+        email: _,
+        // Whoever registers or is invited gives none of these.
+        visibility: _,
+        attributes: _,
+        is_password_short: _,
+    } = fields;
     let chosen = [
-        ("username", &fields.username),
-        ("full_name", &fields.full_name),
-        ("display_name", &fields.display_name),
-        ("first_name", &fields.first_name),
-        ("last_name", &fields.last_name),
+        ("username", username.is_some()),
+        ("full_name", full_name.is_some()),
+        ("display_name", display_name.is_some()),
+        ("first_name", first_name.is_some()),
+        ("last_name", last_name.is_some()),
+        ("phone", phone.is_some()),
+        ("birth_date", birth_date.is_some()),
+        ("bio", bio.is_some()),
+        ("location", location.is_some()),
+        ("avatar_url", avatar_url.is_some()),
+        ("website", website.is_some()),
     ];
-    for (field, value) in chosen {
-        if value.is_some() && rights::carries_authority(rules, User::TYPE, field) {
+    for (field, is_chosen) in chosen {
+        if is_chosen && rights::carries_authority(rules, User::TYPE, field) {
             let message = "decides about rights here, and is given by who may give those";
             checks.error(field, Invalid::new(FieldCode::UnknownField, message));
         }
@@ -322,6 +348,9 @@ impl Operation for CreateUser {
         attributes::changed(&mut checks, plan.rules(), User::TYPE, None, &new.fields.attributes, false);
         let groups =
             unless_page(Ok(BTreeSet::new()), || Box::pin(groups::named_by_id(plan, &mut checks, groups))).await?;
+        if let Some(region) = new.region.as_ref().filter(|_| !checks.is_empty()) {
+            checks.found(region_named(plan, "region", region).await)?;
+        }
         checks.finish()?;
         let user = insert(new, plan).await?;
         unless_page(Ok(()), || Box::pin(groups::add_new(plan, &user, &groups))).await?;

@@ -60,7 +60,7 @@ impl Operation for DeleteUser {
     }
 }
 
-/// Refuses to shut out the caller itself unless it has proved of late who it is: with a device or a token that was found, nobody locks out
+/// Refuses to shut out the caller itself unless it has authenticated recently: with a device or a token that was found, nobody locks out
 /// whose it is.
 pub(super) async fn require_own_proof(plan: &Plan<'_>, user: UserId) -> Result<()> {
     if plan.actor.user_id() == Some(user) { rights::require_fresh(plan).await } else { Ok(()) }

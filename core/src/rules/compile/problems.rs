@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 
 use super::{asset_kinds, roles::Hierarchy, schema::Library};
 
-use crate::model::deferred::Deferred;
+use crate::model::{decode::nearest, deferred::Deferred};
 use crate::rules::{ConditionError, Diagnostics, Grant, Pattern, Policy, Role, Span, Symbols, Text, shown};
 
 /// What reports those problems.
@@ -40,9 +40,16 @@ fn unmatched(symbols: &Symbols, grant: &Grant, pattern: &Pattern<'_>, diagnostic
     let name = text.split('{').next().unwrap_or(text);
     let mut message = format!("`{}` matches no permission", shown(name));
     let help = match (pattern.resource, pattern.action) {
-        (Some(_), Some(_)) => {
+        (Some(resource), Some(action)) => {
             message = format!("there is no permission `{}`", shown(name));
-            diagnostics.suggest(name, symbols.permissions.iter().map(|one| one.name.as_str()))
+            // To have the action alone in common makes none likelier.
+            let is_near =
+                |known: &&str| known.split_once(':').is_some_and(|(of, to)| are_near([of, to], [resource, action]));
+            let near =
+                diagnostics.suggest(name, symbols.permissions.iter().map(|one| one.name.as_str()).filter(is_near));
+            near.or_else(|| {
+                Some("declare it in `[permissions]`; only the permissions of the library exist without that".to_owned())
+            })
         }
         (Some(resource), None) => {
             let known = symbols.types.iter().filter(|ty| !ty.permissions.is_empty()).map(|ty| ty.name.as_str());
@@ -54,6 +61,11 @@ fn unmatched(symbols: &Symbols, grant: &Grant, pattern: &Pattern<'_>, diagnostic
         }
     };
     diagnostics.add(grant.pattern.span, message).help_if(help).label("not declared");
+}
+
+/// Whether each of these names may have been meant by the other.
+fn are_near(known: [&str; 2], given: [&str; 2]) -> bool {
+    known.into_iter().zip(given).all(|(known, given)| nearest(given, [known]).is_some())
 }
 
 /// A condition is wrong.
@@ -99,6 +111,8 @@ fn unbound(symbols: &Symbols, name: &str, Text { text: attribute, span }: &Text,
     }
     let attributes = symbols.types.iter().flat_map(|ty| &ty.attributes);
     let names: HashSet<&str> = attributes.map(|one| one.name.as_str()).collect();
-    let help = diagnostics.suggest(attribute, names);
-    diagnostics.add(*span, format!("no type has an attribute `{shown}`")).help_if(help);
+    let help = diagnostics.suggest(attribute, names).unwrap_or_else(|| {
+        format!("declare it of a type whose rows lie in it, or declare the type `{kind}` with an attribute `id`")
+    });
+    diagnostics.add(*span, format!("no type has an attribute `{shown}`")).help(help);
 }

@@ -92,7 +92,8 @@ impl Symbols {
 
     /// The permission to change what rules read of the rows of a type.
     pub(super) fn authority_of(&mut self, name: &str) {
-        self.permission(format!("{name}:set_authority"), &format!("Change attributes of a {name} that rules read"));
+        let about = format!("Change attributes of the type `{name}` that rules read");
+        self.permission(format!("{name}:set_authority"), &about);
     }
 
     /// Adds a permission; they are numbered once all are there.

@@ -307,5 +307,5 @@ fn put<'r, V>(given: &mut Vec<(Cow<'r, str>, V)>, name: Cow<'r, str>, held: V) {
 /// A value that a question must give is missing.
 #[cold]
 pub(in crate::rules) fn missing(reason: Reason, of: &str, name: &str) -> Error {
-    Error::new(reason, format!("the {of} lacks `{name}`, which the policy reads"))
+    Error::new(reason, format!("the {of} lacks `{name}`, which a condition or a kind of scope of the policy reads"))
 }

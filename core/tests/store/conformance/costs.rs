@@ -254,8 +254,8 @@ The most that any scenario of `tests/conformance` needed on an SQLite file, with
 | trips | round trips to PostgreSQL for the same, over connections that know their statements (`docs/round-trips.json`; run `scripts/areas/postgres`) |
 | wasm | bytes of the wasm for browsers that are its own, before the last optimiser (`docs/wasm-bytes.json`, by `scripts/wasm-bytes`) |
 
-`catch_up`, which looks for news before each operation, asks SQLite for one number more where others may write, and
-PostgreSQL for a round trip more while nothing listens to it.
+`catch_up`, which looks for news before each operation, costs one more SQLite query if others can write, and one more
+round trip to PostgreSQL while nothing listens to it.
 
 | operation | reads | read twice | checks | writes | audit | statements | trips | wasm |
 |---|---|---|---|---|---|---|---|---|

@@ -56,7 +56,8 @@ async fn sec_10_deleting_a_region_takes_no_drone_into_ones_reach() {
     let delete = "'region:read', 'region:delete', 'drone:read'";
     let (um, me, _) = opened(&format!("{delete}, {FREE}")).await;
     drone(&um, "d1", Some("east"), None).await;
-    assert!(is_denied(me.regions().delete("east").await));
+    let refused = me.regions().delete("east").await.unwrap_err();
+    assert_eq!((refused.code(), refused.permission()), (Code::Forbidden, Some("drone:set_authority")));
     assert!(um.system().drones().get("d1").await.unwrap().region_id.is_some());
     assert!(me.regions().delete("west").await.is_ok(), "nothing was there");
 

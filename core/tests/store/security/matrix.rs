@@ -1,6 +1,7 @@
 //! Every operation, knocked at by somebody who is not signed in and by somebody without any role (SEC-9).
 
 mod access;
+mod administering;
 mod page;
 
 use std::sync::Arc;

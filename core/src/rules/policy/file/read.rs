@@ -25,6 +25,8 @@ const TYPE: &[&str] = &["attributes"];
 const ASSET_KIND: &[&str] = &["models", "statuses"];
 const ROLE: &[&str] =
     &["description", "inherits", "default", "second_factor", "max_holders", "grantable_by", "allow", "deny"];
+/// Those of a role that are refused, as nothing enforces them.
+const NOT_YET: &[&str] = &["max_holders", "grantable_by"];
 const GRANT: &[&str] = &["permission", "when"];
 
 /// What the copies of a policy's conditions may take, in bytes: a condition is written once for many permissions.
@@ -173,7 +175,8 @@ impl Reader<'_> {
                 continue;
             }
             let help = self.diagnostics.suggest(&key.text, known.iter().copied());
-            let all = || known.iter().filter(|known| !known.starts_with('$')).copied().collect::<Vec<_>>().join(", ");
+            let is_told = |known: &&&str| !known.starts_with('$') && !NOT_YET.contains(known);
+            let all = || known.iter().filter(is_told).copied().collect::<Vec<_>>().join(", ");
             let help = help.unwrap_or_else(|| format!("there are: {}", all()));
             let message = format!("there is no key `{}` here", shown(&key.text));
             self.diagnostics.add(key.span, message).help(help).label("unknown key");

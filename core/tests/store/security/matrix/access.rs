@@ -1,4 +1,4 @@
-//! Who may ask for what by the preset `flyos`: each operation, asked for by everybody in a store of its own. `docs/access.md`
+//! Who may call what by the preset `flyos`: each operation, called by each kind of caller in a store of its own. `docs/access.md`
 //! is that as data; the laws here hold whatever it says (SEC-9).
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -180,7 +180,7 @@ async fn by(um: &UserManagement, tokens: &[(Who, String)], who: Who) -> Caller {
     um.authenticate(token, RequestContext::default()).await.unwrap()
 }
 
-/// Begins what takes two steps: the second of each is then asked for by everybody.
+/// Begins what takes two steps: the second of each is then called by everybody.
 async fn begun(world: &World, clock: &Ahead, victim: &Caller) -> BTreeMap<&'static str, Value> {
     let (um, mails) = (&world.um, &world.mails);
     let mailed = async |kind: &str, to: &str| mails.take(kind, to).await.token.unwrap().expose().to_owned();

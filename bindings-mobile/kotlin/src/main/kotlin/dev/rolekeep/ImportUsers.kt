@@ -25,7 +25,7 @@ private const val LONGEST = 1024 * 1024
  * @param data is read to its end, on threads that may be blocked, and stays open.
  * @param resume an import that was broken off, with which it goes on: the data is the same from its beginning, and the options are those
  *   it was begun with.
- * @param onProgress is given what became of each piece, which is committed by then. What it throws breaks the import off.
+ * @param onProgress is given what became of each piece, which is committed by then. An exception ends the import.
  */
 suspend fun Caller.importUsers(
     data: InputStream,

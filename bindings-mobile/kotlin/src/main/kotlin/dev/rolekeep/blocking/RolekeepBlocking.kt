@@ -306,7 +306,7 @@ class BlockingCaller internal constructor(private val caller: Caller) : Blocking
      * @param data is read to its end, and stays open.
      * @param resume an import that was broken off, with which it goes on: the data is the same from its beginning, and the options are
      *   those it was begun with.
-     * @param onProgress is given what became of each piece, which is committed by then. What it throws breaks the import off.
+     * @param onProgress is given what became of each piece, which is committed by then. An exception ends the import.
      */
     @JvmOverloads
     fun importUsers(data: InputStream, options: BeginImport, resume: UUID? = null, onProgress: Consumer<ImportProgress> = Consumer {}): Import =
