@@ -296,7 +296,7 @@ pub struct SignInResult {
 }
 hidden!(SignInResult);
 
-/// What a sign-in owes next.
+/// What a sign-in needs next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum SignInStep {
     /// Nothing: the user is signed in.

@@ -420,7 +420,8 @@ pub enum NamesAfterDelete {
     Freed,
 }
 
-/// Which names of a purged account nobody may ever take again. The store keeps only a pseudonym of them.
+/// Which names of a purged account nobody may ever take again. The store keeps only a pseudonym of them. Names that the account no longer
+/// had, as they were freed when it was deleted (`NamesAfterDelete::Freed`), are not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum NamesAfterPurge {
     /// Its username, by which others knew it.

@@ -142,9 +142,6 @@ pub enum Reason {
     /// The context lacks a value that the policy reads.
     #[serde(rename = "context_incomplete")]
     ContextIncomplete,
-    /// The seed file has errors.
-    #[serde(rename = "seed_invalid")]
-    SeedInvalid,
     /// The file is not a backup, or was changed; the error has the line.
     #[serde(rename = "backup_invalid")]
     BackupInvalid,

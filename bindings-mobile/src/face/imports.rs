@@ -73,7 +73,8 @@ pub struct BeginImport {
     /// well.
     #[uniffi(default)]
     pub groups: HashMap<String, String>,
-    /// A map from fields of the source to attributes. Custom data of the source becomes attributes of the same names, except those that
+    /// With the shape of another system: a map from fields of the source to attributes. In our own shape a record has them in its field
+    /// `attributes` instead, and this is refused. Custom data of the source becomes attributes of the same names, except those that
     /// the policy declares; other fields are only counted.
     #[uniffi(default)]
     pub attributes: HashMap<String, String>,
@@ -238,7 +239,8 @@ pub enum ImportLevel {
     /// Their record fails.
     #[serde(rename = "strict")]
     Strict,
-    /// Invalid fields that an account does not need are left out, and reported.
+    /// Invalid fields that an account does not need are left out, and reported: the username, the names, the profile, the reason of the
+    /// status, `created_at`, and attributes that the policy does not declare. Others fail the record.
     #[serde(rename = "lenient")]
     Lenient,
     /// As `strict`, but no account is created or changed: only the results are reported. Those are what they would be if the records

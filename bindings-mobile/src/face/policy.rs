@@ -285,7 +285,7 @@ pub struct PolicyValidation {
     pub problems: Vec<Problem>,
 }
 
-/// One problem of a policy or seed file, with its position.
+/// One problem of a policy file or backup, with its position.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct Problem {
     /// The line, from 1.

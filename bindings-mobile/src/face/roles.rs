@@ -418,7 +418,7 @@ impl Roles {
         self.caller.run("roles.assignments", &input).await
     }
 
-    /// Lists the roles that the caller holds, directly and through groups.
+    /// Lists the roles that the caller holds, now or later, directly and through groups.
     pub async fn mine(&self) -> Result<Vec<HeldRole>> {
         self.caller.run("roles.mine", &Nothing {}).await
     }

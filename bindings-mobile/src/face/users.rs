@@ -815,9 +815,9 @@ pub struct ReplaceUser {
 /// Restores a deleted user: the account is as it was, with its password, factors, preferences and linked identities. Sessions, API keys,
 /// drones, other assets and roles are not restored: the user gets the default roles of the policy and those that are given.
 ///
-/// Permission `user:restore`, for the restored user; naming a role that is not a default role needs `admin:all` for now, another e-mail
-/// address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` if
-/// others have taken the names (`names_after_delete`): give another one.
+/// Permission `user:restore`, for the restored user. Restoring a user who, when deleted, held other roles than the default ones, and naming
+/// a role that is not a default role, need `admin:all` for now; another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, or was deleted
+/// longer ago than `keep_deleted_users_seconds`, `DUPLICATE_RESOURCE` if others have taken the names (`names_after_delete`): give another one.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RestoreUser {
     /// The user's id.
@@ -1011,8 +1011,8 @@ pub struct UserExport {
     /// log are exported.
     pub records: JsonText,
     /// The audit log's entries about the user, and about what the user did, newest first: up to 1,000, and the older ones by
-    /// `next_audit_cursor`. What the user changed of others is left out, as are the IP addresses, user agents and sessions of others who
-    /// changed the account.
+    /// `next_audit_cursor`. Left out are what the user changed of others and who they are, refusals that said that something does not exist,
+    /// and of others who changed the account IP addresses, user agents, sessions and why they did so.
     #[uniffi(default)]
     pub audit: Vec<AuditEntry>,
     /// Pass it as `audit_cursor` for the entries that are older than these; null if there are none.
@@ -1343,9 +1343,9 @@ impl Users {
     /// Restores a deleted user: the account is as it was, with its password, factors, preferences and linked identities. Sessions, API keys,
     /// drones, other assets and roles are not restored: the user gets the default roles of the policy and those that are given.
     ///
-    /// Permission `user:restore`, for the restored user; naming a role that is not a default role needs `admin:all` for now, another e-mail
-    /// address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` if
-    /// others have taken the names (`names_after_delete`): give another one.
+    /// Permission `user:restore`, for the restored user. Restoring a user who, when deleted, held other roles than the default ones, and naming
+    /// a role that is not a default role, need `admin:all` for now; another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, or was deleted
+    /// longer ago than `keep_deleted_users_seconds`, `DUPLICATE_RESOURCE` if others have taken the names (`names_after_delete`): give another one.
     pub async fn restore(&self, input: RestoreUser) -> Result<User> {
         self.caller.run("users.restore", &input).await
     }

@@ -469,9 +469,9 @@ export class Users {
    * Restores a deleted user: the account is as it was, with its password, factors, preferences and linked identities. Sessions, API keys,
    * drones, other assets and roles are not restored: the user gets the default roles of the policy and those that are given.
    *
-   * Permission `user:restore`, for the restored user; naming a role that is not a default role needs `admin:all` for now, another e-mail
-   * address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` if
-   * others have taken the names (`namesAfterDelete`): give another one.
+   * Permission `user:restore`, for the restored user. Restoring a user who, when deleted, held other roles than the default ones, and naming
+   * a role that is not a default role, need `admin:all` for now; another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, or was deleted
+   * longer ago than `keepDeletedUsersSeconds`, `DUPLICATE_RESOURCE` if others have taken the names (`namesAfterDelete`): give another one.
    */
   restore(input: RestoreUser): Promise<User> {
     return this.#run("users.restore", input, "RestoreUser", "User");
@@ -1608,7 +1608,7 @@ export class Roles {
   assignmentsAll(input: Omit<ListAssignments, "page" | "cursor"> = {}): AsyncGenerator<RoleAssignment, void, undefined> {
     return allRows((cursor) => this.assignments({ ...input, cursor }));
   }
-  /** Lists the roles that the caller holds, directly and through groups. */
+  /** Lists the roles that the caller holds, now or later, directly and through groups. */
   mine(): Promise<readonly HeldRole[]> {
     return this.#run("roles.mine", {}, "MyRoles", "HeldRole[]");
   }

@@ -255,7 +255,7 @@ class SignInResult(SignInBase):
 
 
 class SignInStep(Word):
-    """What a sign-in owes next."""
+    """What a sign-in needs next."""
 
     DONE = "done"
     """Nothing: the user is signed in."""

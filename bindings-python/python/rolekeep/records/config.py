@@ -55,7 +55,8 @@ class NamesAfterDelete(Word):
 
 class NamesAfterPurge(Word):
     """Which names of a purged account nobody may ever take again. The store keeps only a pseudonym of
-    them.
+    them. Names that the account no longer had, as they were freed when it was deleted
+    (`NamesAfterDelete::Freed`), are not kept.
     """
 
     USERNAME = "username"

@@ -111,8 +111,6 @@ class Reason(Word):
     """The resource lacks an attribute that the policy reads."""
     CONTEXT_INCOMPLETE = "context_incomplete"
     """The context lacks a value that the policy reads."""
-    SEED_INVALID = "seed_invalid"
-    """The seed file has errors."""
     BACKUP_INVALID = "backup_invalid"
     """The file is not a backup, or was changed; the error has the line."""
     BACKUP_KEY_WRONG = "backup_key_wrong"

@@ -113,7 +113,10 @@ class ImportLevel(Word):
     STRICT = "strict"
     """Their record fails."""
     LENIENT = "lenient"
-    """Invalid fields that an account does not need are left out, and reported."""
+    """Invalid fields that an account does not need are left out, and reported: the username, the
+    names, the profile, the reason of the status, `created_at`, and attributes that the policy does
+    not declare. Others fail the record.
+    """
     CHECK = "check"
     """As `strict`, but no account is created or changed: only the results are reported. Those are what
     they would be if the records before had been imported, so that two of one account are told as

@@ -178,7 +178,7 @@ class PolicyValidation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One problem of a policy or seed file, with its position."""
+    """One problem of a policy file or backup, with its position."""
 
     line: int
     """The line, from 1."""

@@ -154,8 +154,9 @@ class UserExport:
     """
     audit: builtins.list[AuditEntry] = field(default_factory=builtins.list)
     """The audit log's entries about the user, and about what the user did, newest first: up to 1,000,
-    and the older ones by `next_audit_cursor`. What the user changed of others is left out, as are
-    the IP addresses, user agents and sessions of others who changed the account.
+    and the older ones by `next_audit_cursor`. Left out are what the user changed of others and who
+    they are, refusals that said that something does not exist, and of others who changed the
+    account IP addresses, user agents, sessions and why they did so.
     """
     next_audit_cursor: str | None = None
     """Pass it as `audit_cursor` for the entries that are older than these; `None` if there are none."""

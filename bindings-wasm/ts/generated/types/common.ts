@@ -221,7 +221,7 @@ export interface SignInResult {
   done(): Tokens;
 }
 
-/** What a sign-in owes next. */
+/** What a sign-in needs next. */
 export type SignInStep =
   /** Nothing: the user is signed in. */
   | "done"

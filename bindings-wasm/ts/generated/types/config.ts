@@ -346,7 +346,10 @@ export type NamesAfterDelete =
   /** Anybody may, at once; if the account is restored, it has to be given others. */
   | "freed";
 
-/** Which names of a purged account nobody may ever take again. The store keeps only a pseudonym of them. */
+/**
+ * Which names of a purged account nobody may ever take again. The store keeps only a pseudonym of them. Names that the account no longer
+ * had, as they were freed when it was deleted (`NamesAfterDelete::Freed`), are not kept.
+ */
 export type NamesAfterPurge =
   /** Its username, by which others knew it. */
   | "username"

@@ -96,8 +96,6 @@ export type Reason =
   | "resource_incomplete"
   /** The context lacks a value that the policy reads. */
   | "context_incomplete"
-  /** The seed file has errors. */
-  | "seed_invalid"
   /** The file is not a backup, or was changed; the error has the line. */
   | "backup_invalid"
   /** The backup was not sealed with this key. */

@@ -62,7 +62,8 @@ export interface BeginImport {
    */
   readonly groups?: { readonly [key: string]: string } | undefined;
   /**
-   * A map from fields of the source to attributes. Custom data of the source becomes attributes of the same names, except those that
+   * With the shape of another system: a map from fields of the source to attributes. In our own shape a record has them in its field
+   * `attributes` instead, and this is refused. Custom data of the source becomes attributes of the same names, except those that
    * the policy declares; other fields are only counted.
    */
   readonly attributes?: { readonly [key: string]: string } | undefined;
@@ -201,7 +202,7 @@ export interface ImportItem {
 export type ImportLevel =
   /** Their record fails. */
   | "strict"
-  /** Invalid fields that an account does not need are left out, and reported. */
+  /** Invalid fields that an account does not need are left out, and reported: the username, the names, the profile, the reason of the status, `createdAt`, and attributes that the policy does not declare. Others fail the record. */
   | "lenient"
   /** As `strict`, but no account is created or changed: only the results are reported. Those are what they would be if the records before had been imported, so that two of one account are told as such. */
   | "check";

@@ -211,7 +211,7 @@ export interface PolicyValidation {
   readonly problems: readonly Problem[];
 }
 
-/** One problem of a policy or seed file, with its position. */
+/** One problem of a policy file or backup, with its position. */
 export interface Problem {
   /** The line, from 1. */
   readonly line: number;

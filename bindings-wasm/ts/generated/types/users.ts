@@ -614,9 +614,9 @@ export interface ReplaceUser {
  * Restores a deleted user: the account is as it was, with its password, factors, preferences and linked identities. Sessions, API keys,
  * drones, other assets and roles are not restored: the user gets the default roles of the policy and those that are given.
  *
- * Permission `user:restore`, for the restored user; naming a role that is not a default role needs `admin:all` for now, another e-mail
- * address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` if
- * others have taken the names (`namesAfterDelete`): give another one.
+ * Permission `user:restore`, for the restored user. Restoring a user who, when deleted, held other roles than the default ones, and naming
+ * a role that is not a default role, need `admin:all` for now; another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, or was deleted
+ * longer ago than `keepDeletedUsersSeconds`, `DUPLICATE_RESOURCE` if others have taken the names (`namesAfterDelete`): give another one.
  */
 export interface RestoreUser {
   /** The user's id. */
@@ -760,8 +760,8 @@ export interface UserExport {
   readonly records: Json;
   /**
    * The audit log's entries about the user, and about what the user did, newest first: up to 1,000, and the older ones by
-   * `nextAuditCursor`. What the user changed of others is left out, as are the IP addresses, user agents and sessions of others who
-   * changed the account.
+   * `nextAuditCursor`. Left out are what the user changed of others and who they are, refusals that said that something does not exist,
+   * and of others who changed the account IP addresses, user agents, sessions and why they did so.
    */
   readonly audit: readonly AuditEntry[];
   /** Pass it as `auditCursor` for the entries that are older than these; null if there are none. */

@@ -2267,7 +2267,6 @@ fun writeReason(from: Reason) = writeString(when (from) {
     Reason.CONTEXT_INVALID -> "context_invalid"
     Reason.RESOURCE_INCOMPLETE -> "resource_incomplete"
     Reason.CONTEXT_INCOMPLETE -> "context_incomplete"
-    Reason.SEED_INVALID -> "seed_invalid"
     Reason.BACKUP_INVALID -> "backup_invalid"
     Reason.BACKUP_KEY_WRONG -> "backup_key_wrong"
     Reason.CONFIG_INVALID -> "config_invalid"

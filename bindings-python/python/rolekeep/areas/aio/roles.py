@@ -313,5 +313,5 @@ class AsyncRoles:
         ))
 
     async def mine(self) -> builtins.list[HeldRole]:
-        """Lists the roles that the caller holds, directly and through groups."""
+        """Lists the roles that the caller holds, now or later, directly and through groups."""
         return decode(builtins.list[HeldRole], await self._caller.call("roles.mine"))

@@ -80,9 +80,10 @@ class Imports:
                 accounts become members. Others are only counted. In our own shape a record names
                 its groups in the field `groups`; in those of other systems whatever may be a role
                 may be a group as well.
-            attributes: A map from fields of the source to attributes. Custom data of the source
-                becomes attributes of the same names, except those that the policy declares; other
-                fields are only counted.
+            attributes: With the shape of another system: a map from fields of the source to
+                attributes. In our own shape a record has them in its field `attributes` instead,
+                and this is refused. Custom data of the source becomes attributes of the same names,
+                except those that the policy declares; other fields are only counted.
             firebase: The hash parameters of a Firebase project.
         """
         return decode(Import, self._caller.call("imports.begin", {

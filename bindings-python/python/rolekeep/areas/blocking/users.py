@@ -909,10 +909,12 @@ class Users:
         and linked identities. Sessions, API keys, drones, other assets and roles are not restored:
         the user gets the default roles of the policy and those that are given.
 
-        Permission `user:restore`, for the restored user; naming a role that is not a default role
-        needs `admin:all` for now, another e-mail address or username what `users.update` needs for
-        that. Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` if others have
-        taken the names (`names_after_delete`): give another one.
+        Permission `user:restore`, for the restored user. Restoring a user who, when deleted, held
+        other roles than the default ones, and naming a role that is not a default role, need
+        `admin:all` for now; another e-mail address or username what `users.update` needs for that.
+        Errors: `CONFLICT` for a user who is not deleted, or was deleted longer ago than
+        `keep_deleted_users_seconds`, `DUPLICATE_RESOURCE` if others have taken the names
+        (`names_after_delete`): give another one.
 
         Args:
             id: The user's id.

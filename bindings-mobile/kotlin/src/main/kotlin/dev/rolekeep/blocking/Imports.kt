@@ -122,7 +122,8 @@ class BeginImportBuilder(private val source: String, private val format: ImportF
     fun groups(value: Map<String, String>) = apply { groups = value }
 
     /**
-     * A map from fields of the source to attributes. Custom data of the source becomes attributes of the same names, except those that
+     * With the shape of another system: a map from fields of the source to attributes. In our own shape a record has them in its field
+     * `attributes` instead, and this is refused. Custom data of the source becomes attributes of the same names, except those that
      * the policy declares; other fields are only counted.
      */
     fun attributes(value: Map<String, String>) = apply { attributes = value }

@@ -78,7 +78,7 @@ class BlockingRoles internal constructor(private val area: Roles) {
     @JvmOverloads
     fun assignments(input: ListAssignments = ListAssignments()): RoleAssignmentPage = await { area.assignments(input) }
 
-    /** Lists the roles that the caller holds, directly and through groups. */
+    /** Lists the roles that the caller holds, now or later, directly and through groups. */
     fun mine(): List<HeldRole> = await { area.mine() }
 }
 
