@@ -38,6 +38,7 @@ use std::{
 };
 
 use futures_channel::oneshot;
+use rolekeep_macros::portable_async;
 
 use crate::{
     environment::MaybeSend,
@@ -50,6 +51,7 @@ use crate::{
         Operation,
         actor::{Actor, RequestContext},
         consumers,
+        heard::HeardCommits,
         notices::Notifier,
         passwords::BreachedPasswords,
         plan::Plan,
@@ -491,5 +493,12 @@ impl Engine {
                 return;
             }
         }
+    }
+}
+
+#[portable_async]
+impl HeardCommits for Arc<Engine> {
+    async fn commit_heard(&self, change_set: ChangeSet) -> Result<Committed, CommitError> {
+        self.commit(change_set, None).await
     }
 }
