@@ -21,8 +21,8 @@ use crate::{
         value::Value,
     },
     storage::{
-        self, ChangeSet, CommitError, CommitRecord, Committed, Direction, LANE, LanePosition, Order, PRUNE_BATCH, Query, Storage,
-        Window, Write, tables,
+        self, ChangeSet, CommitError, CommitRecord, Committed, Direction, LANE, LanePosition, Order, PRUNE_BATCH,
+        Query, Storage, Window, Write, tables,
     },
 };
 
