@@ -52,7 +52,7 @@ fn named_by(entry: &AuditEntry) -> Vec<ErasedPart> {
 }
 
 /// What is gone from entries of any chain, and what sealed entries say that was erased. In a page nobody is erased.
-#[derive(Default)]
+#[derive(Clone, Default)]
 #[must_use = "what is gone may be a fault"]
 pub struct Gone {
     /// In their order.
@@ -61,6 +61,7 @@ pub struct Gone {
 }
 
 /// What is missing of an entry.
+#[derive(Clone)]
 struct Missing {
     lane: i64,
     seq: i64,
@@ -70,7 +71,7 @@ struct Missing {
 }
 
 /// What an entry says of another one.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Erased {
     lane: i64,
     seq: i64,

@@ -50,6 +50,14 @@ impl Verifier {
         self
     }
 
+    /// Goes on behind the entries so far, in another pass; what is gone from these is not noted again.
+    pub(crate) fn later(&self) -> Self {
+        let Self { keys, lane, seq, hash, seal, sealed_from, expected, gone: _ } = self;
+        let (keys, hash, expected) = (keys.clone(), hash.clone(), expected.clone());
+        let (lane, seq, seal, sealed_from, gone) = (*lane, *seq, *seal, *sealed_from, Gone::default());
+        Self { keys, lane, seq, hash, seal, sealed_from, expected, gone }
+    }
+
     /// How many entries were found whole.
     pub fn verified(&self) -> i64 {
         self.seq

@@ -89,7 +89,7 @@ impl Engine {
         let (pin, slot) = (self.principals.pin(key.user_id.0), self.keys.slot(key.id));
         let by = By::Key(WhoKey { id: key.id, slot });
         let who = Who { kind: WhoKind::User { id: key.user_id, pin, by }, request: request.clone() };
-        self.actor(&who).await?;
+        self.actor(&who).await.inspect_err(|error| self.tell_of_refused_caller(&who, error))?;
         Ok(who)
     }
 

@@ -13,7 +13,7 @@ use crate::{
     config::AuditDenials,
     model::{
         api_key::ApiKey,
-        error::{Error, Reason},
+        error::{Code, Error, Reason},
     },
     operations::{actor::RequestContext, api_keys::KeyRefusal, plan::Plan, target::TargetRow},
 };
@@ -73,10 +73,22 @@ impl Engine {
             AuditDenials::Writes => !operation.is_read,
             AuditDenials::All => true,
         };
-        if !is_wanted || !(error.reason() == Reason::Denied || refusal.is_hidden) {
+        if !is_wanted || !(error.code() == Code::Forbidden || refusal.is_hidden) {
             return;
         }
         self.tell_of_refused(who, operation.name, refusal.target, error);
+    }
+
+    /// Tells the audit log of a caller with a good token that is refused before it asks for anything, as from a network that is not
+    /// answered: if all refusals are told, as it may only have wanted to read.
+    pub(crate) fn tell_of_refused_caller(self: &Arc<Self>, who: &Who, error: &Error) {
+        let is_wanted = match self.services.config.audit_denials {
+            AuditDenials::Off | AuditDenials::Writes => false,
+            AuditDenials::All => true,
+        };
+        if is_wanted && error.code() == Code::Forbidden {
+            self.tell_of_refused(who, "authenticate", None, error);
+        }
     }
 
     /// The same of what was refused of many things, the others of which were done.

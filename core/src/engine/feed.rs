@@ -25,11 +25,11 @@ use crate::{
     },
     operations::{policy::state::PolicyState, signing_keys, target::TargetRow},
     rules,
-    storage::{self, ChangeSet, Changes, Committed, Gap, LanePosition, Position, Touched},
+    storage::{self, Changes, Committed, Gap, LanePosition, Position, Touched},
 };
 
 /// How often others' changes are looked for when no operation does, in milliseconds.
-const POLL_MILLIS: u64 = 200;
+pub(super) const POLL_MILLIS: u64 = 200;
 /// The same where the storage tells of them, in case it does not.
 const BEAT_MILLIS: u64 = 500;
 /// How long ago it may be that operations knew of all commits that they were not told of, in milliseconds: a right that was taken elsewhere is
@@ -89,42 +89,6 @@ pub(super) fn locked(position: &Mutex<Position>) -> MutexGuard<'_, Position> {
 
 fn micros_of(elapsed: Duration) -> i64 {
     elapsed.as_micros().try_into().unwrap_or(i64::MAX)
-}
-
-/// Rows that may be written from now on: dropped before the caches have heard of them, it lets go of
-/// all that depends on them. So neither a lost answer nor a task that ends in its middle leaves what was so before.
-pub(super) struct Unheard {
-    engine: Arc<Engine>,
-    touched: Vec<Touched>,
-}
-
-impl Unheard {
-    pub(super) fn new(engine: Arc<Engine>, change_set: &ChangeSet) -> Self {
-        let touched = change_set.writes.iter().map(|write| Touched::new(write.table, &write.key));
-        Self { engine, touched: touched.collect() }
-    }
-
-    pub(super) fn touched(&self) -> &[Touched] {
-        &self.touched
-    }
-
-    /// The caches have heard of them, or nothing was written.
-    pub(super) fn settle(mut self) {
-        self.touched.clear();
-    }
-}
-
-impl Drop for Unheard {
-    fn drop(&mut self) {
-        let is_in_doubt =
-            |row: &Touched| is_policy(&row.table, &row.key) || is_key(row) || is_of_everybody(&row.table, &row.key);
-        if self.touched.iter().any(is_in_doubt) {
-            self.engine.doubts.fetch_add(1, Ordering::AcqRel);
-        }
-        // Whoever waits for such rows looks at what became of them.
-        self.engine.deliveries.hear(&self.touched);
-        drop(self.engine.outdate(&self.touched));
-    }
 }
 
 impl Engine {
@@ -203,18 +167,6 @@ impl Engine {
             }
         };
         self.to_its_end(whole).await.unwrap_or_else(|| Err(runtime_ended()))
-    }
-
-    /// Reads the policy, the keys of tokens and how often all sessions and API keys were ended, where it is not known whether that was changed.
-    async fn settle_doubts(self: &Arc<Self>) -> Result<()> {
-        let doubts = self.doubts.load(Ordering::Acquire);
-        if self.settled.load(Ordering::Acquire) < doubts {
-            self.renew_policy().await?;
-            self.renew_signing_keys().await?;
-            self.renew_eras().await?;
-            self.settled.fetch_max(doubts, Ordering::AcqRel);
-        }
-        Ok(())
     }
 
     /// The caches have heard of these changes.
@@ -422,7 +374,7 @@ impl Engine {
     }
 
     /// A part of the feed is gone: anything may have been written.
-    async fn hear_of_gap(&self) -> Result<()> {
+    pub(super) async fn hear_of_gap(&self) -> Result<()> {
         self.deliveries.wake();
         self.read_all_anew().await
     }
@@ -449,16 +401,16 @@ impl Engine {
             self.go_on_with(next).await;
         }
         if touched.iter().any(is_key) && self.renew_signing_keys().await.is_err() {
-            self.doubts.fetch_add(1, Ordering::AcqRel);
+            self.doubt();
         }
         if touched.iter().any(|row| is_of_everybody(&row.table, &row.key)) && self.renew_eras().await.is_err() {
-            self.doubts.fetch_add(1, Ordering::AcqRel);
+            self.doubt();
         }
         self.renew(outdated).await;
     }
 
     /// What depends on these rows is old.
-    fn outdate(&self, touched: &[Touched]) -> Outdated<'_> {
+    pub(super) fn outdate(&self, touched: &[Touched]) -> Outdated<'_> {
         Outdated {
             users: self.principals.outdate(touched.iter().filter_map(user_of).map(|user| user.0)),
             sessions: self.sessions.outdate(touched.iter().filter_map(session_of)),
@@ -488,8 +440,8 @@ impl Engine {
 
     /// A synchronous check must not use rights of which nobody knows whether they still hold.
     pub(crate) fn require_fresh(&self, clock: &Clock<'_>) -> Result<()> {
-        if self.settled.load(Ordering::Acquire) < self.doubts.load(Ordering::Acquire) {
-            return Err(Error::new(Reason::RightsStale, "it is not known whether the policy was changed; try again"));
+        if self.is_in_doubt() {
+            return Err(Error::new(Reason::RightsStale, "it is not known whether a commit took place; try again"));
         }
         if !self.services.storage.is_shared()
             || self.confirmed.is_within(self.services.config.rights_max_age_millis, clock)
@@ -509,7 +461,7 @@ impl Engine {
 
 /// What callers hold that is old.
 #[must_use = "dropped at once, it lets go of what is old"]
-struct Outdated<'e> {
+pub(super) struct Outdated<'e> {
     users: rules::Outdated<'e>,
     sessions: Vec<cache::Outdated<SessionId, Live>>,
     keys: Vec<cache::Outdated<ApiKeyId, Found>>,
@@ -538,7 +490,7 @@ pub(super) fn is_of_everybody(table: &str, key: &Key) -> bool {
 }
 
 /// Whether this is a key that tokens are signed with.
-fn is_key(touched: &Touched) -> bool {
+pub(super) fn is_key(touched: &Touched) -> bool {
     storage::table(&touched.table).is_some_and(|table| table.noun.caches.contains(&Caches::SigningKeys))
 }
 

@@ -87,7 +87,7 @@ impl Engine {
         let identity = standing.identities.iter().find(is_it).ok_or_else(refused)?.id;
         let who = WhoToken { identity, issued_at: token.issued_at, expires_at: token.refused_from(), slot };
         let who = Who { kind: WhoKind::User { id: user, pin, by: By::Token(who) }, request: request.clone() };
-        self.actor(&who).await?;
+        self.actor(&who).await.inspect_err(|error| self.tell_of_refused_caller(&who, error))?;
         Ok(who)
     }
 

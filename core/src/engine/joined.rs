@@ -1,7 +1,7 @@
 //! A store in a transaction of the application's: an engine of its own, which reads and writes on the application's connection. What it has
 //! read goes with it; the store itself hears of what was written as of anybody else's commits.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use super::{Engine, Hooks};
 use crate::{
@@ -41,8 +41,8 @@ impl Engine {
         // From there on it follows the feed on its own connection.
         *super::feed::locked(&engine.position) = self.heard();
         *super::feed::locked(&engine.committed) = self.newest();
-        if self.settled.load(Ordering::Acquire) < self.doubts.load(Ordering::Acquire) {
-            engine.doubts.fetch_add(1, Ordering::AcqRel);
+        if self.is_in_doubt() {
+            engine.doubt();
         }
         if !store_secrets::are_those_of(&engine.services).await? {
             let message = "the connection leads to another store than the one that is to join its transaction";

@@ -8,6 +8,7 @@ pub(crate) mod cache;
 mod decisions;
 mod deliveries;
 mod denials;
+mod doubts;
 mod feed;
 mod foreign_tokens;
 #[cfg(feature = "metrics")]
@@ -31,12 +32,13 @@ use std::{
     future::{Future, poll_fn},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     task::Poll,
 };
 
 use futures_channel::oneshot;
+use rolekeep_macros::portable_async;
 
 use crate::{
     environment::MaybeSend,
@@ -49,6 +51,7 @@ use crate::{
         Operation,
         actor::{Actor, RequestContext},
         consumers,
+        heard::HeardCommits,
         notices::Notifier,
         passwords::BreachedPasswords,
         plan::Plan,
@@ -64,7 +67,8 @@ use cache::Cache;
 pub(crate) use decisions::Subject;
 use deliveries::Deliveries;
 use denials::Refusal;
-use feed::{Confirmed, Unheard};
+use doubts::{Doubts, Unheard};
+use feed::Confirmed;
 use once::Once;
 use rates::Rates;
 pub use rights::UsersInMemory;
@@ -133,9 +137,7 @@ pub(crate) struct Engine {
     reread: Confirmed,
     /// That is under way.
     is_rereading: AtomicBool,
-    /// How often it was not known whether the policy was changed, and how many of these times were settled.
-    doubts: AtomicU64,
-    settled: AtomicU64,
+    doubts: Doubts,
     /// When others' commits were last looked for on behalf of somebody who may be anybody, in microseconds.
     asked_for_strangers: AtomicI64,
     is_closed: AtomicBool,
@@ -191,8 +193,7 @@ impl Engine {
             confirmed: Confirmed::default(),
             reread: Confirmed::default(),
             is_rereading: AtomicBool::new(false),
-            doubts: AtomicU64::new(0),
-            settled: AtomicU64::new(0),
+            doubts: Doubts::default(),
             asked_for_strangers: AtomicI64::new(i64::MIN),
             is_closed: AtomicBool::new(false),
             is_tidying: AtomicBool::new(false),
@@ -375,7 +376,14 @@ impl Engine {
             let unheard = Unheard::new(engine.clone(), &change_set);
             let committed = match engine.services.storage.commit(&change_set).await {
                 // The answer was lost, not necessarily the commit.
-                Err(CommitError::Unknown) => engine.look_up(change_set.id).await.ok_or(CommitError::Unknown)?,
+                Err(CommitError::Unknown) => match engine.look_up(change_set.id).await {
+                    Some(committed) => committed,
+                    None => {
+                        drop(unheard);
+                        engine.settle_in_background();
+                        return Err(CommitError::Unknown);
+                    }
+                },
                 Err(other) => {
                     unheard.settle();
                     return Err(other);
@@ -485,5 +493,12 @@ impl Engine {
                 return;
             }
         }
+    }
+}
+
+#[portable_async]
+impl HeardCommits for Arc<Engine> {
+    async fn commit_heard(&self, change_set: ChangeSet) -> Result<Committed, CommitError> {
+        self.commit(change_set, None).await
     }
 }

@@ -130,7 +130,7 @@ impl Engine {
         if !look_alikes::are_wanted(&self.services.config) {
             return Ok(());
         }
-        let is_left = match look_alikes::run(&self.services).await {
+        let is_left = match look_alikes::run(&self.services, self).await {
             Ok(is_left) => is_left,
             // Another instance has to.
             Err(error) if error.reason() == Reason::StorageReadOnly => return Ok(()),
@@ -152,7 +152,7 @@ impl Engine {
     /// Lets go of a part of it; several instances may do so at the same time.
     pub(crate) async fn tidy(self: &Arc<Self>, looks: LooksForOldKeys) -> Result<Tidied> {
         self.require_open()?;
-        let tidied = upkeep::run(&self.services, self.services.now(), looks).await?;
+        let tidied = upkeep::run(&self.services, self, self.services.now(), looks).await?;
         // In a page there may be a part of a store alone.
         let users = unless_page(Ok(0), || Box::pin(self.purge_due())).await?;
         Ok(Tidied { users, has_more: tidied.has_more || users > 0, ..tidied })
@@ -209,7 +209,7 @@ async fn erase(engine: Weak<Engine>, env: Env) {
     loop {
         let Some(open) = engine.upgrade().filter(|engine| engine.require_open().is_ok()) else { return };
         let asked = open.erasing.asked.load(Ordering::Acquire);
-        pause = match erasures::run(&open.services).await {
+        pause = match erasures::run(&open.services, &open).await {
             Ok(Forgotten { has_more: true, .. }) => 0,
             Ok(Forgotten { is_waiting: false, .. }) => {
                 open.erasing.is_under_way.store(false, Ordering::Release);
@@ -240,7 +240,7 @@ async fn go_through_names(engine: Weak<Engine>, env: Env) {
     loop {
         // It may be that the store is closed meanwhile: the next one that is opened goes on.
         let Some(open) = engine.upgrade().filter(|engine| engine.require_open().is_ok()) else { return };
-        pause = match look_alikes::run(&open.services).await {
+        pause = match look_alikes::run(&open.services, &open).await {
             Ok(true) => 0,
             Ok(false) => return,
             // What fails now is tried again.

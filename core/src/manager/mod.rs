@@ -125,7 +125,8 @@ impl UserManagement {
         };
         let kind = WhoKind::User { id: user, pin, by: By::Session(session) };
         let caller = Caller { engine: self.engine.clone(), who: Who { kind, request: request.clone() } };
-        self.engine.actor(&caller.who).await?;
+        let actor = self.engine.actor(&caller.who).await;
+        actor.inspect_err(|error| self.engine.tell_of_refused_caller(&caller.who, error))?;
         Ok(caller)
     }
 

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::services::Services;
+use super::{heard::HeardCommits, services::Services};
 use crate::{
     config::Config,
     model::{
@@ -99,13 +99,13 @@ pub(crate) fn are_wanted(config: &Config) -> bool {
 ///
 /// # Errors
 /// Those of the storage; what went before stays done.
-pub(crate) async fn run(services: &Services) -> Result<bool> {
+pub(crate) async fn run(services: &Services, commits: &dyn HeardCommits) -> Result<bool> {
     for piece in 0..PIECES {
         if piece > 0 {
             // A store in memory is never waited for.
             services.env.sleep(0).await;
         }
-        if !go_on(services).await? {
+        if !go_on(services, commits).await? {
             return Ok(false);
         }
     }
@@ -113,7 +113,7 @@ pub(crate) async fn run(services: &Services) -> Result<bool> {
 }
 
 /// Goes through the next names; whether there are more.
-async fn go_on(services: &Services) -> Result<bool> {
+async fn go_on(services: &Services, commits: &dyn HeardCommits) -> Result<bool> {
     let found: Vec<Claim> = services.reads().many([key(), place_key()]).await?;
     let of = |key: (String, String)| found.iter().find(|claim| claim.name == key.1);
     let (kept, place) = (of(key()), of(place_key()));
@@ -133,7 +133,7 @@ async fn go_on(services: &Services) -> Result<bool> {
         if let Some(place) = place {
             piece.writes.push(Write::delete(place));
         }
-        piece.commit(services).await?;
+        piece.commit(services, commits).await?;
         return Ok(true);
     }
     piece.checks.extend(kept.map(check));
@@ -150,7 +150,7 @@ async fn go_on(services: &Services) -> Result<bool> {
     }
     piece.checks.extend(names.iter().map(check));
     // Where another one was faster, it is seen next time how far that came.
-    Ok(!piece.commit(services).await? || !is_end)
+    Ok(!piece.commit(services, commits).await? || !is_end)
 }
 
 /// The claims on names after those that were gone through.
@@ -217,14 +217,11 @@ impl Piece {
     }
 
     /// Whether it took place.
-    async fn commit(self, services: &Services) -> Result<bool> {
+    async fn commit(self, services: &Services, commits: &dyn HeardCommits) -> Result<bool> {
         let Self { checks, writes } = self;
         let (id, at) = (services.env.new_id()?, services.now());
-        match services
-            .storage
-            .commit(&ChangeSet { id, at, checks, writes, audit: Vec::new(), events: Vec::new() })
-            .await
-        {
+        let change_set = ChangeSet { id, at, checks, writes, audit: Vec::new(), events: Vec::new() };
+        match commits.commit_heard(change_set).await {
             Ok(_) => Ok(true),
             // Another instance was first; the next piece sees what is left.
             Err(CommitError::Stale { .. }) => Ok(false),

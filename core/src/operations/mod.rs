@@ -25,6 +25,7 @@ pub(crate) mod fleet;
 pub(crate) mod gone_names;
 pub mod groups;
 pub mod hasher;
+pub(crate) mod heard;
 pub(crate) mod held;
 pub mod identities;
 pub mod imports;

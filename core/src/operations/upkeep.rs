@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use rolekeep_macros::Describe;
 use serde::Serialize;
 
-use super::{passwords, plan::owned_by, services::Services};
+use super::{heard::HeardCommits, passwords, plan::owned_by, services::Services};
 use crate::{
     config::Config,
     environment::Env,
@@ -21,8 +21,8 @@ use crate::{
         value::Value,
     },
     storage::{
-        self, ChangeSet, CommitError, CommitRecord, Direction, LANE, LanePosition, Order, PRUNE_BATCH, Query, Storage,
-        Window, Write, tables,
+        self, ChangeSet, CommitError, CommitRecord, Committed, Direction, LANE, LanePosition, Order, PRUNE_BATCH,
+        Query, Storage, Window, Write, tables,
     },
 };
 
@@ -83,7 +83,12 @@ struct Old {
 ///
 /// # Errors
 /// Those of the storage; what went before stays gone.
-pub async fn run(services: &Services, now: Time, looks: LooksForOldKeys) -> Result<Tidied> {
+pub(crate) async fn run(
+    services: &Services,
+    commits: &dyn HeardCommits,
+    now: Time,
+    looks: LooksForOldKeys,
+) -> Result<Tidied> {
     let mut tidied = Tidied::default();
     let retention = storage::Retention { feed_before: feed_before(services, now).await? };
     let mut has_lines = true;
@@ -92,7 +97,7 @@ pub async fn run(services: &Services, now: Time, looks: LooksForOldKeys) -> Resu
         let mut left = Vec::new();
         for old in all {
             // By each of the columns in turn, so a short batch is not the last.
-            if let Some(gone) = old.forget(services, now).await? {
+            if let Some(gone) = old.forget(services, commits, now).await? {
                 tidied.rows += count(gone);
                 left.push(old);
             }
@@ -101,7 +106,7 @@ pub async fn run(services: &Services, now: Time, looks: LooksForOldKeys) -> Resu
         if all.is_empty() {
             let unused = passwords::unused_costs(services, now).await?;
             if !unused.is_empty() {
-                forget(services, unused, now).await?;
+                forget(services, commits, unused, now).await?;
             }
         }
         if has_lines {
@@ -110,7 +115,7 @@ pub async fn run(services: &Services, now: Time, looks: LooksForOldKeys) -> Resu
             has_lines = gone == PRUNE_BATCH;
         }
         if all.is_empty() && !has_lines {
-            let has_more = unless_page(Ok(false), || Box::pin(encrypt_all(services, looks))).await?;
+            let has_more = unless_page(Ok(false), || Box::pin(encrypt_all(services, commits, looks))).await?;
             return Ok(Tidied { has_more, ..tidied });
         }
     }
@@ -122,7 +127,7 @@ fn count(rows: usize) -> i64 {
 }
 
 /// Encrypts rows whose secrets are plain or under an older key, a batch of each table; whether there may be more.
-async fn encrypt_all(services: &Services, looks: LooksForOldKeys) -> Result<bool> {
+async fn encrypt_all(services: &Services, commits: &dyn HeardCommits, looks: LooksForOldKeys) -> Result<bool> {
     let is_sure = match looks {
         LooksForOldKeys::UntilNoneWasFound => services.is_encrypted.load(Ordering::Acquire),
         LooksForOldKeys::Anew => false,
@@ -132,7 +137,9 @@ async fn encrypt_all(services: &Services, looks: LooksForOldKeys) -> Result<bool
     }
     let mut has_more = false;
     for table in tables() {
-        has_more |= encrypt_table(&*services.storage, &services.config, &services.env, table).await?;
+        if let Some(renewed) = encrypted(&*services.storage, &services.config, &services.env, table).await? {
+            has_more |= is_there_more(commits.commit_heard(renewed.change_set).await, renewed.is_full)?;
+        }
     }
     services.is_encrypted.store(!has_more, Ordering::Release);
     Ok(has_more)
@@ -140,17 +147,39 @@ async fn encrypt_all(services: &Services, looks: LooksForOldKeys) -> Result<bool
 
 /// The same for the rows of one record.
 pub(crate) async fn encrypt<R: Record>(storage: &dyn Storage, config: &Config, env: &Env) -> Result<bool> {
-    encrypt_table(storage, config, env, R::TABLE).await
+    let Some(renewed) = encrypted(storage, config, env, R::TABLE).await? else { return Ok(false) };
+    is_there_more(storage.commit(&renewed.change_set).await, renewed.is_full)
+}
+
+/// Whether there may be more after a batch: one that was not full is the last, unless somebody changed one of its rows meanwhile.
+fn is_there_more(committed: Result<Committed, CommitError>, is_full: bool) -> Result<bool> {
+    match committed {
+        Ok(_) => Ok(is_full),
+        Err(CommitError::Stale { .. } | CommitError::Unknown) => Ok(true),
+        Err(CommitError::Failed(error)) => Err(error),
+    }
+}
+
+/// A batch of rows under the key of today.
+struct Renewed {
+    change_set: ChangeSet,
+    is_full: bool,
 }
 
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
-async fn encrypt_table(storage: &dyn Storage, config: &Config, env: &Env, table: &'static Table) -> Result<bool> {
-    storage::encrypted::renew(storage, &config.encryption_keys()?, env, table).await
+async fn encrypted(
+    storage: &dyn Storage,
+    config: &Config,
+    env: &Env,
+    table: &'static Table,
+) -> Result<Option<Renewed>> {
+    let renewed = storage::encrypted::renewed(storage, &config.encryption_keys()?, env, table).await?;
+    Ok(renewed.map(|(change_set, is_full)| Renewed { change_set, is_full }))
 }
 
 #[cfg(all(feature = "deferred", target_arch = "wasm32"))]
-async fn encrypt_table(_: &dyn Storage, _: &Config, _: &Env, _: &'static Table) -> Result<bool> {
-    Ok(false)
+async fn encrypted(_: &dyn Storage, _: &Config, _: &Env, _: &'static Table) -> Result<Option<Renewed>> {
+    Ok(None)
 }
 
 /// Until when the change feed is not kept any more: for those who have not read it all, it is kept for longer. In a page, of which a
@@ -197,7 +226,7 @@ impl Old {
     }
 
     /// Deletes a batch, with what belongs to it; how many of its own, none where there was nothing.
-    async fn forget(&self, services: &Services, now: Time) -> Result<Option<usize>> {
+    async fn forget(&self, services: &Services, commits: &dyn HeardCommits, now: Time) -> Result<Option<usize>> {
         let mut rows = Vec::new();
         for column in self.columns {
             rows = oldest(&*services.storage, self.table, self.table.columns[*column].name, self.before).await?;
@@ -223,18 +252,15 @@ impl Old {
                 |row: &Row| Write { table, key: table.key_of(row), expected: Some(table.version_of(row)), row: None };
             writes.extend(rows.iter().map(deleted));
         }
-        forget(services, writes, now).await.map(|is_gone| Some(if is_gone { count } else { 0 }))
+        forget(services, commits, writes, now).await.map(|is_gone| Some(if is_gone { count } else { 0 }))
     }
 }
 
 /// Deletes rows; whether they are known to be gone.
-async fn forget(services: &Services, writes: Vec<Write>, now: Time) -> Result<bool> {
+async fn forget(services: &Services, commits: &dyn HeardCommits, writes: Vec<Write>, now: Time) -> Result<bool> {
     let id: ChangeSetId = services.env.new_id()?;
-    match services
-        .storage
-        .commit(&ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new(), events: Vec::new() })
-        .await
-    {
+    let change_set = ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new(), events: Vec::new() };
+    match commits.commit_heard(change_set).await {
         Ok(_) => Ok(true),
         // Another instance was first, or is not known to have been; the next run sees what is left.
         Err(CommitError::Stale { .. } | CommitError::Unknown) => Ok(false),

@@ -127,17 +127,18 @@ fn reads_secret(filter: &Predicate, is_secret: &impl Fn(&str) -> bool) -> bool {
     }
 }
 
-/// Encrypts rows of a table anew whose secrets are plain or under an older key; whether there may be more.
+/// What encrypts rows of a table anew whose secrets are plain or under an older key, and whether it is a full batch: then there may
+/// be more. None: there are no such rows.
 ///
 /// # Errors
 /// Those of the storage; [`Reason::EncryptionKeyWrong`] for what is under a key that is not given.
-pub(crate) async fn renew(
+pub(crate) async fn renewed(
     storage: &dyn Storage,
     keys: &EncryptionKeys,
     env: &Env,
     table: &'static Table,
-) -> Result<bool> {
-    let Some(current) = keys.current() else { return Ok(false) };
+) -> Result<Option<(ChangeSet, bool)>> {
+    let Some(current) = keys.current() else { return Ok(None) };
     let secrets = table.columns.iter().filter(|column| column.secret);
     let is_old = |column: &Column| {
         let as_today = Predicate::StartsWith(column.name.into(), current.clone());
@@ -145,15 +146,14 @@ pub(crate) async fn renew(
     };
     let old: Vec<Predicate> = secrets.map(is_old).collect();
     if old.is_empty() {
-        return Ok(false);
+        return Ok(None);
     }
     let mut query = Query::of(table, Predicate::Or(old));
     query.window.limit = Some(BATCH);
     let rows = storage.query(&query).await?.rows;
     if rows.is_empty() {
-        return Ok(false);
+        return Ok(None);
     }
-    // A full batch, or somebody changed one of them meanwhile: there is more.
     let is_full = rows.len() as u64 >= BATCH;
     let writes = rows.into_iter().map(|mut row| {
         let (key, version) = (table.key_of(&row), table.version_of(&row));
@@ -164,11 +164,7 @@ pub(crate) async fn renew(
     });
     let (id, at, writes): (ChangeSetId, _, _) = (env.new_id()?, env.now(), writes.collect());
     let change_set = ChangeSet { id, at, checks: Vec::new(), writes, audit: Vec::new(), events: Vec::new() };
-    match storage.commit(&change_set).await {
-        Ok(_) => Ok(is_full),
-        Err(CommitError::Stale { .. } | CommitError::Unknown) => Ok(true),
-        Err(CommitError::Failed(error)) => Err(error),
-    }
+    Ok(Some((change_set, is_full)))
 }
 
 #[portable_async]

@@ -60,15 +60,14 @@ impl Persister for MapHost {
 
 /// A host that appends each batch to a log.
 #[derive(Clone, Default)]
-struct LogHost(Arc<Mutex<Vec<String>>>);
+struct LogHost(Arc<Mutex<Vec<(u64, String)>>>);
 
 #[async_trait]
 impl Persister for LogHost {
     async fn load(&self, since: u64) -> Result<Loaded> {
         let log = self.0.lock().unwrap();
-        let batches: Vec<Batch> = log.iter().map(|json| serde_json::from_str(json).unwrap()).collect();
-        let newer = batches.into_iter().filter(|batch| batch.position > since);
-        let changes = newer.flat_map(|batch| batch.changes).collect();
+        let newer = log.iter().filter(|(position, _)| *position > since);
+        let changes = newer.flat_map(|(_, json)| serde_json::from_str::<Batch>(json).unwrap().changes).collect();
         Ok(Loaded { position: newest(&log), changes, is_whole: false })
     }
 
@@ -77,14 +76,14 @@ impl Persister for LogHost {
         if newest(&log) != batch.base {
             return Ok(Persisted::Stale);
         }
-        log.push(serde_json::to_string(batch).unwrap());
+        log.push((batch.position, serde_json::to_string(batch).unwrap()));
         Ok(Persisted::Done)
     }
 }
 
 /// The position of the last batch: not the number of them, as a store that was restored begins far from 1.
-fn newest(log: &[String]) -> u64 {
-    log.last().map_or(0, |json| serde_json::from_str::<Batch>(json).unwrap().position)
+fn newest(log: &[(u64, String)]) -> u64 {
+    log.last().map_or(0, |(position, _)| *position)
 }
 
 #[tokio::test]
@@ -258,6 +257,58 @@ async fn a_host_that_lost_or_mixed_up_its_data_is_found_out() {
     assert_eq!(storage.position().await.unwrap_err().reason(), Reason::Corrupt);
     let found = storage.get(Item::TABLE, &[item.key()]).await.unwrap().remove(0).unwrap();
     assert_ne!(Item::from_row(found).unwrap().name, item.name);
+}
+
+#[tokio::test]
+async fn a_host_that_went_on_from_an_earlier_moment_is_found_out() {
+    let insert = |number: u128, name: &str| change_set(number, vec![Write::insert(&mut Item::new(number, name))]);
+    // Another writer goes on from before the second commit, to as many commits or more.
+    for more in 1..4_u128 {
+        for is_asked_meanwhile in [false, true] {
+            let host = MapHost::default();
+            let storage = PersistedStorage::open_for_conformance(host.clone()).await.unwrap();
+            storage.commit(&insert(1, "first")).await.unwrap();
+            let earlier = host.0.lock().unwrap().clone();
+            storage.commit(&insert(2, "lost")).await.unwrap();
+            *host.0.lock().unwrap() = earlier;
+            if is_asked_meanwhile {
+                assert_eq!(storage.position().await.unwrap_err().reason(), Reason::StorageMissing);
+            }
+            let other = PersistedStorage::open_for_conformance(host.clone()).await.unwrap();
+            for number in 0..more {
+                other.commit(&insert(10 + number, "another")).await.unwrap();
+            }
+            let kept = host.0.lock().unwrap().clone();
+            if is_asked_meanwhile || more > 1 {
+                assert_eq!(storage.position().await.unwrap_err().reason(), Reason::StorageMissing, "{more}");
+                assert_eq!(storage.changes(&Position::START).await.unwrap_err().reason(), Reason::StorageMissing);
+            }
+            match storage.commit(&insert(3, "mixed")).await {
+                Err(CommitError::Failed(error)) => assert_eq!(error.reason(), Reason::StorageMissing, "{more}"),
+                mixed => panic!("{more}: {mixed:?}"),
+            }
+            assert_eq!(*host.0.lock().unwrap(), kept, "nothing of two histories is stored together");
+            let lost = storage.get(Item::TABLE, &[Item::new(10, "another").key()]).await.unwrap();
+            assert_eq!(lost, [None], "nor read together");
+            assert_eq!(other.position().await.unwrap().number(0), 1 + u64::try_from(more).unwrap());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_writer_whose_last_commit_was_pruned_takes_all_from_the_host() {
+    let host = WholeHost::default();
+    let slow = PersistedStorage::open_for_conformance(host.0.clone()).await.unwrap();
+    let insert = |number: u128| change_set(number, vec![Write::insert(&mut Item::new(number, "x"))]);
+    slow.commit(&insert(1)).await.unwrap();
+    slow.commit(&insert(2)).await.unwrap();
+    let other = PersistedStorage::open_for_conformance(host.clone()).await.unwrap();
+    other.commit(&insert(3)).await.unwrap();
+    assert_eq!(other.prune(&Retention { feed_before: rolekeep::Time::MAX }).await.unwrap(), Pruned { lines: 2 });
+    assert_eq!(slow.position().await.unwrap().number(0), 3);
+    let since = LanePosition::new(0, 2, change_set_id(2)).position();
+    assert!(slow.changes(&since).await.unwrap().gap.is_some());
+    assert_eq!(slow.commit(&insert(4)).await.unwrap().place.number, 4);
 }
 
 /// A host that keeps no deleted row: it always answers with all that there is.

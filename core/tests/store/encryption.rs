@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use rolekeep::{
-    Builder, Reason, RequestContext, Result, UserManagement, Value,
+    Builder, Policy, Reason, RequestContext, Result, UserManagement, Value,
     api_keys::CreateApiKey,
     storage::{
         Batch, Loaded, MemoryStorage, Persisted, Persister, Predicate, Query, RowChange, SqliteOptions, SqliteStorage,
@@ -346,4 +346,29 @@ async fn sto_6_a_key_of_a_whole_file_is_refused_where_sqlite_would_ignore_it() {
     let before = std::fs::read(&path).unwrap();
     assert_eq!(open(SqliteOptions::new(&path).key("it's a passphrase")).await, Reason::ConfigInvalid);
     assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn sto_6_what_is_encrypted_anew_is_heard_of_where_nobody_else_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = async |keys: &[&str]| {
+        let file = SqliteOptions::new(folder.path().join("own.db")).exclusive(true);
+        let storage = Arc::new(SqliteStorage::open(file).await.unwrap());
+        let policy = Policy::new().role("clerk", ["user:create", "user:read"]);
+        builder(keys).storage(storage).policy(policy).open().await.unwrap()
+    };
+    let um = open(&[]).await;
+    let ada = CreateUser::new("ada@example.org").password(PASSWORD).roles(["clerk"]);
+    um.system().users().create(ada).await.unwrap();
+    let tokens = um.login("ada@example.org", PASSWORD, RequestContext::default()).await.unwrap().done().unwrap();
+    let me = um.authenticate(tokens.access_token.expose(), RequestContext::default()).await.unwrap();
+    let key = me.api_keys().create(CreateApiKey::new("of a test")).await.unwrap().key;
+    um.close().await.unwrap();
+
+    let um = open(&[KEY]).await;
+    let by = um.authenticate(key.expose(), RequestContext::default()).await.unwrap();
+    by.users().create(CreateUser::new("before@example.org")).await.unwrap();
+    while um.tidy().await.unwrap().has_more {}
+    by.users().create(CreateUser::new("after@example.org")).await.unwrap();
+    um.close().await.unwrap();
 }

@@ -12,6 +12,7 @@ use std::{
 use async_trait::async_trait;
 use rolekeep::{
     ChangeSetId, Error, Reason, RequestContext, Result, Time, Value,
+    audit::ListAudit,
     environment::{Environment, Task, TokioEnvironment, Work},
     internals::{
         record::Record,
@@ -22,7 +23,7 @@ use rolekeep::{
         ChangeSet, Changes, CommitError, CommitRecord, Committed, Key, MemoryStorage, Position, Predicate, Pruned,
         Query, Retention, Row, Rows, SqliteOptions, SqliteStorage, Storage, Table,
     },
-    users::{CreateUser, DeleteUser, UpdateUser},
+    users::{CreateUser, DeleteUser, EraseUser, UpdateUser},
 };
 
 use crate::cheap;
@@ -291,4 +292,20 @@ async fn users_who_cannot_be_purged_keep_nobody_else() {
     refused.lock().unwrap().clear();
     while um.tidy().await.unwrap().has_more {}
     assert_eq!(count::<User>(&memory).await, 0);
+}
+
+#[tokio::test]
+async fn what_a_store_commits_for_itself_is_reached_where_nobody_else_writes() {
+    let storage = Arc::new(MemoryStorage::new());
+    let um = cheap::builder().storage(storage.clone()).open().await.unwrap();
+    let users = um.system();
+    let ada = users.users().create(CreateUser::new("ada@example.org")).await.unwrap();
+    let bob = users.users().create(CreateUser::new("bob@example.org")).await.unwrap();
+    users.users().erase(EraseUser::new(bob.id)).await.unwrap();
+    let erased = ListAudit::new().action("users.erased");
+    while users.audit().list(erased.clone()).await.unwrap().items.is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let newest = storage.position().await.unwrap();
+    assert!(!um.checks().at_least(newest).check(ada.id, "user:read", None).await.unwrap());
 }

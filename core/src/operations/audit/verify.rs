@@ -1,6 +1,6 @@
 //! Whether the audit log is what was written, and the heads that show it later (AUD-2, SEC-12).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
@@ -28,6 +28,9 @@ use crate::{
 
 /// Entries that are verified with one query.
 const CHUNK: u64 = 1000;
+
+/// So often it is gone on with what others wrote meanwhile, before a fault is one: the entry that would explain it came with it.
+const ROUNDS: u32 = 16;
 
 /// Where the audit log ends now, to be kept apart from the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
@@ -154,37 +157,21 @@ impl Operation for VerifyAudit {
     }
 
     async fn plan((ends, sealed_from): &(Vec<End>, i64), (): (), plan: &mut Plan<'_>) -> Result<AuditReport> {
-        let heads: Vec<AuditHead> = plan.reads().all(Predicate::Always).await?;
-        // Entries without any head are of a lane all the same.
-        let known = heads.iter().map(|head| head.lane).chain(ends.iter().map(|end| end.lane));
-        let lanes: BTreeSet<i64> = known.chain([0]).collect();
-        let (mut verified, mut fault, mut gone) = (Vec::new(), None, Gone::default());
-        for lane in &lanes {
-            let verifier = Verifier::new(*lane, &plan.services.audit_keys).sealed_from(*sealed_from).expecting(ends);
-            let verifier = verifier.beside(std::mem::take(&mut gone));
-            let head = heads.iter().find(|head| head.lane == *lane).cloned();
-            match walk(plan.services, *lane, head, verifier).await? {
-                Ok((count, found)) => {
-                    verified.push(count);
-                    gone = found;
-                }
-                Err(found) => {
-                    verified.push(found.verified);
-                    fault = Some(found.fault);
-                    break;
-                }
+        let mut heads: Vec<AuditHead> = plan.reads().all(Predicate::Always).await?;
+        let (mut log, mut rounds) = (Log::new(plan.services, ends, *sealed_from), 0);
+        let (verified, fault) = loop {
+            if let Some(found) = log.go_on(&heads).await? {
+                break (log.verified_before(found.fault.lane) + found.verified, Some(found.fault));
             }
-        }
-        if fault.is_none() {
-            fault = foreign(plan.services, &lanes).await?;
-        }
-        // Known at the end, as the entry that says so comes later, maybe in another chain.
-        if let (None, Err(found)) = (&fault, gone.require_erased()) {
-            verified.truncate(lanes.iter().take_while(|lane| **lane < found.lane).count());
-            verified.push(found.seq - 1);
-            fault = Some(found);
-        }
-        let verified = verified.iter().sum();
+            let Some((verified, fault)) = log.suspicion().await? else { break (log.verified_before(i64::MAX), None) };
+            // Others may have begun a chain meanwhile, or erased somebody: what says so came behind what was gone through. One that
+            // is there for long stays after these rounds, however busy the log is.
+            rounds += 1;
+            heads = Reads::stored(&*plan.services.storage).all(Predicate::Always).await?;
+            if rounds == ROUNDS || !log.has_grown(&heads) {
+                break (verified, Some(fault));
+            }
+        };
         let sealed_by = plan.services.audit_keys.keeper();
         Ok(AuditReport { is_whole: fault.is_none(), verified, fault, sealed_by })
     }
@@ -196,14 +183,72 @@ struct Found {
     fault: ChainFault,
 }
 
-/// Verifies a chain as it is stored, whose head was read before. It may grow meanwhile.
+/// All chains, as far as they were gone through.
+struct Log<'l> {
+    services: &'l Services,
+    ends: &'l [End],
+    sealed_from: i64,
+    chains: BTreeMap<i64, Verifier>,
+    gone: Gone,
+}
+
+impl<'l> Log<'l> {
+    fn new(services: &'l Services, ends: &'l [End], sealed_from: i64) -> Self {
+        Self { services, ends, sealed_from, chains: BTreeMap::new(), gone: Gone::default() }
+    }
+
+    /// Verifies what is behind the entries so far; the first fault.
+    async fn go_on(&mut self, heads: &[AuditHead]) -> Result<Option<Found>> {
+        // Entries without any head are of a lane all the same.
+        let known = heads.iter().map(|head| head.lane).chain(self.ends.iter().map(|end| end.lane));
+        let lanes: BTreeSet<i64> = known.chain(self.chains.keys().copied()).chain([0]).collect();
+        for lane in lanes {
+            let new =
+                || Verifier::new(lane, &self.services.audit_keys).sealed_from(self.sealed_from).expecting(self.ends);
+            let verifier = self.chains.remove(&lane).unwrap_or_else(new).beside(std::mem::take(&mut self.gone));
+            let head = heads.iter().find(|head| head.lane == lane).cloned();
+            match walk(self.services, lane, head, verifier).await? {
+                Ok((chain, gone)) => {
+                    self.chains.insert(lane, chain);
+                    self.gone = gone;
+                }
+                Err(found) => return Ok(Some(found)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// What is wrong unless others were writing, and how many entries are intact then.
+    async fn suspicion(&self) -> Result<Option<(i64, ChainFault)>> {
+        let lanes = self.chains.keys().copied().collect();
+        if let Some(fault) = foreign(self.services, &lanes).await? {
+            return Ok(Some((self.verified_before(i64::MAX), fault)));
+        }
+        // Known at the end, as the entry that says so comes later, maybe in another chain.
+        let unsaid = self.gone.clone().require_erased().err();
+        Ok(unsaid.map(|fault| (self.verified_before(fault.lane) + fault.seq - 1, fault)))
+    }
+
+    /// Whether there are entries behind those that were gone through.
+    fn has_grown(&self, heads: &[AuditHead]) -> bool {
+        heads.iter().any(|head| self.chains.get(&head.lane).map_or(0, Verifier::verified) < head.seq)
+    }
+
+    /// How many entries of the chains before this one are intact.
+    fn verified_before(&self, lane: i64) -> i64 {
+        self.chains.range(..lane).map(|(_, chain)| chain.verified()).sum()
+    }
+}
+
+/// Verifies a chain as it is stored, from where the verifier is; its head was read before. It may grow meanwhile.
 async fn walk(
     services: &Services,
     lane: i64,
     mut head: Option<AuditHead>,
     mut verifier: Verifier,
-) -> Result<Result<(i64, Gone), Found>> {
-    let (mut after, mut limit) = (None, CHUNK);
+) -> Result<Result<(Verifier, Gone), Found>> {
+    let begin = (verifier.verified() > 0).then(|| vec![Value::Int(lane), Value::Int(verifier.verified())]);
+    let (mut after, mut limit) = (begin, CHUNK);
     loop {
         let rows = match entries(services, Predicate::equals("lane", lane), after.clone(), limit).await {
             Ok(rows) => rows,
@@ -235,8 +280,9 @@ async fn walk(
                 continue;
             }
         }
-        let verified = verifier.verified();
-        return Ok(verifier.finish(head.as_ref()).map_err(|fault| Found { verified, fault }));
+        let (verified, later) = (verifier.verified(), verifier.later());
+        let gone = verifier.finish(head.as_ref()).map(|(_, gone)| (later, gone));
+        return Ok(gone.map_err(|fault| Found { verified, fault }));
     }
 }
 

@@ -12,7 +12,7 @@ mod rows;
 use about::Person;
 use serde_json::{Value as Json, json};
 
-use super::{audit, plan::Plan, reads::Reads, services::Services};
+use super::{audit, heard::HeardCommits, plan::Plan, reads::Reads, services::Services};
 use crate::{
     audit_chain::{
         AuditDraft, AuditEntry, AuditFacts,
@@ -61,7 +61,7 @@ pub(crate) struct Forgotten {
 ///
 /// # Errors
 /// Those of the storage; what went before stays gone.
-pub(crate) async fn run(services: &Services) -> Result<Forgotten> {
+pub(crate) async fn run(services: &Services, commits: &dyn HeardCommits) -> Result<Forgotten> {
     let mut forgotten = Forgotten::default();
     for mut erasure in due(services.reads(), services).await? {
         for piece in 0.. {
@@ -74,7 +74,7 @@ pub(crate) async fn run(services: &Services) -> Result<Forgotten> {
                 break;
             };
             let next = step.next.clone();
-            if !step.commit(services, &erasure).await? {
+            if !step.commit(services, commits, &erasure).await? {
                 // Another instance is on it.
                 forgotten.is_waiting = true;
                 break;
@@ -201,7 +201,7 @@ impl Step {
     }
 
     /// Whether it took place.
-    async fn commit(self, services: &Services, before: &Erasure) -> Result<bool> {
+    async fn commit(self, services: &Services, commits: &dyn HeardCommits, before: &Erasure) -> Result<bool> {
         let now = services.now();
         let said = match &self.next {
             Some(_) => {
@@ -227,7 +227,7 @@ impl Step {
         writes.extend(self.rows);
         let change_set =
             ChangeSet { id: services.env.new_id()?, at: now, checks: Vec::new(), writes, audit, events: Vec::new() };
-        match services.storage.commit(&change_set).await {
+        match commits.commit_heard(change_set).await {
             Ok(_) => Ok(true),
             // Another instance was first, or is not known to have been; the next run sees what is left.
             Err(CommitError::Stale { .. } | CommitError::Unknown) => Ok(false),

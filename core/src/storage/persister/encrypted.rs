@@ -191,7 +191,7 @@ impl<P: Persister> PersistedStorage<EncryptedPersister<P>> {
                 self.persister.old(|old| *old = Old::default());
                 return Ok(());
             }
-            self.catch_up().await?;
+            self.catch_up(&mut host).await?;
             host.is_unsure = false;
         }
         Err(Error::new(Reason::Contention, "other writers kept committing first"))

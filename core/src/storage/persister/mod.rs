@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 pub use rows::RowChange;
 
 use super::{
-    ChangeSet, Changes, CommitError, CommitRecord, CommitWork, Committed, MemoryStorage, OneLane, Position, Pruned,
-    Query, Retention, Rows, Storage, memory::State,
+    ChangeSet, Changes, CommitError, CommitRecord, CommitWork, Committed, LANE, LanePosition, MemoryStorage, OneLane,
+    Position, Pruned, Query, Retention, Rows, Storage, memory::State,
 };
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 use super::{
@@ -31,6 +31,7 @@ use crate::{
         error::{Error, Reason, Result},
         id::ChangeSetId,
         record::{Key, Record, Row, Table},
+        value::Value,
     },
 };
 
@@ -45,7 +46,9 @@ const ATTEMPTS: usize = 16;
 /// - `load` returns, consistently, the newest position and every change whose batch has a position after `since`. If a row
 ///   changed several times, the last change counts, so that a log of batches will do, or a map from a change's `id` to its
 ///   position and row. A deleted row is a change too (`row` is null) and must be kept, because another writer may still have
-///   the row; only `load(0)` may leave it out.
+///   the row; only `load(0)` may leave it out. A store asks for the last commit that it knows once more when there are later ones, and
+///   before it commits: a storage that was put back to an earlier moment has another one there, and is refused
+///   ([`Reason::StorageMissing`]).
 /// - Deleted rows need not be kept for ever. A persister may drop those that were deleted before any remaining writer last loaded. From
 ///   then on a `load` from before one of these deletions returns everything, like `load(0)`, and sets [`Loaded::is_whole`].
 /// - After an error of `persist`, nothing of that batch may be stored later. If it was stored already, loading shows it.
@@ -150,9 +153,44 @@ pub struct PersistedStorage<P> {
 }
 
 /// What is known of the host.
+#[derive(Default)]
 struct Host {
     /// A batch was handed over and its answer not seen: memory may be behind.
     is_unsure: bool,
+    /// It may have another history than memory.
+    is_doubtful: bool,
+}
+
+/// What was loaded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// All rows.
+    Whole,
+    /// What came with the last commit that is known, and after it.
+    FromKnown,
+    /// What came after it.
+    Later,
+}
+
+/// Refuses what is older than what is known: the host lost something, or was put back to an earlier moment.
+fn require_not_before(known: LanePosition, loaded: &Loaded, host: &mut Host) -> Result<()> {
+    if loaded.position >= known.number {
+        return Ok(());
+    }
+    // It may soon have as many commits again, and others.
+    host.is_doubtful = true;
+    let message =
+        format!("the storage went back from commit {} to {}: open the store again", known.number, loaded.position);
+    Err(Error::new(Reason::StorageMissing, message))
+}
+
+fn another_history(known: LanePosition) -> Error {
+    let message = format!(
+        "the storage was put back to an earlier moment and went on from there: it has another commit {} than before; \
+         open the store again",
+        known.number
+    );
+    Error::new(Reason::StorageMissing, message)
 }
 
 impl<P: Persister> PersistedStorage<P> {
@@ -171,38 +209,81 @@ impl<P: Persister> PersistedStorage<P> {
     }
 
     async fn open_with(persister: P, memory: MemoryStorage) -> Result<Self> {
-        let storage = Self { memory, persister, host: Mutex::new(Host { is_unsure: false }) };
-        storage.catch_up().await?;
+        let storage = Self { memory, persister, host: Mutex::default() };
+        storage.catch_up(&mut *storage.host.lock().await).await?;
         Ok(storage)
     }
 
     /// Applies what others have stored since.
-    async fn catch_up(&self) -> Result<()> {
-        let since = self.memory.read(|state| Ok::<_, Error>(state.number()))?;
-        let loaded = self.persister.load(since).await?;
-        if loaded.position < since {
-            return Err(Error::new(
-                Reason::StorageMissing,
-                format!("the storage went back from commit {since} to {}: open the store again", loaded.position),
-            ));
+    async fn catch_up(&self, host: &mut Host) -> Result<()> {
+        if host.is_doubtful {
+            return self.compare(host).await;
         }
+        let known = self.known()?;
+        let loaded = self.persister.load(known.number).await?;
+        require_not_before(known, &loaded, host)?;
+        if loaded.position > known.number && known.number > 0 && !loaded.is_whole {
+            // Others may have gone on from an earlier moment, with other commits under the same numbers.
+            return self.compare(host).await;
+        }
+        let extent = if loaded.is_whole { Extent::Whole } else { Extent::Later };
+        self.apply(known, loaded, extent).map(drop)
+    }
+
+    /// The same, and makes sure that the host has the last commit that is known: loaded once more, it is the same one.
+    async fn compare(&self, host: &mut Host) -> Result<()> {
+        let known = self.known()?;
+        let since = known.number.saturating_sub(1);
+        let loaded = self.persister.load(since).await?;
+        require_not_before(known, &loaded, host)?;
+        let extent = if loaded.is_whole || since == 0 { Extent::Whole } else { Extent::FromKnown };
+        host.is_doubtful = true;
+        if !self.apply(known, loaded, extent)? {
+            // Its line was pruned: nobody can tell, so all is taken from the host.
+            let all = self.persister.load(0).await?;
+            require_not_before(known, &all, host)?;
+            self.apply(known, all, Extent::Whole)?;
+        }
+        host.is_doubtful = false;
+        Ok(())
+    }
+
+    /// The newest commit in memory.
+    fn known(&self) -> Result<LanePosition> {
+        self.memory.read(|state| Ok(state.newest().unwrap_or(LanePosition::nothing(LANE))))
+    }
+
+    /// Takes over what was loaded; false, and nothing is, where the last known commit ought to be in it and is not.
+    fn apply(&self, known: LanePosition, loaded: Loaded, extent: Extent) -> Result<bool> {
+        let line =
+            rows::id_of(CommitRecord::TABLE, &Key(vec![Value::Int(LanePosition::line(known.lane, known.number))]));
+        let line = loaded.changes.iter().rev().find(|change| change.id == line && change.row.is_some()).cloned();
         self.memory.write(|state: &mut State| {
+            match line.map(|line| line.decode(|name| state.declared(name))).transpose()? {
+                Some((.., Some(row))) if CommitRecord::from_row(row.clone())?.place() != known => {
+                    return Err(another_history(known));
+                }
+                // There is nothing new.
+                Some(_) if loaded.position == known.number => return Ok(true),
+                None if extent == Extent::FromKnown => return Ok(false),
+                Some(_) | None => {}
+            }
             // All are read before the first is applied, so that a bad one changes nothing.
             let rows = loaded.changes.into_iter().map(|change| change.decode(|name| state.declared(name)));
             let rows = rows.collect::<Result<Vec<_>>>()?;
-            let known = if loaded.is_whole { 0 } else { state.number() };
             let commits = rows.iter().filter(|(table, _, row)| *table == CommitRecord::TABLE && row.is_some());
             let newest = commits.filter_map(|(_, key, _)| u64::try_from(key.0.first()?.as_int()?).ok()).max();
-            if newest.unwrap_or(0).max(known) != loaded.position {
+            let before = if extent == Extent::Whole { 0 } else { known.number };
+            if newest.unwrap_or(0).max(before) != loaded.position {
                 return Err(Error::new(Reason::Corrupt, "the storage lacks some of its commits"));
             }
-            if loaded.is_whole {
+            if extent == Extent::Whole {
                 state.clear();
             }
             for (table, key, row) in rows {
                 state.set(table, key, row);
             }
-            Ok(())
+            Ok(true)
         })
     }
 
@@ -215,10 +296,10 @@ impl<P: Persister> PersistedStorage<P> {
         host.is_unsure = true;
         match self.persister.persist(&batch).await {
             Ok(Persisted::Done) => self.memory.take(loaded)?,
-            Ok(Persisted::Stale) => self.catch_up().await?,
+            Ok(Persisted::Stale) => self.catch_up(&mut host).await?,
             Err(error) => {
                 let unknown = "it is not known whether the backup was restored: open the store to see";
-                self.catch_up().await.map_err(|_| Error::new(Reason::OutcomeUnknown, unknown))?;
+                self.catch_up(&mut host).await.map_err(|_| Error::new(Reason::OutcomeUnknown, unknown))?;
                 if self.memory.read(|state| Ok::<_, Error>(state.number()))? != batch.position {
                     return Err(error);
                 }
@@ -236,7 +317,7 @@ impl<P: Persister> PersistedStorage<P> {
     async fn newest(&self) -> Result<MutexGuard<'_, Host>> {
         let mut host = self.host.lock().await;
         if host.is_unsure || self.persister.is_shared() {
-            self.catch_up().await?;
+            self.catch_up(&mut host).await?;
         }
         host.is_unsure = false;
         Ok(host)
@@ -256,10 +337,13 @@ fn changes_of_all(state: &State) -> impl Iterator<Item = RowChange> {
 impl<P: Persister> Storage for PersistedStorage<P> {
     async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
         let mut host = self.host.lock().await;
-        if host.is_unsure {
-            self.catch_up().await?;
-            host.is_unsure = false;
+        if self.persister.is_shared() {
+            // A number says nothing of who has given it.
+            self.compare(&mut host).await?;
+        } else if host.is_unsure {
+            self.catch_up(&mut host).await?;
         }
+        host.is_unsure = false;
         for _ in 0..ATTEMPTS {
             let (committed, writes) = match self.memory.read(|state| state.resolve(change_set))? {
                 CommitWork::Done(committed) => return Ok(committed),
@@ -279,11 +363,11 @@ impl<P: Persister> Storage for PersistedStorage<P> {
                     return Ok(committed);
                 }
                 Ok(Persisted::Stale) => {
-                    self.catch_up().await?;
+                    self.catch_up(&mut host).await?;
                     host.is_unsure = false;
                 }
                 Err(error) => {
-                    self.catch_up().await.map_err(|_| CommitError::Unknown)?;
+                    self.catch_up(&mut host).await.map_err(|_| CommitError::Unknown)?;
                     host.is_unsure = false;
                     // The line of a commit of just now was not pruned.
                     let outcome = self.memory.read(|state| Ok::<_, Error>(state.committed(change_set.id)))?;

@@ -373,3 +373,22 @@ async fn aud_1_a_store_is_closed_after_what_is_told() {
     um.close().await.unwrap();
     assert!(is_written.load(Ordering::SeqCst));
 }
+
+#[tokio::test]
+async fn aud_1_requests_from_networks_that_are_not_answered_are_told() {
+    for (wanted, count) in [(AuditDenials::Off, 0), (AuditDenials::Writes, 1), (AuditDenials::All, 3)] {
+        let config = cheap::config().audit_denials(wanted).denied_networks(["203.0.113.0/24"]);
+        let um = cheap::builder().config(config).policy(policy()).open().await.unwrap();
+        let (me, id) = signed_in(&um, "gardener", &["gardener"]).await;
+        let login = um.login("gardener", PASSWORD, Default::default()).await.unwrap().done().unwrap();
+        let away = RequestContext::from_ip("203.0.113.9");
+        let came = um.authenticate(login.access_token.expose(), away.clone()).await;
+        assert_eq!(came.err().map(|error| error.reason()), Some(Reason::AddressDenied));
+        let me = me.with_request(away);
+        assert_eq!(rename(&me, id).await, Reason::AddressDenied);
+        assert_eq!(me.users().me().await.unwrap_err().reason(), Reason::AddressDenied);
+        settle().await;
+        let entries = told(&um, count).await;
+        assert!(entries.iter().all(|entry| entry.actor == id.to_string()), "{entries:?}");
+    }
+}
