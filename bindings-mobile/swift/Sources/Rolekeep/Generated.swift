@@ -6598,8 +6598,8 @@ func FfiConverterTypeMigrations_lower(_ value: Migrations) -> UInt64 {
 /**
  * Sends notices to people by mail: the library has no mail client of its own.
  *
- * A notice is stored in the same commit as what it tells of, and is given to the notifier of one instance after it, so that no
- * failure of mail reaches who asked. If `send` throws or takes more than 30 seconds, or its process ends, the notice is
+ * A notice is stored in the same commit as what it tells of, and is given to the notifier of one instance after it, so
+ * the caller never sees a mail failure. If `send` throws or takes more than 30 seconds, or its process ends, the notice is
  * given again, with the same id and token, after ten seconds at first and an hour at last, until its token expires, at
  * most for a day. The library does not log what was thrown.
  *
@@ -6617,8 +6617,8 @@ public protocol Notifier: AnyObject, Sendable {
 /**
  * Sends notices to people by mail: the library has no mail client of its own.
  *
- * A notice is stored in the same commit as what it tells of, and is given to the notifier of one instance after it, so that no
- * failure of mail reaches who asked. If `send` throws or takes more than 30 seconds, or its process ends, the notice is
+ * A notice is stored in the same commit as what it tells of, and is given to the notifier of one instance after it, so
+ * the caller never sees a mail failure. If `send` throws or takes more than 30 seconds, or its process ends, the notice is
  * given again, with the same id and token, after ten seconds at first and an hour at last, until its token expires, at
  * most for a day. The library does not log what was thrown.
  *
@@ -9310,7 +9310,7 @@ public protocol RolesProtocol: AnyObject, Sendable {
     func list(input: ListRoles) async throws  -> RolePage
     
     /**
-     * Lists the roles that the caller holds, directly and through groups.
+     * Lists the roles that the caller holds, now or later, directly and through groups.
      */
     func mine() async throws  -> [HeldRole]
     
@@ -9538,7 +9538,7 @@ open func list(input: ListRoles = ListRoles())async throws  -> RolePage  {
 }
     
     /**
-     * Lists the roles that the caller holds, directly and through groups.
+     * Lists the roles that the caller holds, now or later, directly and through groups.
      */
 open func mine()async throws  -> [HeldRole]  {
     return
@@ -11775,8 +11775,9 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
     
     /**
      * Lets go of old lines of the change feed, of sessions that ended long ago and the like, purges users who were deleted long ago, and
-     * encrypts values that are plain or under a retired key. A store does all of it by itself, every thousand commits of anybody;
-     * call this to end a change of the setting `encryption_key`.
+     * encrypts values that are plain or under a retired key. A store does all of it by itself, every hour (the setting
+     * `tidy_every_seconds`) and every thousand commits; call this to end a change of the setting `encryption_key`, or where processes
+     * live for less than two minutes.
      *
      * A call does a part: call it until `has_more` is false. The old key may be taken out of `retired_encryption_keys` once every instance
      * has the new key as its `encryption_key` and `has_more` was false after that.
@@ -12280,8 +12281,9 @@ open func system() -> Caller  {
     
     /**
      * Lets go of old lines of the change feed, of sessions that ended long ago and the like, purges users who were deleted long ago, and
-     * encrypts values that are plain or under a retired key. A store does all of it by itself, every thousand commits of anybody;
-     * call this to end a change of the setting `encryption_key`.
+     * encrypts values that are plain or under a retired key. A store does all of it by itself, every hour (the setting
+     * `tidy_every_seconds`) and every thousand commits; call this to end a change of the setting `encryption_key`, or where processes
+     * live for less than two minutes.
      *
      * A call does a part: call it until `has_more` is false. The old key may be taken out of `retired_encryption_keys` once every instance
      * has the new key as its `encryption_key` and `has_more` was false after that.
@@ -12563,9 +12565,9 @@ public protocol UsersProtocol: AnyObject, Sendable {
      * Restores a deleted user: the account is as it was, with its password, factors, preferences and linked identities. Sessions, API keys,
      * drones, other assets and roles are not restored: the user gets the default roles of the policy and those that are given.
      *
-     * Permission `user:restore`, for the restored user; naming a role that is not a default role needs `admin:all` for now, another e-mail
-     * address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` if
-     * others have taken the names (`names_after_delete`): give another one.
+     * Permission `user:restore`, for the restored user. Restoring a user who, when deleted, held other roles than the default ones, and naming
+     * a role that is not a default role, need `admin:all` for now; another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, or was deleted
+     * longer ago than `keep_deleted_users_seconds`, `DUPLICATE_RESOURCE` if others have taken the names (`names_after_delete`): give another one.
      */
     func restore(input: RestoreUser) async throws  -> User
     
@@ -13186,9 +13188,9 @@ open func replace(input: ReplaceUser)async throws  -> ChangedUser  {
      * Restores a deleted user: the account is as it was, with its password, factors, preferences and linked identities. Sessions, API keys,
      * drones, other assets and roles are not restored: the user gets the default roles of the policy and those that are given.
      *
-     * Permission `user:restore`, for the restored user; naming a role that is not a default role needs `admin:all` for now, another e-mail
-     * address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` if
-     * others have taken the names (`names_after_delete`): give another one.
+     * Permission `user:restore`, for the restored user. Restoring a user who, when deleted, held other roles than the default ones, and naming
+     * a role that is not a default role, need `admin:all` for now; another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, or was deleted
+     * longer ago than `keep_deleted_users_seconds`, `DUPLICATE_RESOURCE` if others have taken the names (`names_after_delete`): give another one.
      */
 open func restore(input: RestoreUser)async throws  -> User  {
     return
@@ -17416,7 +17418,8 @@ public struct BeginImport: Equatable, Hashable {
      */
     public let groups: [String: String]
     /**
-     * A map from fields of the source to attributes. Custom data of the source becomes attributes of the same names, except those that
+     * With the shape of another system: a map from fields of the source to attributes. In our own shape a record has them in its field
+     * `attributes` instead, and this is refused. Custom data of the source becomes attributes of the same names, except those that
      * the policy declares; other fields are only counted.
      */
     public let attributes: [String: String]
@@ -17468,7 +17471,8 @@ public struct BeginImport: Equatable, Hashable {
          * well.
          */groups: [String: String] = [:], 
         /**
-         * A map from fields of the source to attributes. Custom data of the source becomes attributes of the same names, except those that
+         * With the shape of another system: a map from fields of the source to attributes. In our own shape a record has them in its field
+         * `attributes` instead, and this is refused. Custom data of the source becomes attributes of the same names, except those that
          * the policy declares; other fields are only counted.
          */attributes: [String: String] = [:], 
         /**
@@ -35360,7 +35364,7 @@ func FfiConverterTypePrincipalData_lower(_ value: PrincipalData) -> RustBuffer {
 
 
 /**
- * One problem of a policy or seed file, with its position.
+ * One problem of a policy file or backup, with its position.
  */
 public struct Problem: Equatable, Hashable {
     /**
@@ -38025,9 +38029,9 @@ func FfiConverterTypeRestore_lower(_ value: Restore) -> RustBuffer {
  * Restores a deleted user: the account is as it was, with its password, factors, preferences and linked identities. Sessions, API keys,
  * drones, other assets and roles are not restored: the user gets the default roles of the policy and those that are given.
  *
- * Permission `user:restore`, for the restored user; naming a role that is not a default role needs `admin:all` for now, another e-mail
- * address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` if
- * others have taken the names (`names_after_delete`): give another one.
+ * Permission `user:restore`, for the restored user. Restoring a user who, when deleted, held other roles than the default ones, and naming
+ * a role that is not a default role, need `admin:all` for now; another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted, or was deleted
+ * longer ago than `keep_deleted_users_seconds`, `DUPLICATE_RESOURCE` if others have taken the names (`names_after_delete`): give another one.
  */
 public struct RestoreUser: Equatable, Hashable {
     /**
@@ -46233,8 +46237,8 @@ public struct UserExport: Equatable, Hashable {
     public let records: JsonText
     /**
      * The audit log's entries about the user, and about what the user did, newest first: up to 1,000, and the older ones by
-     * `next_audit_cursor`. What the user changed of others is left out, as are the IP addresses, user agents and sessions of others who
-     * changed the account.
+     * `next_audit_cursor`. Left out are what the user changed of others and who they are, refusals that said that something does not exist,
+     * and of others who changed the account IP addresses, user agents, sessions and why they did so.
      */
     public let audit: [AuditEntry]
     /**
@@ -46258,8 +46262,8 @@ public struct UserExport: Equatable, Hashable {
          */records: JsonText, 
         /**
          * The audit log's entries about the user, and about what the user did, newest first: up to 1,000, and the older ones by
-         * `next_audit_cursor`. What the user changed of others is left out, as are the IP addresses, user agents and sessions of others who
-         * changed the account.
+         * `next_audit_cursor`. Left out are what the user changed of others and who they are, refusals that said that something does not exist,
+         * and of others who changed the account IP addresses, user agents, sessions and why they did so.
          */audit: [AuditEntry] = [], 
         /**
          * Pass it as `audit_cursor` for the entries that are older than these; null if there are none.
@@ -50703,7 +50707,8 @@ public enum ImportLevel: Equatable, Hashable {
      */
     case strict
     /**
-     * Invalid fields that an account does not need are left out, and reported.
+     * Invalid fields that an account does not need are left out, and reported: the username, the names, the profile, the reason of the
+     * status, `created_at`, and attributes that the policy does not declare. Others fail the record.
      */
     case lenient
     /**
@@ -51633,7 +51638,8 @@ func FfiConverterTypeNamesAfterDelete_lower(_ value: NamesAfterDelete) -> RustBu
 
 
 /**
- * Which names of a purged account nobody may ever take again. The store keeps only a pseudonym of them.
+ * Which names of a purged account nobody may ever take again. The store keeps only a pseudonym of them. Names that the account no longer
+ * had, as they were freed when it was deleted (`NamesAfterDelete::Freed`), are not kept.
  */
 
 public enum NamesAfterPurge: Equatable, Hashable {
@@ -52936,10 +52942,6 @@ public enum Reason: Equatable, Hashable {
      */
     case contextIncomplete
     /**
-     * The seed file has errors.
-     */
-    case seedInvalid
-    /**
      * The file is not a backup, or was changed; the error has the line.
      */
     case backupInvalid
@@ -53202,117 +53204,115 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
         
         case 11: return .contextIncomplete
         
-        case 12: return .seedInvalid
+        case 12: return .backupInvalid
         
-        case 13: return .backupInvalid
+        case 13: return .backupKeyWrong
         
-        case 14: return .backupKeyWrong
+        case 14: return .configInvalid
         
-        case 15: return .configInvalid
+        case 15: return .idempotencyKeyInvalid
         
-        case 16: return .idempotencyKeyInvalid
+        case 16: return .idempotencyKeyReused
         
-        case 17: return .idempotencyKeyReused
+        case 17: return .invalidCredentials
         
-        case 18: return .invalidCredentials
+        case 18: return .invalidToken
         
-        case 19: return .invalidToken
+        case 19: return .tokenExpired
         
-        case 20: return .tokenExpired
+        case 20: return .sessionEnded
         
-        case 21: return .sessionEnded
+        case 21: return .accountInactive
         
-        case 22: return .accountInactive
+        case 22: return .notSignedIn
         
-        case 23: return .notSignedIn
+        case 23: return .stepNeeded
         
-        case 24: return .stepNeeded
+        case 24: return .stepUpRequired
         
-        case 25: return .stepUpRequired
+        case 25: return .denied
         
-        case 26: return .denied
+        case 26: return .addressDenied
         
-        case 27: return .addressDenied
+        case 27: return .notFound
         
-        case 28: return .notFound
+        case 28: return .taken
         
-        case 29: return .taken
+        case 29: return .alreadyAssigned
         
-        case 30: return .alreadyAssigned
+        case 30: return .versionStale
         
-        case 31: return .versionStale
+        case 31: return .positionGone
         
-        case 32: return .positionGone
+        case 32: return .positionForeign
         
-        case 33: return .positionForeign
+        case 33: return .leaseHeld
         
-        case 34: return .leaseHeld
+        case 34: return .leaseLost
         
-        case 35: return .leaseLost
+        case 35: return .storeNotEmpty
         
-        case 36: return .storeNotEmpty
+        case 36: return .lastAdministrator
         
-        case 37: return .lastAdministrator
+        case 37: return .inUse
         
-        case 38: return .inUse
+        case 38: return .builtIn
         
-        case 39: return .builtIn
+        case 39: return .wrongStatus
         
-        case 40: return .wrongStatus
+        case 40: return .secondFactorRequired
         
-        case 41: return .secondFactorRequired
+        case 41: return .lastWayIn
         
-        case 42: return .lastWayIn
+        case 42: return .limitReached
         
-        case 43: return .limitReached
+        case 43: return .contention
         
-        case 44: return .contention
+        case 44: return .alreadyDone
         
-        case 45: return .alreadyDone
+        case 45: return .rateLimited
         
-        case 46: return .rateLimited
+        case 46: return .hashingQueueFull
         
-        case 47: return .hashingQueueFull
+        case 47: return .issuerUnavailable
         
-        case 48: return .issuerUnavailable
+        case 48: return .breachedPasswordsUnavailable
         
-        case 49: return .breachedPasswordsUnavailable
+        case 49: return .storageUnavailable
         
-        case 50: return .storageUnavailable
+        case 50: return .storageMissing
         
-        case 51: return .storageMissing
+        case 51: return .storageReadOnly
         
-        case 52: return .storageReadOnly
+        case 52: return .storageFull
         
-        case 53: return .storageFull
+        case 53: return .storageDenied
         
-        case 54: return .storageDenied
+        case 54: return .schemaNewer
         
-        case 55: return .schemaNewer
+        case 55: return .encryptionKeyWrong
         
-        case 56: return .encryptionKeyWrong
+        case 56: return .schemaForeign
         
-        case 57: return .schemaForeign
+        case 57: return .dataWouldBeLost
         
-        case 58: return .dataWouldBeLost
+        case 58: return .outcomeUnknown
         
-        case 59: return .outcomeUnknown
+        case 59: return .notLoaded
         
-        case 60: return .notLoaded
+        case 60: return .deferredNotLoaded
         
-        case 61: return .deferredNotLoaded
+        case 61: return .namesNotReady
         
-        case 62: return .namesNotReady
+        case 62: return .rightsStale
         
-        case 63: return .rightsStale
+        case 63: return .notOffered
         
-        case 64: return .notOffered
+        case 64: return .closed
         
-        case 65: return .closed
+        case 65: return .corrupt
         
-        case 66: return .corrupt
-        
-        case 67: return .`internal`
+        case 66: return .`internal`
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -53366,228 +53366,224 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
             writeInt(&buf, Int32(11))
         
         
-        case .seedInvalid:
+        case .backupInvalid:
             writeInt(&buf, Int32(12))
         
         
-        case .backupInvalid:
+        case .backupKeyWrong:
             writeInt(&buf, Int32(13))
         
         
-        case .backupKeyWrong:
+        case .configInvalid:
             writeInt(&buf, Int32(14))
         
         
-        case .configInvalid:
+        case .idempotencyKeyInvalid:
             writeInt(&buf, Int32(15))
         
         
-        case .idempotencyKeyInvalid:
+        case .idempotencyKeyReused:
             writeInt(&buf, Int32(16))
         
         
-        case .idempotencyKeyReused:
+        case .invalidCredentials:
             writeInt(&buf, Int32(17))
         
         
-        case .invalidCredentials:
+        case .invalidToken:
             writeInt(&buf, Int32(18))
         
         
-        case .invalidToken:
+        case .tokenExpired:
             writeInt(&buf, Int32(19))
         
         
-        case .tokenExpired:
+        case .sessionEnded:
             writeInt(&buf, Int32(20))
         
         
-        case .sessionEnded:
+        case .accountInactive:
             writeInt(&buf, Int32(21))
         
         
-        case .accountInactive:
+        case .notSignedIn:
             writeInt(&buf, Int32(22))
         
         
-        case .notSignedIn:
+        case .stepNeeded:
             writeInt(&buf, Int32(23))
         
         
-        case .stepNeeded:
+        case .stepUpRequired:
             writeInt(&buf, Int32(24))
         
         
-        case .stepUpRequired:
+        case .denied:
             writeInt(&buf, Int32(25))
         
         
-        case .denied:
+        case .addressDenied:
             writeInt(&buf, Int32(26))
         
         
-        case .addressDenied:
+        case .notFound:
             writeInt(&buf, Int32(27))
         
         
-        case .notFound:
+        case .taken:
             writeInt(&buf, Int32(28))
         
         
-        case .taken:
+        case .alreadyAssigned:
             writeInt(&buf, Int32(29))
         
         
-        case .alreadyAssigned:
+        case .versionStale:
             writeInt(&buf, Int32(30))
         
         
-        case .versionStale:
+        case .positionGone:
             writeInt(&buf, Int32(31))
         
         
-        case .positionGone:
+        case .positionForeign:
             writeInt(&buf, Int32(32))
         
         
-        case .positionForeign:
+        case .leaseHeld:
             writeInt(&buf, Int32(33))
         
         
-        case .leaseHeld:
+        case .leaseLost:
             writeInt(&buf, Int32(34))
         
         
-        case .leaseLost:
+        case .storeNotEmpty:
             writeInt(&buf, Int32(35))
         
         
-        case .storeNotEmpty:
+        case .lastAdministrator:
             writeInt(&buf, Int32(36))
         
         
-        case .lastAdministrator:
+        case .inUse:
             writeInt(&buf, Int32(37))
         
         
-        case .inUse:
+        case .builtIn:
             writeInt(&buf, Int32(38))
         
         
-        case .builtIn:
+        case .wrongStatus:
             writeInt(&buf, Int32(39))
         
         
-        case .wrongStatus:
+        case .secondFactorRequired:
             writeInt(&buf, Int32(40))
         
         
-        case .secondFactorRequired:
+        case .lastWayIn:
             writeInt(&buf, Int32(41))
         
         
-        case .lastWayIn:
+        case .limitReached:
             writeInt(&buf, Int32(42))
         
         
-        case .limitReached:
+        case .contention:
             writeInt(&buf, Int32(43))
         
         
-        case .contention:
+        case .alreadyDone:
             writeInt(&buf, Int32(44))
         
         
-        case .alreadyDone:
+        case .rateLimited:
             writeInt(&buf, Int32(45))
         
         
-        case .rateLimited:
+        case .hashingQueueFull:
             writeInt(&buf, Int32(46))
         
         
-        case .hashingQueueFull:
+        case .issuerUnavailable:
             writeInt(&buf, Int32(47))
         
         
-        case .issuerUnavailable:
+        case .breachedPasswordsUnavailable:
             writeInt(&buf, Int32(48))
         
         
-        case .breachedPasswordsUnavailable:
+        case .storageUnavailable:
             writeInt(&buf, Int32(49))
         
         
-        case .storageUnavailable:
+        case .storageMissing:
             writeInt(&buf, Int32(50))
         
         
-        case .storageMissing:
+        case .storageReadOnly:
             writeInt(&buf, Int32(51))
         
         
-        case .storageReadOnly:
+        case .storageFull:
             writeInt(&buf, Int32(52))
         
         
-        case .storageFull:
+        case .storageDenied:
             writeInt(&buf, Int32(53))
         
         
-        case .storageDenied:
+        case .schemaNewer:
             writeInt(&buf, Int32(54))
         
         
-        case .schemaNewer:
+        case .encryptionKeyWrong:
             writeInt(&buf, Int32(55))
         
         
-        case .encryptionKeyWrong:
+        case .schemaForeign:
             writeInt(&buf, Int32(56))
         
         
-        case .schemaForeign:
+        case .dataWouldBeLost:
             writeInt(&buf, Int32(57))
         
         
-        case .dataWouldBeLost:
+        case .outcomeUnknown:
             writeInt(&buf, Int32(58))
         
         
-        case .outcomeUnknown:
+        case .notLoaded:
             writeInt(&buf, Int32(59))
         
         
-        case .notLoaded:
+        case .deferredNotLoaded:
             writeInt(&buf, Int32(60))
         
         
-        case .deferredNotLoaded:
+        case .namesNotReady:
             writeInt(&buf, Int32(61))
         
         
-        case .namesNotReady:
+        case .rightsStale:
             writeInt(&buf, Int32(62))
         
         
-        case .rightsStale:
+        case .notOffered:
             writeInt(&buf, Int32(63))
         
         
-        case .notOffered:
+        case .closed:
             writeInt(&buf, Int32(64))
         
         
-        case .closed:
+        case .corrupt:
             writeInt(&buf, Int32(65))
         
         
-        case .corrupt:
-            writeInt(&buf, Int32(66))
-        
-        
         case .`internal`:
-            writeInt(&buf, Int32(67))
+            writeInt(&buf, Int32(66))
         
         }
     }
@@ -53792,10 +53788,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * What happened, more precisely; as stable as the code.
          */reason: Reason, 
         /**
-         * All wrong fields.
+         * The wrong fields: first everything that the input alone shows, then what depends on the policy or stored data.
          */fields: [FieldError], 
         /**
-         * The problems of a policy or seed file, each with line and column.
+         * The problems of a policy file or backup, each with line and column.
          */problems: [Problem], 
         /**
          * When it happened, if known.
@@ -53830,10 +53826,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * What happened, more precisely; as stable as the code.
          */reason: Reason, 
         /**
-         * All wrong fields.
+         * The wrong fields: first everything that the input alone shows, then what depends on the policy or stored data.
          */fields: [FieldError], 
         /**
-         * The problems of a policy or seed file, each with line and column.
+         * The problems of a policy file or backup, each with line and column.
          */problems: [Problem], 
         /**
          * When it happened, if known.
@@ -53868,10 +53864,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * What happened, more precisely; as stable as the code.
          */reason: Reason, 
         /**
-         * All wrong fields.
+         * The wrong fields: first everything that the input alone shows, then what depends on the policy or stored data.
          */fields: [FieldError], 
         /**
-         * The problems of a policy or seed file, each with line and column.
+         * The problems of a policy file or backup, each with line and column.
          */problems: [Problem], 
         /**
          * When it happened, if known.
@@ -53906,10 +53902,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * What happened, more precisely; as stable as the code.
          */reason: Reason, 
         /**
-         * All wrong fields.
+         * The wrong fields: first everything that the input alone shows, then what depends on the policy or stored data.
          */fields: [FieldError], 
         /**
-         * The problems of a policy or seed file, each with line and column.
+         * The problems of a policy file or backup, each with line and column.
          */problems: [Problem], 
         /**
          * When it happened, if known.
@@ -53944,10 +53940,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * What happened, more precisely; as stable as the code.
          */reason: Reason, 
         /**
-         * All wrong fields.
+         * The wrong fields: first everything that the input alone shows, then what depends on the policy or stored data.
          */fields: [FieldError], 
         /**
-         * The problems of a policy or seed file, each with line and column.
+         * The problems of a policy file or backup, each with line and column.
          */problems: [Problem], 
         /**
          * When it happened, if known.
@@ -53982,10 +53978,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * What happened, more precisely; as stable as the code.
          */reason: Reason, 
         /**
-         * All wrong fields.
+         * The wrong fields: first everything that the input alone shows, then what depends on the policy or stored data.
          */fields: [FieldError], 
         /**
-         * The problems of a policy or seed file, each with line and column.
+         * The problems of a policy file or backup, each with line and column.
          */problems: [Problem], 
         /**
          * When it happened, if known.
@@ -54020,10 +54016,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * What happened, more precisely; as stable as the code.
          */reason: Reason, 
         /**
-         * All wrong fields.
+         * The wrong fields: first everything that the input alone shows, then what depends on the policy or stored data.
          */fields: [FieldError], 
         /**
-         * The problems of a policy or seed file, each with line and column.
+         * The problems of a policy file or backup, each with line and column.
          */problems: [Problem], 
         /**
          * When it happened, if known.
@@ -54058,10 +54054,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * What happened, more precisely; as stable as the code.
          */reason: Reason, 
         /**
-         * All wrong fields.
+         * The wrong fields: first everything that the input alone shows, then what depends on the policy or stored data.
          */fields: [FieldError], 
         /**
-         * The problems of a policy or seed file, each with line and column.
+         * The problems of a policy file or backup, each with line and column.
          */problems: [Problem], 
         /**
          * When it happened, if known.
@@ -54096,10 +54092,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          * What happened, more precisely; as stable as the code.
          */reason: Reason, 
         /**
-         * All wrong fields.
+         * The wrong fields: first everything that the input alone shows, then what depends on the policy or stored data.
          */fields: [FieldError], 
         /**
-         * The problems of a policy or seed file, each with line and column.
+         * The problems of a policy file or backup, each with line and column.
          */problems: [Problem], 
         /**
          * When it happened, if known.
@@ -54518,7 +54514,7 @@ func FfiConverterTypeSecondFactor_lower(_ value: SecondFactor) -> RustBuffer {
 
 
 /**
- * What a sign-in owes next.
+ * What a sign-in needs next.
  */
 
 public enum SignInStep: Equatable, Hashable {
@@ -59897,7 +59893,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_roles_list() != 991) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_mine() != 46322) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_mine() != 14275) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_roles_unassign() != 53038) {
@@ -60086,7 +60082,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_replace() != 13935) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_restore() != 23698) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_restore() != 28204) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_revoke_admin() != 17416) {
@@ -60176,7 +60172,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_system() != 8326) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_tidy() != 10184) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_tidy() != 8823) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_migrations_apply() != 42262) {
