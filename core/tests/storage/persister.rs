@@ -159,8 +159,8 @@ async fn a_commit_builds_on_one_that_was_stored_but_not_answered() {
     let storage = PersistedStorage::open_for_conformance(MapHost::default()).await.unwrap();
     let mut item = Item::new(1, "x");
     let insert = change_set(1, vec![Write::insert(&mut item)]);
-    // The host yields when it is compared, and before and after it stores.
-    assert!(drop_after(storage.commit(&insert), 3).await.is_none());
+    // The host yields before and after it stores.
+    assert!(drop_after(storage.commit(&insert), 2).await.is_none());
     let update = change_set(2, vec![Write::update(&mut item)]);
     assert_eq!(storage.commit(&update).await.unwrap().place.number, 2);
 }
@@ -264,7 +264,8 @@ async fn a_host_that_went_on_from_an_earlier_moment_is_found_out() {
     let insert = |number: u128, name: &str| change_set(number, vec![Write::insert(&mut Item::new(number, name))]);
     // Another writer goes on from before the second commit, to as many commits or more.
     for more in 1..4_u128 {
-        for is_asked_meanwhile in [false, true] {
+        // One that has as many again, and was not asked meanwhile, is found out when another one comes.
+        for is_asked_meanwhile in [false, true].into_iter().filter(|is_asked| *is_asked || more > 1) {
             let host = MapHost::default();
             let storage = PersistedStorage::open_for_conformance(host.clone()).await.unwrap();
             storage.commit(&insert(1, "first")).await.unwrap();
@@ -279,7 +280,7 @@ async fn a_host_that_went_on_from_an_earlier_moment_is_found_out() {
                 other.commit(&insert(10 + number, "another")).await.unwrap();
             }
             let kept = host.0.lock().unwrap().clone();
-            if is_asked_meanwhile || more > 1 {
+            if more < 3 {
                 assert_eq!(storage.position().await.unwrap_err().reason(), Reason::StorageMissing, "{more}");
                 assert_eq!(storage.changes(&Position::START).await.unwrap_err().reason(), Reason::StorageMissing);
             }

@@ -46,9 +46,9 @@ const ATTEMPTS: usize = 16;
 /// - `load` returns, consistently, the newest position and every change whose batch has a position after `since`. If a row
 ///   changed several times, the last change counts, so that a log of batches will do, or a map from a change's `id` to its
 ///   position and row. A deleted row is a change too (`row` is null) and must be kept, because another writer may still have
-///   the row; only `load(0)` may leave it out. A store asks for the last commit that it knows once more when there are later ones, and
-///   before it commits: a storage that was put back to an earlier moment has another one there, and is refused
-///   ([`Reason::StorageMissing`]).
+///   the row; only `load(0)` may leave it out. A store asks for the last commit that it knows once more when there are later ones: a
+///   storage that was put back to an earlier moment has another one there, and is refused ([`Reason::StorageMissing`]). While it has exactly
+///   as many as before, nobody can tell.
 /// - Deleted rows need not be kept for ever. A persister may drop those that were deleted before any remaining writer last loaded. From
 ///   then on a `load` from before one of these deletions returns everything, like `load(0)`, and sets [`Loaded::is_whole`].
 /// - After an error of `persist`, nothing of that batch may be stored later. If it was stored already, loading shows it.
@@ -264,7 +264,7 @@ impl<P: Persister> PersistedStorage<P> {
                     return Err(another_history(known));
                 }
                 // There is nothing new.
-                Some(_) if loaded.position == known.number => return Ok(true),
+                Some(_) if loaded.position == known.number && extent != Extent::Whole => return Ok(true),
                 None if extent == Extent::FromKnown => return Ok(false),
                 Some(_) | None => {}
             }
@@ -337,10 +337,7 @@ fn changes_of_all(state: &State) -> impl Iterator<Item = RowChange> {
 impl<P: Persister> Storage for PersistedStorage<P> {
     async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
         let mut host = self.host.lock().await;
-        if self.persister.is_shared() {
-            // A number says nothing of who has given it.
-            self.compare(&mut host).await?;
-        } else if host.is_unsure {
+        if host.is_unsure || host.is_doubtful {
             self.catch_up(&mut host).await?;
         }
         host.is_unsure = false;
