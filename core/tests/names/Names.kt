@@ -26,7 +26,7 @@ object Permissions {
         const val READ = "api_key:read"
         /** End others' API keys */
         const val REVOKE = "api_key:revoke"
-        /** Change attributes of a api_key that rules read */
+        /** Change attributes of the type `api_key` that rules read */
         const val SET_AUTHORITY = "api_key:set_authority"
     }
 
@@ -42,7 +42,7 @@ object Permissions {
     object Audit {
         /** Read and verify the audit log */
         const val READ = "audit:read"
-        /** Change attributes of a audit that rules read */
+        /** Change attributes of the type `audit` that rules read */
         const val SET_AUTHORITY = "audit:set_authority"
     }
 
@@ -58,7 +58,7 @@ object Permissions {
         const val LIST = "drone:list"
         /** Get a drone */
         const val READ = "drone:read"
-        /** Change attributes of a drone that rules read */
+        /** Change attributes of the type `drone` that rules read */
         const val SET_AUTHORITY = "drone:set_authority"
         /** Change a drone */
         const val UPDATE = "drone:update"
@@ -74,7 +74,7 @@ object Permissions {
         const val LIST = "group:list"
         /** Get a group, and list its members */
         const val READ = "group:read"
-        /** Change attributes of a group that rules read */
+        /** Change attributes of the type `group` that rules read */
         const val SET_AUTHORITY = "group:set_authority"
         /** Change a group's name and description */
         const val UPDATE = "group:update"
@@ -122,7 +122,7 @@ object Permissions {
         const val LIST = "region:list"
         /** Get a region */
         const val READ = "region:read"
-        /** Change attributes of a region that rules read */
+        /** Change attributes of the type `region` that rules read */
         const val SET_AUTHORITY = "region:set_authority"
         /** Change a region */
         const val UPDATE = "region:update"
@@ -138,7 +138,7 @@ object Permissions {
         const val DELETE = "role:delete"
         /** See who holds which role */
         const val READ = "role:read"
-        /** Change attributes of a role that rules read */
+        /** Change attributes of the type `role` that rules read */
         const val SET_AUTHORITY = "role:set_authority"
         /** Change what a role grants and inherits */
         const val UPDATE = "role:update"
@@ -154,7 +154,7 @@ object Permissions {
         const val LIST = "scope:list"
         /** Get the row of a scope */
         const val READ = "scope:read"
-        /** Change attributes of a scope that rules read */
+        /** Change attributes of the type `scope` that rules read */
         const val SET_AUTHORITY = "scope:set_authority"
         /** Rename scopes */
         const val UPDATE = "scope:update"
@@ -172,7 +172,7 @@ object Permissions {
         const val READ = "session:read"
         /** End others' sessions */
         const val REVOKE = "session:revoke"
-        /** Change attributes of a session that rules read */
+        /** Change attributes of the type `session` that rules read */
         const val SET_AUTHORITY = "session:set_authority"
     }
 
@@ -222,7 +222,7 @@ object Permissions {
         const val RESTORE = "user:restore"
         /** Make and unmake administrators */
         const val SET_ADMIN = "user:set_admin"
-        /** Change attributes of a user that rules read */
+        /** Change attributes of the type `user` that rules read */
         const val SET_AUTHORITY = "user:set_authority"
         /** Set temporary passwords */
         const val SET_PASSWORD = "user:set_password"

@@ -26,7 +26,7 @@ public enum Permissions {
         public static let read = "api_key:read"
         /// End others' API keys
         public static let revoke = "api_key:revoke"
-        /// Change attributes of a api_key that rules read
+        /// Change attributes of the type `api_key` that rules read
         public static let setAuthority = "api_key:set_authority"
     }
 
@@ -42,7 +42,7 @@ public enum Permissions {
     public enum Audit {
         /// Read and verify the audit log
         public static let read = "audit:read"
-        /// Change attributes of a audit that rules read
+        /// Change attributes of the type `audit` that rules read
         public static let setAuthority = "audit:set_authority"
     }
 
@@ -58,7 +58,7 @@ public enum Permissions {
         public static let list = "drone:list"
         /// Get a drone
         public static let read = "drone:read"
-        /// Change attributes of a drone that rules read
+        /// Change attributes of the type `drone` that rules read
         public static let setAuthority = "drone:set_authority"
         /// Change a drone
         public static let update = "drone:update"
@@ -74,7 +74,7 @@ public enum Permissions {
         public static let list = "group:list"
         /// Get a group, and list its members
         public static let read = "group:read"
-        /// Change attributes of a group that rules read
+        /// Change attributes of the type `group` that rules read
         public static let setAuthority = "group:set_authority"
         /// Change a group's name and description
         public static let update = "group:update"
@@ -122,7 +122,7 @@ public enum Permissions {
         public static let list = "region:list"
         /// Get a region
         public static let read = "region:read"
-        /// Change attributes of a region that rules read
+        /// Change attributes of the type `region` that rules read
         public static let setAuthority = "region:set_authority"
         /// Change a region
         public static let update = "region:update"
@@ -138,7 +138,7 @@ public enum Permissions {
         public static let delete = "role:delete"
         /// See who holds which role
         public static let read = "role:read"
-        /// Change attributes of a role that rules read
+        /// Change attributes of the type `role` that rules read
         public static let setAuthority = "role:set_authority"
         /// Change what a role grants and inherits
         public static let update = "role:update"
@@ -154,7 +154,7 @@ public enum Permissions {
         public static let list = "scope:list"
         /// Get the row of a scope
         public static let read = "scope:read"
-        /// Change attributes of a scope that rules read
+        /// Change attributes of the type `scope` that rules read
         public static let setAuthority = "scope:set_authority"
         /// Rename scopes
         public static let update = "scope:update"
@@ -172,7 +172,7 @@ public enum Permissions {
         public static let read = "session:read"
         /// End others' sessions
         public static let revoke = "session:revoke"
-        /// Change attributes of a session that rules read
+        /// Change attributes of the type `session` that rules read
         public static let setAuthority = "session:set_authority"
     }
 
@@ -222,7 +222,7 @@ public enum Permissions {
         public static let restore = "user:restore"
         /// Make and unmake administrators
         public static let setAdmin = "user:set_admin"
-        /// Change attributes of a user that rules read
+        /// Change attributes of the type `user` that rules read
         public static let setAuthority = "user:set_authority"
         /// Set temporary passwords
         public static let setPassword = "user:set_password"

@@ -26,7 +26,7 @@ pub mod permissions {
         pub const READ: &str = "api_key:read";
         /// End others' API keys
         pub const REVOKE: &str = "api_key:revoke";
-        /// Change attributes of a api_key that rules read
+        /// Change attributes of the type `api_key` that rules read
         pub const SET_AUTHORITY: &str = "api_key:set_authority";
     }
 
@@ -42,7 +42,7 @@ pub mod permissions {
     pub mod audit {
         /// Read and verify the audit log
         pub const READ: &str = "audit:read";
-        /// Change attributes of a audit that rules read
+        /// Change attributes of the type `audit` that rules read
         pub const SET_AUTHORITY: &str = "audit:set_authority";
     }
 
@@ -58,7 +58,7 @@ pub mod permissions {
         pub const LIST: &str = "drone:list";
         /// Get a drone
         pub const READ: &str = "drone:read";
-        /// Change attributes of a drone that rules read
+        /// Change attributes of the type `drone` that rules read
         pub const SET_AUTHORITY: &str = "drone:set_authority";
         /// Change a drone
         pub const UPDATE: &str = "drone:update";
@@ -74,7 +74,7 @@ pub mod permissions {
         pub const LIST: &str = "group:list";
         /// Get a group, and list its members
         pub const READ: &str = "group:read";
-        /// Change attributes of a group that rules read
+        /// Change attributes of the type `group` that rules read
         pub const SET_AUTHORITY: &str = "group:set_authority";
         /// Change a group's name and description
         pub const UPDATE: &str = "group:update";
@@ -122,7 +122,7 @@ pub mod permissions {
         pub const LIST: &str = "region:list";
         /// Get a region
         pub const READ: &str = "region:read";
-        /// Change attributes of a region that rules read
+        /// Change attributes of the type `region` that rules read
         pub const SET_AUTHORITY: &str = "region:set_authority";
         /// Change a region
         pub const UPDATE: &str = "region:update";
@@ -138,7 +138,7 @@ pub mod permissions {
         pub const DELETE: &str = "role:delete";
         /// See who holds which role
         pub const READ: &str = "role:read";
-        /// Change attributes of a role that rules read
+        /// Change attributes of the type `role` that rules read
         pub const SET_AUTHORITY: &str = "role:set_authority";
         /// Change what a role grants and inherits
         pub const UPDATE: &str = "role:update";
@@ -154,7 +154,7 @@ pub mod permissions {
         pub const LIST: &str = "scope:list";
         /// Get the row of a scope
         pub const READ: &str = "scope:read";
-        /// Change attributes of a scope that rules read
+        /// Change attributes of the type `scope` that rules read
         pub const SET_AUTHORITY: &str = "scope:set_authority";
         /// Rename scopes
         pub const UPDATE: &str = "scope:update";
@@ -172,7 +172,7 @@ pub mod permissions {
         pub const READ: &str = "session:read";
         /// End others' sessions
         pub const REVOKE: &str = "session:revoke";
-        /// Change attributes of a session that rules read
+        /// Change attributes of the type `session` that rules read
         pub const SET_AUTHORITY: &str = "session:set_authority";
     }
 
@@ -222,7 +222,7 @@ pub mod permissions {
         pub const RESTORE: &str = "user:restore";
         /// Make and unmake administrators
         pub const SET_ADMIN: &str = "user:set_admin";
-        /// Change attributes of a user that rules read
+        /// Change attributes of the type `user` that rules read
         pub const SET_AUTHORITY: &str = "user:set_authority";
         /// Set temporary passwords
         pub const SET_PASSWORD: &str = "user:set_password";

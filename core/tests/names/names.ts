@@ -7,23 +7,23 @@ export const PERMISSIONS = [
   "any:instance",
   "api_key:read", // See others' API keys
   "api_key:revoke", // End others' API keys
-  "api_key:set_authority", // Change attributes of a api_key that rules read
+  "api_key:set_authority", // Change attributes of the type `api_key` that rules read
   "asset_kind:delete", // Delete kinds of assets
   "asset_kind:put", // Declare kinds of assets, their models and statuses
   "audit:read", // Read and verify the audit log
-  "audit:set_authority", // Change attributes of a audit that rules read
+  "audit:set_authority", // Change attributes of the type `audit` that rules read
   "drone:assign", // Assign drones to users and take them away
   "drone:create", // Create drones
   "drone:delete", // Delete drones
   "drone:list", // List drones
   "drone:read", // Get a drone
-  "drone:set_authority", // Change attributes of a drone that rules read
+  "drone:set_authority", // Change attributes of the type `drone` that rules read
   "drone:update", // Change a drone
   "group:create", // Create groups
   "group:delete", // Delete groups
   "group:list", // List groups
   "group:read", // Get a group, and list its members
-  "group:set_authority", // Change attributes of a group that rules read
+  "group:set_authority", // Change attributes of the type `group` that rules read
   "group:update", // Change a group's name and description
   "kotlin:val", // Costs $5 ${home}
   "permission:create", // Declare permissions
@@ -37,24 +37,24 @@ export const PERMISSIONS = [
   "region:delete", // Delete regions
   "region:list", // List regions
   "region:read", // Get a region
-  "region:set_authority", // Change attributes of a region that rules read
+  "region:set_authority", // Change attributes of the type `region` that rules read
   "region:update", // Change a region
   "role:assign", // Give and take roles
   "role:create", // Create roles
   "role:delete", // Delete roles
   "role:read", // See who holds which role
-  "role:set_authority", // Change attributes of a role that rules read
+  "role:set_authority", // Change attributes of the type `role` that rules read
   "role:update", // Change what a role grants and inherits
   "scope:create", // Create rows of scopes
   "scope:delete", // Delete rows of scopes
   "scope:list", // List rows of scopes
   "scope:read", // Get the row of a scope
-  "scope:set_authority", // Change attributes of a scope that rules read
+  "scope:set_authority", // Change attributes of the type `scope` that rules read
   "scope:update", // Rename scopes
   "self:init",
   "session:read", // See others' sessions
   "session:revoke", // End others' sessions
-  "session:set_authority", // Change attributes of a session that rules read
+  "session:set_authority", // Change attributes of the type `session` that rules read
   "string:read",
   "type:default", // Ends no comment: *∕ ∕* ''' """ ∖
   "type:self",
@@ -73,7 +73,7 @@ export const PERMISSIONS = [
   "user:reset_factors", // Remove the second factors of users who have lost them
   "user:restore", // List deleted users, and restore them
   "user:set_admin", // Make and unmake administrators
-  "user:set_authority", // Change attributes of a user that rules read
+  "user:set_authority", // Change attributes of the type `user` that rules read
   "user:set_password", // Set temporary passwords
   "user:set_status", // Activate, deactivate, suspend, ban and lift
   "user:update", // Change a user's data
