@@ -25,8 +25,6 @@ export function toError(thrown: unknown, named = toCamel): RolekeepError {
     const body = JSON.parse(text);
     const values = {
       ...body,
-      // It names fields, too.
-      message: body.fields.reduce((message: string, { field }: FieldError) => message.replace(field, () => named(field)), body.message),
       fields: body.fields.map((field: FieldError) => ({
         ...field,
         field: named(field.field),

@@ -22,7 +22,6 @@ test("errors are exceptions of their code", async () => {
   assert.deepEqual(wrong.fields.map(({ field }) => field).sort(), ["email", "firstName"]);
   assert.deepEqual(JSON.parse(JSON.stringify(wrong)).httpStatus, 400);
   assert.match(wrong.message, /email/);
-  assert.match(wrong.message, /firstName/);
 
   await assert.rejects(um.system.users.get({ id: "00000000-0000-7000-8000-000000000000" }), NotFoundError);
   await assert.rejects(um.login("nobody", "a long enough password"), UnauthorizedError);
