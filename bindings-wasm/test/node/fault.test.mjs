@@ -15,11 +15,11 @@ const { InternalError, open } = await import("rolekeep");
 
 test("v16_5_4: a trap is an error for whoever waits and for whoever asks later, and ends no process", async () => {
   let isBroken = false;
-  let position = 0;
+  const stored = [];
   const persister = {
-    load: async () => ({ position, changes: [] }),
-    async persist() {
-      position += 1;
+    load: async (since) => ({ position: stored.length, changes: stored.slice(since).flat() }),
+    async persist({ changes }) {
+      stored.push(changes);
       // Whatever the store goes on with leads nowhere.
       if (isBroken) new Uint8Array(memory.buffer).fill(255);
       return "done";

@@ -122,7 +122,7 @@ impl Engine {
 /// See [`Engine::settle_in_background`].
 async fn settle_later(engine: Weak<Engine>, env: Env) {
     loop {
-        env.sleep(POLL_MILLIS).await;
+        env.sleep_in_background(POLL_MILLIS).await;
         let Some(open) = engine.upgrade().filter(|engine| engine.require_open().is_ok()) else { return };
         // What fails now is tried again.
         if open.settle_doubts().await.is_err() {
