@@ -74,6 +74,7 @@ impl State {
     }
 
     /// How many commits there were.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
     pub(crate) fn number(&self) -> u64 {
         self.newest().map_or(0, |newest| newest.number)
     }
