@@ -161,7 +161,7 @@ fn play(seed: u64) -> Result<u64, String> {
                     bell: hears.then(|| bells[at].clone()),
                     bells: others.map(|(_, bell)| bell.clone()).collect(),
                     // Half of the instances that nobody shares with.
-                    copy: (count == 1 && seed % 2 == 0).then(Mutex::default),
+                    copy: (count == 1 && seed.is_multiple_of(2)).then(Mutex::default),
                 };
                 let builder = UserManagement::builder().storage(Arc::new(storage)).config(config(tries(seed)));
                 let post = notices::Post { world: world.clone(), sent: sent.clone() };

@@ -81,7 +81,7 @@ impl Faulty {
     /// The answer to a commit is lost: the copy stays as it was.
     fn lose(&self, before: Option<MemoryStorage>) {
         let (Some(copy), Some(before)) = (&self.copy, before) else { return };
-        let down = self.world.chance(50).then(|| self.world.below(DOWN) as u64).unwrap_or_default();
+        let down = if self.world.chance(50) { self.world.below(DOWN) as u64 } else { 0 };
         let mut copy = copy.lock().unwrap();
         copy.before.get_or_insert_with(|| Arc::new(before));
         copy.down_until = self.world.elapsed() + down;
