@@ -112,10 +112,20 @@ impl Engine {
         let is_stranger = matches!(who.kind, WhoKind::Anonymous);
         // Of a user it is what the operation was given, not what the user came by.
         let is_of_input = if is_stranger { !operation.is_read } else { refusal.is_let_in };
-        let is_try = match error.reason() {
-            Reason::InvalidCredentials | Reason::InvalidToken | Reason::RateLimited | Reason::HashingQueueFull => true,
-            Reason::TokenExpired | Reason::SessionEnded | Reason::AccountInactive => is_stranger,
-            _ => false,
+        let is_try = match (error.code(), error.reason()) {
+            (Code::Unauthorized, Reason::NotSignedIn | Reason::StepNeeded | Reason::StepUpRequired) => false,
+            (Code::Unauthorized, Reason::TokenExpired | Reason::SessionEnded | Reason::AccountInactive) => is_stranger,
+            (Code::Unauthorized | Code::RateLimited, _) => true,
+            (
+                Code::Validation
+                | Code::Forbidden
+                | Code::NotFound
+                | Code::Duplicate
+                | Code::Conflict
+                | Code::Unavailable
+                | Code::Internal,
+                _,
+            ) => false,
         };
         if is_try && is_of_input && !refusal.is_told && !matches!(who.kind, WhoKind::System) {
             self.tell_of_refused(who, operation.name, None, error);

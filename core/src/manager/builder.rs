@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::UserManagement;
-#[cfg(feature = "sql")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 use crate::engine::joined::Database;
 use crate::{
     config::Config,

@@ -81,6 +81,7 @@ pub(crate) struct Script {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Down {
     /// By another script, unless something is stored that would be lost.
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "PostgreSQL has no such script yet"))]
     Script { sql: &'static str, losing: &'static [Losing] },
     /// Not at all: this would be lost.
     Never(&'static str),

@@ -320,13 +320,10 @@ impl Of<'_> {
             Path::Keys => walked(&arm.filter)?,
             // In the order of their keys rows are where they were made: any index would have them looked up one by one, wherever they lie.
             Path::Walked(Predicate::Always) if self.order.is_empty() => {
-                let mut walk = Sql::select().expr(Expr::cust("*")).from(rows.name).take();
-                for at in rows.key {
-                    walk.order_by((rows.name, rows.columns[*at].name), Order::Asc);
-                }
-                cut(&mut walk, &Window { limit: Some(steps), ..Window::default() });
-                let mut select = self.columns_of(rows.name).from_subquery(walk, rows.name).take();
-                passing(self.dialect, self.tables, rows, &arm.filter, &mut select)?;
+                let keys = Expr::tuple(self.places_of().map(|name| Expr::col((rows.name, name))));
+                let mut select = self.columns_of(rows.name).from(rows.name).take();
+                select.and_where(keys.lte(self.last_key(steps)));
+                passing_unindexed(self.dialect, self.tables, rows, &arm.filter, &mut select)?;
                 select
             }
             Path::Walked(entry) => {
@@ -341,6 +338,20 @@ impl Of<'_> {
         };
         cut(&mut select, needed);
         Ok(select)
+    }
+
+    /// The last key of the first so many rows by their keys.
+    fn last_key(&self, steps: u64) -> Expr {
+        let rows = self.query.table;
+        let mut walk = self.columns_of(rows.name).from(rows.name).take();
+        let mut last = self.columns_of("walk");
+        for name in self.places_of() {
+            walk.order_by((rows.name, name), Order::Asc);
+            last.order_by(("walk", name), Order::Desc);
+        }
+        cut(&mut walk, &Window { limit: Some(steps), ..Window::default() });
+        last.from_subquery(walk, "walk").limit(1);
+        Expr::SubQuery(None, Box::new(last.into()))
     }
 
     /// Gives how many arms go on behind so many rows; none, if none can.
