@@ -30,7 +30,7 @@ enum Audit {
 
 enum Events {
     Unpublished(LitStr),
-    Published { kind: LitStr, readers: Ident, types: Types },
+    Published { kind: LitStr, readers: Ident, asks: Option<LitStr>, types: Types },
 }
 
 enum Types {
@@ -162,7 +162,8 @@ impl Noun {
         let events = self.events.as_ref().ok_or_else(|| missing("events(…)` or `events = none(\"why\")"))?;
         let events = match events {
             Events::Unpublished(why) => quote!(crate::model::noun::Events::Unpublished(#why)),
-            Events::Published { kind, readers, types } => {
+            Events::Published { kind, readers, asks, types } => {
+                let asks = asks.as_ref().map_or_else(|| quote!(None), |permission| quote!(Some(#permission)));
                 let readers = one_of(readers, &["rows", "own", "policy"])?;
                 let types = match types {
                     Types::Each(types) => {
@@ -184,7 +185,7 @@ impl Noun {
                     }
                 };
                 quote!(crate::model::noun::Events::Published(crate::model::noun::PublishedEvents {
-                    kind: #kind, readers: crate::model::event::Readers::#readers, types: #types,
+                    kind: #kind, readers: crate::model::event::Readers::#readers, asks: #asks, types: #types,
                 }))
             }
         };
@@ -364,12 +365,14 @@ fn events(meta: &ParseNestedMeta<'_>) -> Result<Events> {
         parenthesized!(why in value);
         return Ok(Events::Unpublished(why.parse()?));
     }
-    let (mut kind, mut readers, mut each, mut by) = (None, None, [None, None, None], None);
+    let (mut kind, mut readers, mut asks, mut each, mut by) = (None, None, None, [None, None, None], None);
     meta.parse_nested_meta(|part| {
         if part.path.is_ident("kind") {
             kind = Some(part.value()?.parse()?);
         } else if part.path.is_ident("readers") {
-            readers = Some(part.value()?.parse()?);
+            readers = Some(part.value()?.parse::<Ident>()?);
+        } else if part.path.is_ident("asks") {
+            asks = Some(part.value()?.parse()?);
         } else if part.path.is_ident("made") {
             each[0] = Some(part.value()?.parse()?);
         } else if part.path.is_ident("changed") {
@@ -379,16 +382,22 @@ fn events(meta: &ParseNestedMeta<'_>) -> Result<Events> {
         } else if part.path.is_ident("by") {
             by = Some(part.value()?.parse()?);
         } else {
-            return Err(part.error("expected kind, readers, made, changed, gone or by"));
+            return Err(part.error("expected kind, readers, asks, made, changed, gone or by"));
         }
         Ok(())
     })?;
     let is_each = each.iter().any(Option::is_some);
-    match (kind, readers, by) {
-        (Some(kind), Some(readers), None) if is_each => Ok(Events::Published { kind, readers, types: Types::Each(each) }),
-        (Some(kind), Some(readers), Some(by)) if !is_each => Ok(Events::Published { kind, readers, types: Types::By(by) }),
+    let asks_of_rows = asks.is_none() || readers.as_ref().is_some_and(|readers| readers == "rows");
+    let types = match by {
+        Some(by) if !is_each => Some(Types::By(by)),
+        None if is_each => Some(Types::Each(each)),
+        _ => None,
+    };
+    match (kind, readers, types) {
+        (Some(kind), Some(readers), Some(types)) if asks_of_rows => Ok(Events::Published { kind, readers, asks, types }),
         _ => Err(meta.error(
-            "expected `events(kind = \"…\", readers = rows | own | policy, made = …, changed = …, gone = …)`, or `by = …` instead of those",
+            "expected `events(kind = \"…\", readers = rows | own | policy, made = …, changed = …, gone = …)`, or `by = …` instead of \
+             the last three; with `readers = rows` also `asks = \"PERMISSION\"`",
         )),
     }
 }
@@ -575,6 +584,8 @@ mod tests {
         assert!(with(5, relation).contains("must be a part of the key"));
         assert!(with(6, "events = none").contains("say why"));
         assert!(with(6, "events(kind = \"thing\", readers = rows)").contains("expected `events("));
+        let asks = "events(kind = \"thing\", readers = own, asks = \"thing:read\", made = thing_made)";
+        assert!(with(6, asks).contains("with `readers = rows`"));
         assert!(
             with(6, "events(kind = \"thing\", readers = all, made = thing_made)").contains("expected one of: rows")
         );

@@ -87,13 +87,14 @@ pub(super) fn locked(position: &Mutex<Position>) -> MutexGuard<'_, Position> {
     position.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn micros_of(elapsed: Duration) -> i64 {
+pub(super) fn micros_of(elapsed: Duration) -> i64 {
     elapsed.as_micros().try_into().unwrap_or(i64::MAX)
 }
 
 impl Engine {
     /// Catches up with the feed, unless the storage would have told of news, and it is not long ago that there were none.
     pub(crate) async fn keep_up(self: &Arc<Self>) -> Result<()> {
+        self.stir();
         let max_age = self.services.config.rights_max_age_millis.min(MAX_AGE_MILLIS);
         if self.services.storage.hears() && self.confirmed.is_within(max_age, &self.services.env.clock()) {
             return self.settle_doubts().await;
@@ -103,6 +104,12 @@ impl Engine {
 
     /// Catches up with the feed; costs next to nothing where nobody else wrote.
     pub(crate) async fn catch_up(self: &Arc<Self>) -> Result<()> {
+        self.stir();
+        self.look().await
+    }
+
+    /// The same, though nobody asks for it.
+    pub(super) async fn look(self: &Arc<Self>) -> Result<()> {
         self.settle_doubts().await?;
         if !self.services.storage.is_shared() {
             return Ok(());
@@ -223,6 +230,7 @@ impl Engine {
     /// Waits until this instance knows of a commit that a position does not include, for so many milliseconds at most; whether it does.
     pub(crate) async fn wait_beyond(&self, position: &Position, millis: u64) -> Result<bool> {
         let mut timeout = self.services.env.sleep(millis);
+        let _waiting = self.wait_for_commits();
         loop {
             // Before it is looked: what moves in between is not missed.
             let moved = self.moved.listen();
@@ -264,7 +272,7 @@ impl Engine {
                 return;
             }
             // What fails now is tried again; meanwhile checks turn `RIGHTS_STALE` by themselves.
-            let _ = engine.catch_up().await;
+            let _ = engine.look().await;
             if !IS_PAGE {
                 engine.reread_now_and_then();
             }
@@ -275,11 +283,11 @@ impl Engine {
 
     /// When to look for others' changes again; without holding what belongs to the store longer than needed.
     fn next_look(&self) -> Task {
-        let (storage, env) = (&self.services.storage, &self.services.env);
+        let storage = &self.services.storage;
         if IS_PAGE || !storage.hears() {
-            return env.sleep_in_background(POLL_MILLIS);
+            return self.sleep_until_look(POLL_MILLIS);
         }
-        let (news, sleep) = (storage.news(), env.sleep_in_background(BEAT_MILLIS));
+        let (news, sleep) = (storage.news(), self.sleep_until_look(BEAT_MILLIS));
         Box::pin(async { drop(futures_util::future::select(news, sleep).await) })
     }
 

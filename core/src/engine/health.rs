@@ -1,7 +1,10 @@
 //! How well a store works: what it depends on, one by one, for whoever restarts it or sends it requests. Nothing in it names
 //! anybody, or says where the storage is.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use rolekeep_macros::{Describe, Word};
 use serde::Serialize;
@@ -168,7 +171,11 @@ fn number(count: impl TryInto<i64>) -> i64 {
 
 impl Engine {
     /// How well the store works. One at a time asks the storage, and its answer is everybody's for a second.
-    pub(crate) async fn health(&self) -> Health {
+    pub(crate) async fn health(self: &Arc<Self>) -> Health {
+        // While it is quiet, others' commits are looked for less often than rights in memory may be old: there are none.
+        if self.is_quiet() {
+            self.services.env.within(DEADLINE_MILLIS, self.look()).await;
+        }
         let (storage, notices) = match self.require_open() {
             Ok(()) => self.probe().await,
             Err(error) => (Err(error.reason()), None),

@@ -20,6 +20,7 @@ pub(crate) mod joined;
 pub(crate) mod limit;
 mod of_servers;
 mod once;
+mod quiet;
 mod rates;
 mod reread;
 mod rights;
@@ -70,6 +71,7 @@ use denials::Refusal;
 use doubts::{Doubts, Unheard};
 use feed::Confirmed;
 use once::Once;
+use quiet::Quiet;
 use rates::Rates;
 pub use rights::UsersInMemory;
 pub(crate) use rights::{By, Live, Loaded, Who, WhoKind, WhoSession};
@@ -133,6 +135,7 @@ pub(crate) struct Engine {
     /// Tells who waits for it that either moved, or that the store was closed.
     moved: event_listener::Event,
     confirmed: Confirmed,
+    quiet: Quiet,
     /// When all that is in memory was last read anew.
     reread: Confirmed,
     /// That is under way.
@@ -191,6 +194,7 @@ impl Engine {
             committed: Mutex::default(),
             moved: event_listener::Event::new(),
             confirmed: Confirmed::default(),
+            quiet: Quiet::default(),
             reread: Confirmed::default(),
             is_rereading: AtomicBool::new(false),
             doubts: Doubts::default(),

@@ -72,7 +72,7 @@ pub struct GroupMember {
 // Written with the group's row, and with the guard of each member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
 #[record(table = "group_roles", key(group_id, role, scope), index(role), index(scope), sync = replicated)]
-#[record(events(kind = "group_role", readers = rows, made = group_role_assigned, changed = group_role_assigned, gone = group_role_unassigned))]
+#[record(events(kind = "group_role", readers = rows, asks = "role:read", made = group_role_assigned, changed = group_role_assigned, gone = group_role_unassigned))]
 #[record(resource = none, audit(area = "groups", kind = "group_role", words(assign_role, assign_role, unassign_role)))]
 #[record(owner(field = group_id, of = Group, on_delete = cascade), caches = none, retention = kept)]
 #[non_exhaustive]

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use rolekeep::{
     Policy, Reason, Result, Time, UserManagement,
     environment::{Environment, Task, TokioEnvironment, Work},
+    roles::{AssignRole, UnassignRole},
     storage::{
         Batch, Loaded, Persisted, PersistedStorage, Persister, Position, Retention, SqliteOptions, SqliteStorage,
         Storage,
@@ -158,6 +159,45 @@ async fn a_store_that_others_share_looks_for_their_changes() {
         assert_eq!(answer, Err(Reason::RightsStale));
     }
     assert!(host.loads.load(Ordering::Relaxed) > 5);
+}
+
+/// How often it sleeps in so many milliseconds.
+async fn sleeps(counting: &Counting, millis: u64) -> u64 {
+    let before = counting.sleeps.load(Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+    counting.sleeps.load(Ordering::Relaxed) - before
+}
+
+#[tokio::test]
+async fn changes_of_others_are_looked_for_less_often_while_nobody_needs_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    let open_at = || async {
+        open(Arc::new(SqliteStorage::open(SqliteOptions::new(&path)).await.unwrap()) as Arc<dyn Storage>).await
+    };
+    let (um, counting) = open_at().await;
+    let (other, _) = open_at().await;
+    let ada = um.system().users().create(CreateUser::new("ada@example.org").roles(["editor"])).await.unwrap();
+    let me = um.acting_as(ada.id).await.unwrap();
+    // Whose rights are held hears of changes, however long nobody asks.
+    counting.ahead.store(600, Ordering::Relaxed);
+    assert!(sleeps(&counting, 1_500).await >= 4);
+    assert!(me.can("document:edit", None).unwrap());
+    drop(me);
+    // What nobody holds is let go after five minutes.
+    counting.ahead.store(1_200, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert!(sleeps(&counting, 1_500).await <= 1);
+    // It is healthy: nobody's rights are old.
+    assert!(um.health().await.is_ready);
+    assert!(sleeps(&counting, 1_500).await <= 1);
+
+    other.system().roles().unassign(UnassignRole::new(ada.id, "editor")).await.unwrap();
+    let me = um.acting_as(ada.id).await.unwrap();
+    assert!(!me.can("document:edit", None).unwrap());
+    other.system().roles().assign(AssignRole::new(ada.id, "editor")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    assert!(me.can("document:edit", None).unwrap());
 }
 
 #[tokio::test]

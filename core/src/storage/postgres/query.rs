@@ -59,7 +59,9 @@ pub(super) fn plan(query: &Query) -> QueryPlan {
 pub(super) fn statement(tables: &Tables, query: &Query) -> Result<(Statement, u64)> {
     let arms = query.window.limit.and_then(|_| arms::parts(query, Wanted::InOrder));
     let is_either = query.filter.conjuncts().iter().any(|part| matches!(part, Predicate::Or(_)));
-    let counted = (query.count > 0 && is_either).then(|| arms::parts(query, Wanted::InAnyOrder)).flatten();
+    // By the values the database finds a way of its own to count, and one that is planned sooner.
+    let is_counted_by_arms = query.count > 0 && is_either && plan(query) == QueryPlan::Generic;
+    let counted = is_counted_by_arms.then(|| arms::parts(query, Wanted::InAnyOrder)).flatten();
     let (page, count) = (way(arms.as_deref()), way(counted.as_deref()));
     // Where a statement has too many parameters, the database does what it can.
     page::whole(Dialect::Postgres, tables, query, (page, count))
