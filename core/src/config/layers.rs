@@ -140,8 +140,7 @@ impl Layers {
             merged.take_file(file);
         }
         let mut variables: Vec<&Source> = self.variables.iter().collect();
-        // What is a whole comes before its parts.
-        variables.sort_by(|one, other| one.name.cmp(&other.name));
+        variables.sort_by(|one, other| order_of(&one.name).cmp(&order_of(&other.name)));
         let keys: Vec<String> = variables.iter().map(|variable| setting_of(&variable.name)).collect();
         merged.make_room(&keys.iter().map(String::as_str).collect::<Vec<_>>());
         for (at, variable) in variables.iter().enumerate() {
@@ -205,6 +204,12 @@ fn setting_path(name: &str) -> Vec<String> {
     let name = name.strip_prefix(PREFIX).unwrap_or(name);
     let name = name.strip_suffix(FILE).unwrap_or(name);
     name.split("__").map(str::to_ascii_lowercase).collect()
+}
+
+/// Where a variable comes among all: what is a whole before its parts, items as they are counted, a value before a file that has it.
+fn order_of(name: &str) -> (Vec<(Option<usize>, String)>, &str) {
+    let steps = setting_path(name).into_iter().map(|step| (step.parse().ok(), step));
+    (steps.collect(), name)
 }
 
 /// As errors write it: `trusted_issuers[0].issuer`.

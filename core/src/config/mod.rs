@@ -444,7 +444,7 @@ impl Config {
         read(text)
     }
 
-    /// Checks the settings, as opening a store does.
+    /// Checks the settings, as opening a store does, which also reads the path or the URLs of its storage.
     ///
     /// # Errors
     /// [`Reason::ConfigInvalid`](crate::Reason::ConfigInvalid) with every wrong field.
@@ -506,15 +506,14 @@ impl Config {
             checks.error("username_profile", Invalid::new(FieldCode::Disagrees, message));
         }
         self.check_secrets(&mut checks);
-        if let Err(problem) = self.issuers() {
-            checks.add(problem.fields());
-        }
-        if let Err(problem) = self.relying_party() {
-            checks.add(problem.fields());
-        }
-        if let Err(problem) = self.networks() {
-            checks.add(problem.fields());
-        }
+        let wrong = [
+            self.issuers().err(),
+            self.relying_party().err(),
+            self.networks().err(),
+            self.supabase().err(),
+            self.audit_signer().err(),
+        ];
+        wrong.iter().flatten().for_each(|problem| checks.add(problem.fields()));
         if !has_notifier && !IS_PAGE {
             let needs = [
                 (

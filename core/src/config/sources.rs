@@ -64,6 +64,11 @@ mod known {
             if all.is_empty() { Ok(()) } else { Err(Error::config(all.into())) }
         }
 
+        /// What was found alone, by where it stands.
+        pub(in crate::config) fn named_all(&self, found: Error) -> Error {
+            Error::config(found.fields().iter().map(|field| self.named(field.clone())).collect::<Vec<_>>().into())
+        }
+
         fn named(&self, mut field: FieldError) -> FieldError {
             if let Some(source) = self.find(&field.field) {
                 field.message = format!("{} ({source})", field.message);

@@ -1,6 +1,8 @@
 //! Where a store is kept: which settings go together.
 
 use super::{Config, DEFAULT_SCHEMA};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use crate::model::error::{Error, Result};
 use crate::model::{
     check::{Checks, Invalid},
     decode::FieldCode,
@@ -29,5 +31,13 @@ impl Config {
         } else {
             checks.field("postgres_schema", text::schema(&self.postgres_schema));
         }
+    }
+
+    /// What is wrong with the place that the settings give, by the variable or the file that gives it.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn check_place(&self, check: impl FnOnce(&mut Checks)) -> Result<()> {
+        let mut checks = Checks::default();
+        check(&mut checks);
+        checks.finish_as(Error::config).map_err(|found| self.sources.named_all(found))
     }
 }

@@ -385,6 +385,7 @@ fn place_of(mut places: Vec<StorageChoice>, config: &Config) -> Result<StorageCh
 #[cfg(feature = "sqlite")]
 fn sqlite(path: &str, config: &Config) -> Result<StorageChoice> {
     let options = crate::storage::SqliteOptions::new(path).exclusive(config.exclusive);
+    config.check_place(|checks| options.check_place(checks))?;
     Ok(StorageChoice::Sqlite(options.migrates(config.migrates)))
 }
 
@@ -403,6 +404,7 @@ fn postgres(url: &Secret, config: &Config) -> Result<StorageChoice> {
     if let Some(replica) = &config.postgres_replica {
         options = options.replica_url(replica.expose());
     }
+    config.check_place(|checks| options.check_place(checks))?;
     Ok(StorageChoice::Postgres(options))
 }
 

@@ -112,6 +112,18 @@ async fn a_missing_folder_or_file_and_a_file_that_is_no_database() {
 }
 
 #[tokio::test]
+async fn a_file_whose_texts_have_another_order_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SqliteConnectOptions::new().filename(folder.path().join("x.db")).create_if_missing(true);
+    let mut connection = options.pragma("encoding", "'UTF-16le'").connect().await.unwrap();
+    sqlx::raw_sql("CREATE TABLE own (name TEXT)").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let error = SqliteStorage::open(at(&folder)).await.err().unwrap();
+    assert_eq!(error.reason(), Reason::ConfigInvalid);
+    assert!(error.message().contains("UTF-16le"), "{error}");
+}
+
+#[tokio::test]
 async fn what_means_something_else_to_sqlite_or_a_driver_is_no_path() {
     for path in [":memory:", " :MEMORY: ", "", " ", "file:app.db?mode=ro", "File::memory:", "sqlite://app.db"] {
         let built = UserManagement::builder().sqlite(path).open().await.map(|_| ());

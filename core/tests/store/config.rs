@@ -49,6 +49,52 @@ async fn two_policies_are_refused() {
 }
 
 #[tokio::test]
+async fn ops_5_every_wrong_setting_is_told_with_its_variable_before_a_file_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("app.db");
+    let wrong = || {
+        Layers::new()
+            .variable("ROLEKEEP_MAX_SESSIONS", "0")
+            .variable("ROLEKEEP_SUPABASE_SECRET", "short")
+            .variable("ROLEKEEP_AUDIT_SIGNING_KEY", "{}")
+    };
+    let told = async |layers: Layers| {
+        let error = UserManagement::open(layers.config("{}").unwrap()).await.err().unwrap();
+        assert_eq!(error.reason(), Reason::ConfigInvalid);
+        let mut fields: Vec<String> = error.fields().iter().map(|field| field.field.clone()).collect();
+        for field in error.fields() {
+            let variable = format!("(ROLEKEEP_{})", field.field.to_uppercase());
+            let is_given = field.field != "supabase_issuer";
+            assert!(!is_given || field.message.contains(&variable), "{field:?}");
+        }
+        fields.sort();
+        fields
+    };
+    let all = ["audit_signing_key", "max_sessions", "supabase_issuer", "supabase_secret"];
+    assert_eq!(told(wrong().variable("ROLEKEEP_SQLITE", file.display().to_string())).await, all);
+    assert!(!file.exists());
+    let error = wrong().config("{}").unwrap().check().unwrap_err();
+    assert_eq!(error.fields().len(), all.len(), "{error}");
+
+    let fields = told(wrong().variable("ROLEKEEP_SQLITE", ":memory:")).await;
+    assert!(fields.contains(&"sqlite".to_owned()) && fields.contains(&"supabase_secret".to_owned()), "{fields:?}");
+    let urls = wrong().variable("ROLEKEEP_POSTGRES", "mysql://x").variable("ROLEKEEP_POSTGRES_LISTENER", "postgres//x");
+    let fields = told(urls).await;
+    for field in ["max_sessions", "postgres", "postgres_listener"] {
+        assert!(fields.contains(&field.to_owned()), "{fields:?}");
+    }
+}
+
+#[tokio::test]
+async fn ops_5_a_list_may_be_given_item_by_item_in_variables() {
+    let layers = (0..12).fold(Layers::new(), |layers, at| {
+        layers.variable(format!("ROLEKEEP_TRUSTED_PROXIES__{at}"), format!("192.0.2.{at}"))
+    });
+    let proxies: Vec<String> = (0..12).map(|at| format!("192.0.2.{at}")).collect();
+    assert_eq!(layers.config("{}").unwrap().trusted_proxies, proxies);
+}
+
+#[tokio::test]
 async fn ops_5_a_wrong_policy_hides_no_wrong_setting_and_the_other_way_round() {
     let config = Config::new()
         .session_seconds(0)

@@ -8,6 +8,8 @@ use sqlx::{
 };
 
 use crate::model::{
+    check::{Checks, Invalid},
+    decode::FieldCode,
     error::{Error, Reason, Result},
     text,
 };
@@ -125,19 +127,29 @@ impl PostgresOptions {
         self
     }
 
+    /// Notes what is wrong with the URLs, by the settings that give them.
+    pub(crate) fn check_place(&self, checks: &mut Checks) {
+        let listener = match &self.listener {
+            Some(Listener::Url(url)) => Some(url),
+            Some(Listener::There) | None => None,
+        };
+        for (field, url) in [
+            ("postgres", Some(&self.url)),
+            ("postgres_listener", listener),
+            ("postgres_replica", self.replica.as_ref()),
+        ] {
+            checks.optional(field, url.map(String::as_str), parsed);
+        }
+    }
+
     fn connect(&self) -> Result<PgConnectOptions> {
         self.connect_to(&self.url)
     }
 
     fn connect_to(&self, url: &str) -> Result<PgConnectOptions> {
         check_schema(&self.schema)?;
-        // The driver's message may quote the URL, and the URL a password.
-        let unfit = || {
-            Error::new(Reason::ConfigInvalid, "postgres: the URL is not one, such as `postgres://user@host/database`")
-        };
-        // The driver takes any scheme.
-        let is_ours = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
-        let options = is_ours.then(|| PgConnectOptions::from_str(url).ok()).flatten().ok_or_else(unfit)?;
+        let options =
+            parsed(url).map_err(|unfit| Error::new(Reason::ConfigInvalid, format!("postgres: {}", unfit.message)))?;
         let is_socket = options.get_socket().is_some() || options.get_host().starts_with('/');
         let (_, said) = url.split_once('?').unwrap_or_default();
         let says_mode = said.split('&').any(|part| part.starts_with("sslmode=") || part.starts_with("ssl-mode="));
@@ -191,6 +203,16 @@ impl PostgresOptions {
         };
         Ok(Some(self.connect_to(url)?.application_name("rolekeep listener")))
     }
+}
+
+/// What a URL says.
+fn parsed(url: &str) -> Result<PgConnectOptions, Invalid> {
+    // The driver takes any scheme.
+    let is_ours = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    // The driver's message may quote the URL, and the URL a password.
+    is_ours.then(|| PgConnectOptions::from_str(url).ok()).flatten().ok_or_else(|| {
+        Invalid::new(FieldCode::InvalidFormat, "the URL is not one, such as `postgres://user@host/database`")
+    })
 }
 
 fn only_reading(options: PgConnectOptions) -> PgConnectOptions {

@@ -104,6 +104,13 @@ impl Connections {
         }
         let probed = rows::pragma(writer.get()?, "PRAGMA schema_version").await;
         writer.settle(probed)?;
+        // Another one has another order: what is compared by SQL would not be what is compared in memory.
+        let encoding = sqlx::query_scalar::<_, String>("PRAGMA encoding").fetch_one(writer.get()?).await;
+        let encoding = writer.settle(encoding)?;
+        if encoding != "UTF-8" {
+            let message = format!("sqlite: the file has the encoding {encoding}; make one with UTF-8");
+            return Err(Error::new(Reason::ConfigInvalid, message));
+        }
         Ok(())
     }
 

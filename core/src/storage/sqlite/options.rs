@@ -8,6 +8,8 @@ use sqlx::{
 };
 
 use crate::model::{
+    check::{Checks, Invalid},
+    decode::FieldCode,
     error::{Error, Reason, Result},
     secret::Secret,
 };
@@ -166,16 +168,25 @@ impl SqliteOptions {
     /// Absolute, so that a file's name means nothing else to SQLite. What SQLite itself, or a URL of a driver, takes
     /// for something else is refused: it would become a file of that name.
     pub(super) fn path(&self) -> Result<PathBuf> {
+        self.absolute().map_err(|unfit| Error::new(Reason::ConfigInvalid, format!("sqlite: {}", unfit.message)))
+    }
+
+    /// Notes what is wrong with the path, by the setting that gives it.
+    pub(crate) fn check_place(&self, checks: &mut Checks) {
+        checks.field("sqlite", self.absolute());
+    }
+
+    fn absolute(&self) -> Result<PathBuf, Invalid> {
         let name = self.path.to_string_lossy().trim().to_ascii_lowercase();
-        let problem = match name.as_str() {
-            "" => "the path is empty; leave `sqlite` out to keep everything in memory",
-            ":memory:" => "`:memory:` is not a path; leave `sqlite` out to keep everything in memory",
+        let unfit = |problem: &str| Invalid::new(FieldCode::InvalidFormat, problem);
+        match name.as_str() {
+            "" => Err(unfit("the path is empty; leave `sqlite` out to keep everything in memory")),
+            ":memory:" => Err(unfit("`:memory:` is not a path; leave `sqlite` out to keep everything in memory")),
             name if name.starts_with("file:") || name.starts_with("sqlite:") => {
-                "give the path of a file, such as `app.db`; URIs are not supported"
+                Err(unfit("give the path of a file, such as `app.db`; URIs are not supported"))
             }
-            _ => return std::path::absolute(&self.path).map_err(|problem| refused(&problem.to_string())),
-        };
-        Err(refused(problem))
+            _ => std::path::absolute(&self.path).map_err(|problem| unfit(&problem.to_string())),
+        }
     }
 
     pub(super) fn writer(&self) -> Result<SqliteConnectOptions> {
@@ -213,8 +224,4 @@ impl SqliteOptions {
     pub(super) fn reader(&self) -> Result<SqliteConnectOptions> {
         Ok(self.writer()?.create_if_missing(false).pragma("query_only", "ON"))
     }
-}
-
-fn refused(problem: &str) -> Error {
-    Error::new(Reason::ConfigInvalid, format!("sqlite: {problem}"))
 }
