@@ -101,10 +101,11 @@ pub(crate) fn taken(table: &'static Table, key: Key) -> CommitError {
 pub(crate) fn prunable(oldest: impl IntoIterator<Item = Time>, retention: &Retention) -> usize {
     let mut oldest = oldest.into_iter().take(PRUNE_BATCH + 1).peekable();
     let mut count = 0;
-    // The last of all stays, as positions are counted from it.
+    // The last of all stays, as positions are counted from it, and so does the last of the old ones: what was made after it is known to have
+    // taken place or not.
     while let Some(at) = oldest.next()
-        && oldest.peek().is_some()
-        && at < retention.feed_before
+        && let Some(next) = oldest.peek()
+        && Ord::max(at, *next) < retention.feed_before
     {
         count += 1;
     }

@@ -219,7 +219,8 @@ pub trait Storage: MaybeSend + MaybeSync + 'static {
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>>;
 
     /// Removes the oldest entries of the change feed that are not to be kept, at most [`PRUNE_BATCH`], and never the
-    /// newest one of a lane. Rows, [`Storage::position`] and the numbers of later commits stay as they are.
+    /// newest one of a lane, or the newest of those that are not to be kept: [`Storage::outcome`] says of what came after it whether it
+    /// took place. Rows, [`Storage::position`] and the numbers of later commits stay as they are.
     async fn prune(&self, retention: &Retention) -> Result<Pruned>;
 
     /// Removes deleted and overwritten data from where it may remain, such as a write-ahead log and unused parts of files, but not from

@@ -161,8 +161,9 @@ pub(super) async fn old_lines_are_pruned_and_missed(storage: &impl Storage) -> O
         after.push(storage.position().await?);
     }
     same("nothing is so old", storage.prune(&before(1)).await?, Pruned { lines: 0 })?;
+    same("the last that is old stays", storage.prune(&before(2)).await?, Pruned { lines: 0 })?;
     same("no gap", storage.changes(&after[0]).await?.gap, None)?;
-    same("two are", storage.prune(&before(3)).await?, Pruned { lines: 2 })?;
+    same("two are", storage.prune(&before(4)).await?, Pruned { lines: 2 })?;
     same("position", storage.position().await?, after[5].clone())?;
     let touched = |numbers: std::ops::RangeInclusive<u128>| {
         numbers.map(|number| Touched::new(Item::TABLE, &Item::new(number, "").key()))
@@ -189,8 +190,10 @@ pub(super) async fn old_lines_are_pruned_and_missed(storage: &impl Storage) -> O
     same("an outcome that is there", is_there, Ok(place.map(|place| place.position())))?;
     same("one that is gone", unknown(change_set_id(1)).await, Err(Reason::OutcomeUnknown))?;
     same("one of that time", unknown(change_set_id(9)).await, Err(Reason::OutcomeUnknown))?;
-    let later = uuid::Builder::from_unix_timestamp_millis(4 * 86_400_000, &[7; 10]).into_uuid();
-    same("one that came later", unknown(ChangeSetId(later)).await, Ok(None))?;
+    for (name, hours) in [("one that came later", 96), ("one that came between", 73)] {
+        let made = uuid::Builder::from_unix_timestamp_millis(hours * 3_600_000, &[7; 10]).into_uuid();
+        same(name, unknown(ChangeSetId(made)).await, Ok(None))?;
+    }
 
     same("never the newest", storage.prune(&before(99)).await?, Pruned { lines: 2 })?;
     same("again", storage.prune(&before(99)).await?, Pruned { lines: 0 })?;

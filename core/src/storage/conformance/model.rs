@@ -188,7 +188,8 @@ impl Model {
     fn prune(&mut self, retention: &Retention) -> Pruned {
         let mut pruned = 0;
         for lane in self.lanes.values_mut() {
-            while lane.lines.len() > 1 && lane.lines[0].at < retention.feed_before && pruned < PRUNE_BATCH {
+            let is_old = |line: Option<&Line>| line.is_some_and(|line| line.at < retention.feed_before);
+            while is_old(lane.lines.first()) && is_old(lane.lines.get(1)) && pruned < PRUNE_BATCH {
                 lane.lines.remove(0);
                 pruned += 1;
             }
