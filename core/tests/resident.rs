@@ -27,8 +27,8 @@ use rolekeep::{
     roles::{AssignRole, CreateRole, DeleteRole, NewGrant, UnassignRole},
     rules::{Role, RuleSet, Schema},
     storage::{
-        Batch, ChangeSet, Changes, CommitError, Committed, Key, Loaded, MemoryStorage, Persisted, PersistedStorage,
-        Persister, Position, Pruned, Query, Retention, Row, RowChange, Rows, Storage, Table, Write,
+        Batch, ChangeSet, Changes, CommitError, Committed, FeedPart, Key, Loaded, MemoryStorage, Persisted,
+        PersistedStorage, Persister, Position, Pruned, Query, Retention, Row, RowChange, Rows, Storage, Table, Write,
     },
     users::{CreateUser, UpdateUser},
 };
@@ -142,8 +142,8 @@ impl<S: Storage> Storage for Unaudited<S> {
         self.0.position().await
     }
 
-    async fn changes(&self, since: &Position) -> Result<Changes> {
-        self.0.changes(since).await
+    async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
+        self.0.changes(since, part).await
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {

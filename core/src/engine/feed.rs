@@ -25,7 +25,7 @@ use crate::{
     },
     operations::{policy::state::PolicyState, signing_keys, target::TargetRow},
     rules,
-    storage::{self, Changes, Committed, Gap, LanePosition, Position, Touched},
+    storage::{self, Changes, Committed, FEED_PAGE, FeedPart, Gap, LanePosition, Position, Touched},
 };
 
 /// How often others' changes are looked for when no operation does, in milliseconds.
@@ -37,6 +37,8 @@ const BEAT_MILLIS: u64 = 500;
 const MAX_AGE_MILLIS: i64 = 1_000;
 /// How often they are looked for at most for tokens that may be anybody's, in microseconds.
 const STRANGERS_MICROS: i64 = 100_000;
+/// So much is heard at a time: what rows were touched, and nothing of what is told of them.
+const TOUCHED: FeedPart = FeedPart { commits: FEED_PAGE, bytes: 4 << 20, has_events: false };
 /// How often who waits for a position looks for it, in milliseconds.
 const WAIT_MILLIS: u64 = 25;
 
@@ -117,7 +119,7 @@ impl Engine {
         let asked_at = self.moment();
         let heard = self.heard();
         // Commits whose rows are not in the feed count, too: somebody may ask for their position.
-        let changes = self.services.storage.changes(&heard).await?;
+        let changes = self.services.storage.changes(&heard, TOUCHED).await?;
         if changes.position != heard {
             self.apply_changes(heard, changes).await?;
         }
@@ -153,7 +155,7 @@ impl Engine {
                 let changes = match read.take().filter(|(since, _)| *since == heard) {
                     Some((_, changes)) => changes,
                     // Somebody else was first.
-                    None => engine.services.storage.changes(&heard).await?,
+                    None => engine.services.storage.changes(&heard, TOUCHED).await?,
                 };
                 // Heard again where this fails: the position stays.
                 match changes.gap {
@@ -166,7 +168,7 @@ impl Engine {
                         }
                     }
                 }
-                let has_more = changes.has_more;
+                let has_more = changes.has_more();
                 engine.has_heard(changes);
                 if !has_more {
                     return Ok(());

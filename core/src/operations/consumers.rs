@@ -27,7 +27,7 @@ use crate::{
         record::{Corrupt, Record},
         time::Time,
     },
-    storage::{Direction, Order, Query, Storage},
+    storage::{Direction, FeedPart, Order, Query, Storage},
 };
 
 /// For so long a process has the lease, in seconds: it renews it meanwhile, by acknowledging.
@@ -256,7 +256,9 @@ fn leased_of(consumer: &Consumer, lease: LeaseId) -> ConsumerLease {
 
 /// Since when there may be something behind a position.
 async fn unread_since(storage: &dyn Storage, cursor: &Cursor, now: Time) -> Result<Time> {
-    let changes = storage.changes(&cursor.position).await?;
+    // The first of each lane.
+    let first = FeedPart { commits: 1, bytes: 0, has_events: false };
+    let changes = storage.changes(&cursor.position, first).await?;
     Ok(changes.lines.iter().map(|line| line.at).min().map_or(now, |oldest| oldest.min(now)))
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use rolekeep_macros::portable_async;
 
 use super::{
-    BatchRead, ChangeSet, Changes, CommitError, Committed, GroupBy, Key, Load, Position, Predicate, Pruned, Query,
-    Retention, Row, Rows, Snapshot, Storage, StorageCondition, Table, Write,
+    BatchRead, ChangeSet, Changes, CommitError, Committed, FeedPart, GroupBy, Key, Load, Position, Predicate, Pruned,
+    Query, Retention, Row, Rows, Snapshot, Storage, StorageCondition, Table, Write,
 };
 use crate::{
     credentials::encryption::{EncryptionKeys, PREFIX},
@@ -209,8 +209,8 @@ impl Storage for Encrypted {
         self.storage.position().await
     }
 
-    async fn changes(&self, since: &Position) -> Result<Changes> {
-        self.storage.changes(since).await
+    async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
+        self.storage.changes(since, part).await
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {

@@ -6,13 +6,13 @@ use std::time::Duration;
 #[cfg(feature = "sql")]
 use super::Query;
 use super::{
-    ChangeSet, Changes, CommitError, Committed, FEED_PAGE, Gap, LanePosition, Line, PRUNE_BATCH, Position, Retention,
-    Touched, Write,
+    ChangeSet, Changes, CommitError, Committed, FEED_PAGE, FeedPart, Gap, LanePosition, Line, PRUNE_BATCH, Position,
+    Retention, Touched, Write,
 };
 #[cfg(feature = "sqlite")]
-use super::{Direction, Order, Window};
+use super::{Direction, Order, Storage, Window};
 #[cfg(feature = "sqlite")]
-use crate::model::{predicate::Comparison, value::Value};
+use crate::model::predicate::Comparison;
 #[cfg(feature = "sql")]
 use crate::model::{predicate::Predicate, record::Field};
 use crate::{
@@ -20,8 +20,9 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         id::ChangeSetId,
-        record::{Document, Key, Record, Row, Table, Unread},
+        record::{Corrupt, Document, Key, Record, Row, Table, Unread},
         time::Time,
+        value::Value,
     },
 };
 
@@ -145,8 +146,89 @@ pub(crate) fn first_line(lane: u16, since: &Position) -> i64 {
     LanePosition::line(lane, since.number(lane).max(1))
 }
 
-/// As many lines are read of a lane at a time.
-pub(crate) const LINES: u64 = FEED_PAGE + 1;
+/// As many lines are read of a lane for a part: the known one, too.
+pub(crate) fn most_lines(part: FeedPart) -> u64 {
+    part.commits.clamp(1, FEED_PAGE) + 1
+}
+
+/// A line as it is read, and how many bytes of it are told.
+pub(crate) struct ReadLine {
+    pub(crate) record: CommitRecord,
+    pub(crate) bytes: u64,
+}
+
+/// The lines of the only lane, some at a time: of what is too much for a part little is read then.
+pub(crate) struct LaneLines {
+    since: Position,
+    part: FeedPart,
+    newest: LanePosition,
+    /// Where the next begin.
+    from: i64,
+    read: Vec<ReadLine>,
+    /// Of how many that are told, and of how many bytes.
+    told: (u64, u64),
+}
+
+/// So many lines are read first where bytes are counted, and at a time at most: what follows may be longer.
+const STEPS: (u64, u64) = (4, 64);
+
+impl LaneLines {
+    pub(crate) fn after(since: &Position, part: FeedPart, newest: LanePosition) -> Self {
+        let from = first_line(LANE, since);
+        Self { since: since.clone(), part, newest, from, read: Vec::new(), told: (0, 0) }
+    }
+
+    /// From where on to read next, and how many lines; none: it is enough.
+    pub(crate) fn next(&self) -> Option<(i64, u64)> {
+        let (left, (told, bytes)) = (most_lines(self.part) - self.read.len() as u64, self.told);
+        let is_enough = left == 0 || self.from > LanePosition::line(LANE, self.newest.number);
+        if is_enough || bytes >= self.part.bytes.max(1) {
+            return None;
+        }
+        let step = match bytes {
+            _ if self.part.bytes == u64::MAX => left,
+            0 => STEPS.0,
+            _ => ((self.part.bytes - bytes).saturating_mul(told) / bytes).clamp(1, STEPS.1),
+        };
+        Some((self.from, step.min(left)))
+    }
+
+    /// Takes what was read for [`Self::next`].
+    pub(crate) fn add(&mut self, lines: Vec<Row>) -> Result<()> {
+        // Where nothing is there, nothing follows.
+        self.from = i64::MAX;
+        for row in lines {
+            let line = ReadLine::of(row, self.part)?;
+            self.from = line.record.position.saturating_add(1);
+            if line.record.place().number > self.since.number(LANE) {
+                self.told = (self.told.0 + 1, self.told.1.saturating_add(line.bytes));
+            }
+            self.read.push(line);
+        }
+        Ok(())
+    }
+
+    /// What they tell.
+    pub(crate) fn changes(self) -> Changes {
+        let mut changes = Changes::after(&self.since);
+        changes.take(self.newest, self.read, self.part);
+        changes
+    }
+}
+
+impl ReadLine {
+    fn of(row: Row, part: FeedPart) -> Result<Self> {
+        let bytes = |value: &Value| match value {
+            Value::Json(text) => text.len() as u64,
+            _ => 0,
+        };
+        let [.., touched, events, _] = row.0.as_slice() else {
+            return Err(Corrupt { table: CommitRecord::TABLE.name, column: "touched" }.into());
+        };
+        let bytes = bytes(touched) + if part.has_events { bytes(events) } else { 0 };
+        Ok(Self { record: CommitRecord::from_row(row)?, bytes })
+    }
+}
 
 impl Changes {
     /// Nothing after this position yet.
@@ -154,49 +236,52 @@ impl Changes {
         Self { position: since.clone(), ..Self::default() }
     }
 
-    /// Takes what there is of a lane: its newest commit, and its lines from [`first_line`] on, up to [`LINES`].
-    pub(crate) fn take(&mut self, newest: LanePosition, lines: impl IntoIterator<Item = CommitRecord>) {
+    /// Takes what there is of a lane: its newest commit, and its lines from [`first_line`] on, [`most_lines`] or those that are enough.
+    pub(crate) fn take(&mut self, newest: LanePosition, lines: impl IntoIterator<Item = ReadLine>, part: FeedPart) {
         let mut known = self.position.lane(newest.lane);
         let is_other = |found: LanePosition, known: Option<LanePosition>| {
             known.is_some_and(|known| found.number == known.number && found != known)
         };
         let mut is_rewound = is_other(newest, known)
             || known.is_some_and(|known| newest.number < known.number || newest.epoch() != known.epoch());
-        let mut taken = 0;
-        for line in lines {
+        let (mut taken, mut bytes) = (0, 0_u64);
+        for ReadLine { record: line, bytes: of_line } in lines {
             let place = line.place();
             is_rewound |= is_other(place, known);
             let number = known.map_or(0, |known| known.number);
-            if place.number <= number || taken == FEED_PAGE {
+            let is_full = taken == part.commits.clamp(1, FEED_PAGE) || (taken > 0 && bytes >= part.bytes);
+            if place.number <= number || is_full {
                 continue;
             }
             if place.number != number + 1 {
                 self.gap = self.gap.max(Some(Gap::Pruned));
             }
-            taken += 1;
+            (taken, bytes) = (taken + 1, bytes.saturating_add(of_line));
             known = Some(place);
             self.touched.extend(line.touched.0);
-            self.lines.push(Line { place, at: line.at, id: line.id, events: line.events });
+            let events = line.events.filter(|_| part.has_events);
+            self.lines.push(Line { place, at: line.at, id: line.id, events });
         }
         if is_rewound {
             // Nothing is known of what there was; all that there is counts as heard.
             (self.gap, known) = (Some(Gap::Rewound), Some(newest));
         }
         if let Some(known) = known {
-            self.has_more |= known.number < newest.number;
+            if known.number < newest.number {
+                self.cut.push(newest.lane);
+            }
             self.position.set(known);
         }
     }
 }
 
-/// The lines of a lane that follow a position, as many as are read at a time.
+/// So many lines of the only lane from one on.
 #[cfg(feature = "sqlite")]
-pub(crate) fn lines_after(since: &Position) -> Query {
-    let first = Value::Int(first_line(LANE, since));
-    let newer = Predicate::Compare("position".into(), Comparison::GreaterOrEqual, first);
+fn lines_from(first: i64, count: u64) -> Query {
+    let newer = Predicate::Compare("position".into(), Comparison::GreaterOrEqual, Value::Int(first));
     Query {
         order: vec![Order { column: "position".into(), direction: Direction::Ascending }],
-        window: Window { limit: Some(LINES), ..Window::default() },
+        window: Window { limit: Some(count), ..Window::default() },
         ..Query::of(CommitRecord::TABLE, newer)
     }
 }
@@ -214,13 +299,22 @@ pub(crate) fn committed(lines: Vec<Row>) -> Result<Option<Committed>> {
     Ok(line.map(|line| Committed::before(line.place())))
 }
 
-/// What the only lane tells after a position: its newest commit, and the lines of [`lines_after`].
+/// What the only lane tells after a position, where this is its newest commit.
 #[cfg(feature = "sqlite")]
-pub(crate) fn changes(since: &Position, newest: LanePosition, lines: Vec<Row>) -> Result<Changes> {
-    let lines = lines.into_iter().map(CommitRecord::from_row).collect::<Result<Vec<_>, _>>()?;
-    let mut changes = Changes::after(since);
-    changes.take(newest, lines);
-    Ok(changes)
+pub(crate) async fn changes(
+    storage: &impl Storage,
+    since: &Position,
+    newest: LanePosition,
+    part: FeedPart,
+) -> Result<Changes> {
+    if since.lane(newest.lane).map_or(newest.number == 0, |known| known == newest) {
+        return Ok(Changes::after(since));
+    }
+    let mut lines = LaneLines::after(since, part, newest);
+    while let Some((first, count)) = lines.next() {
+        lines.add(storage.query(&lines_from(first, count)).await?.rows)?;
+    }
+    Ok(lines.changes())
 }
 
 /// When an id was made.

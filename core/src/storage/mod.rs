@@ -107,7 +107,7 @@ pub(crate) const SCHEMA: u32 = 39;
 /// The table of the change feed, a line for each commit: what [`OneLane::lines`] reads.
 pub const FEED: &Table = CommitRecord::TABLE;
 
-/// How many commits of a lane [`Storage::changes`] returns at a time.
+/// How many commits of a lane [`Storage::changes`] returns at a time at most.
 pub const FEED_PAGE: u64 = 1_000;
 
 /// How many entries of the change feed [`Storage::prune`] removes at a time.
@@ -207,10 +207,10 @@ pub trait Storage: MaybeSend + MaybeSync + 'static {
     /// The newest position of the storage, by any process.
     async fn position(&self) -> Result<Position>;
 
-    /// The rows that commits after `since` wrote or deleted, for at most [`FEED_PAGE`] commits of each lane: while there are more
+    /// The rows that commits after `since` wrote or deleted, for as many commits of each lane as a part may have: while there are more
     /// ([`Changes::has_more`]), call it again with [`Changes::position`]. If entries after `since` were pruned, or the storage has lost
     /// commits that `since` counts, the result says so ([`Changes::gap`]) and continues with what there is.
-    async fn changes(&self, since: &Position) -> Result<Changes>;
+    async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes>;
 
     /// Whether a commit took place, if its response was lost.
     ///
@@ -267,6 +267,23 @@ pub trait Storage: MaybeSend + MaybeSync + 'static {
     async fn close(&self) -> Result<()>;
 }
 
+/// How much of the change feed [`Storage::changes`] returns at a time. A commit may have touched thousands of rows, and tell of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeedPart {
+    /// So many commits of each lane at most, from 1 to [`FEED_PAGE`].
+    pub commits: u64,
+    /// No further commit of a lane once its others have so many bytes: their `touched` and, where they are asked for, `events` as the feed's
+    /// rows have them. The first is returned however long it is.
+    pub bytes: u64,
+    /// Whether [`Line::events`] is asked for; otherwise it is none.
+    pub has_events: bool,
+}
+
+impl FeedPart {
+    /// All that may be returned at a time.
+    pub const WHOLE: Self = Self { commits: FEED_PAGE, bytes: u64::MAX, has_events: true };
+}
+
 /// A part of the change feed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
@@ -279,8 +296,15 @@ pub struct Changes {
     pub lines: Vec<Line>,
     /// Why any other row may have been written or deleted as well.
     pub gap: Option<Gap>,
-    /// There are later commits.
-    pub has_more: bool,
+    /// The lanes that have later commits.
+    pub cut: Vec<u16>,
+}
+
+impl Changes {
+    /// Whether there are later commits.
+    pub fn has_more(&self) -> bool {
+        !self.cut.is_empty()
+    }
 }
 
 /// A commit, as the change feed keeps it.
@@ -292,7 +316,7 @@ pub struct Line {
     pub at: Time,
     /// The change set's id.
     pub id: ChangeSetId,
-    /// What others are told of it, as it is stored; none: nothing.
+    /// What others are told of it, as it is stored; none: nothing, or it was not asked for.
     pub events: Option<Unread>,
 }
 

@@ -12,8 +12,8 @@ use std::{
 use rolekeep_macros::portable_async;
 
 use super::{
-    BatchRead, ChangeSet, Changes, CommitError, Committed, Key, Position, Pruned, Query, Retention, Row, Rows, Storage,
-    StorageCondition, Table,
+    BatchRead, ChangeSet, Changes, CommitError, Committed, FeedPart, Key, Position, Pruned, Query, Retention, Row,
+    Rows, Storage, StorageCondition, Table,
 };
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 use super::{Load, Snapshot};
@@ -181,8 +181,8 @@ impl Storage for Observed {
         self.observe("position", Tables::None, self.storage.position()).await
     }
 
-    async fn changes(&self, since: &Position) -> Result<Changes> {
-        self.observe("changes", Tables::None, self.storage.changes(since)).await
+    async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
+        self.observe("changes", Tables::None, self.storage.changes(since, part)).await
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {

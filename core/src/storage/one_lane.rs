@@ -1,8 +1,9 @@
 //! What a storage does whose commits follow one another, whatever it keeps its rows in.
 
 use super::{
-    ChangeSet, Changes, CommitError, CommitRecord, Committed, LanePosition, PRUNE_BATCH, Position, Retention, Write,
-    ledger,
+    ChangeSet, Changes, CommitError, CommitRecord, Committed, FeedPart, LanePosition, PRUNE_BATCH, Position, Retention,
+    Write,
+    ledger::{self, LaneLines},
 };
 use crate::{
     audit_chain::AuditHead,
@@ -100,12 +101,12 @@ pub trait OneLane {
     ///
     /// # Errors
     /// What went wrong.
-    fn changes(&self, since: &Position) -> Result<Changes> {
-        let mut changes = Changes::after(since);
-        let lines = self.lines(ledger::first_line(ledger::LANE, since), ledger::LINES as usize)?;
-        let lines = lines.into_iter().map(CommitRecord::from_row).collect::<Result<Vec<_>, _>>()?;
-        changes.take(newest(self)?, lines);
-        Ok(changes)
+    fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
+        let mut lines = LaneLines::after(since, part, newest(self)?);
+        while let Some((from, count)) = lines.next() {
+            lines.add(self.lines(from, count as usize)?)?;
+        }
+        Ok(lines.changes())
     }
 
     /// The answer to [`Storage::outcome`](super::Storage::outcome).

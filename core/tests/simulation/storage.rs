@@ -7,8 +7,8 @@ use rolekeep::{
     ChangeSetId, Error, Reason, Result,
     environment::Task,
     storage::{
-        ChangeSet, Changes, CommitError, Committed, Key, MemoryStorage, Position, Pruned, Query, Retention, Row, Rows,
-        Storage, Table,
+        ChangeSet, Changes, CommitError, Committed, FeedPart, Key, MemoryStorage, Position, Pruned, Query, Retention,
+        Row, Rows, Storage, Table,
     },
 };
 
@@ -138,9 +138,9 @@ impl Storage for Faulty {
         Ok(position)
     }
 
-    async fn changes(&self, since: &Position) -> Result<Changes> {
+    async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
         self.catch_up("a part of the feed").await?;
-        let changes = self.memory.changes(since).await?;
+        let changes = self.memory.changes(since, part).await?;
         self.world.dawdle().await;
         Ok(changes)
     }

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use rolekeep::{
     ChangeSetId, Result,
     storage::{
-        ChangeSet, Changes, CommitError, Committed, Key, Load, MemoryStorage, Position, Pruned, Query, Retention, Row,
-        Rows, Snapshot, Storage, Table,
+        ChangeSet, Changes, CommitError, Committed, FeedPart, Key, Load, MemoryStorage, Position, Pruned, Query,
+        Retention, Row, Rows, Snapshot, Storage, Table,
     },
 };
 
@@ -114,8 +114,8 @@ impl Storage for Faulty {
         self.rows.position().await
     }
 
-    async fn changes(&self, since: &Position) -> Result<Changes> {
-        self.rows.changes(since).await
+    async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
+        self.rows.changes(since, part).await
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {

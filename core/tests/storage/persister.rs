@@ -14,8 +14,8 @@ use rolekeep::{
     Error, Reason, Result,
     internals::record::Record,
     storage::{
-        Batch, CommitError, Committed, LanePosition, Loaded, Persisted, PersistedStorage, Persister, Position, Pruned,
-        Retention, RowChange, Storage, Write,
+        Batch, CommitError, Committed, FeedPart, LanePosition, Loaded, Persisted, PersistedStorage, Persister,
+        Position, Pruned, Retention, RowChange, Storage, Write,
         conformance::{self, Item, change_set, change_set_id},
     },
 };
@@ -112,7 +112,10 @@ async fn everything_is_there_after_opening_again() {
     let place = LanePosition::new(0, 2, change_set_id(2));
     assert_eq!(second.outcome(change_set_id(2)).await.unwrap(), Some(Committed::before(place)));
     let since = LanePosition::new(0, 1, change_set_id(1)).position();
-    assert_eq!(second.changes(&since).await.unwrap(), first.changes(&since).await.unwrap());
+    assert_eq!(
+        second.changes(&since, FeedPart::WHOLE).await.unwrap(),
+        first.changes(&since, FeedPart::WHOLE).await.unwrap()
+    );
 }
 
 #[tokio::test]
@@ -131,7 +134,10 @@ async fn two_writers_see_each_other() {
         assert!(one.is_ok() && two.is_ok(), "different rows: {one:?} {two:?}");
     }
     assert_eq!(first.position().await.unwrap().number(0), 300);
-    assert_eq!(second.changes(&Position::START).await.unwrap(), first.changes(&Position::START).await.unwrap());
+    assert_eq!(
+        second.changes(&Position::START, FeedPart::WHOLE).await.unwrap(),
+        first.changes(&Position::START, FeedPart::WHOLE).await.unwrap()
+    );
 }
 
 #[tokio::test]
@@ -282,7 +288,10 @@ async fn a_host_that_went_on_from_an_earlier_moment_is_found_out() {
             let kept = host.0.lock().unwrap().clone();
             if more < 3 {
                 assert_eq!(storage.position().await.unwrap_err().reason(), Reason::StorageMissing, "{more}");
-                assert_eq!(storage.changes(&Position::START).await.unwrap_err().reason(), Reason::StorageMissing);
+                assert_eq!(
+                    storage.changes(&Position::START, FeedPart::WHOLE).await.unwrap_err().reason(),
+                    Reason::StorageMissing
+                );
             }
             match storage.commit(&insert(3, "mixed")).await {
                 Err(CommitError::Failed(error)) => assert_eq!(error.reason(), Reason::StorageMissing, "{more}"),
@@ -308,7 +317,10 @@ async fn a_writer_whose_last_commit_was_pruned_takes_all_from_the_host() {
     assert_eq!(other.prune(&Retention { feed_before: rolekeep::Time::MAX }).await.unwrap(), Pruned { lines: 2 });
     assert_eq!(slow.position().await.unwrap().number(0), 3);
     let since = LanePosition::new(0, 2, change_set_id(2)).position();
-    assert_eq!(slow.changes(&since).await.unwrap(), other.changes(&since).await.unwrap());
+    assert_eq!(
+        slow.changes(&since, FeedPart::WHOLE).await.unwrap(),
+        other.changes(&since, FeedPart::WHOLE).await.unwrap()
+    );
     assert_eq!(slow.commit(&insert(4)).await.unwrap().place.number, 4);
 }
 
@@ -355,7 +367,7 @@ async fn deleted_rows_and_old_lines_leave_nothing_behind() {
     let kept: Vec<String> = host.0.0.lock().unwrap().1.keys().cloned().collect();
     assert!(!kept.iter().any(|id| id == "commits/1") && kept.iter().any(|id| id == "commits/2"), "{kept:?}");
     assert_eq!(other.position().await.unwrap().number(0), 2);
-    assert!(other.changes(&Position::START).await.unwrap().gap.is_some());
+    assert!(other.changes(&Position::START, FeedPart::WHOLE).await.unwrap().gap.is_some());
     let again = PersistedStorage::open_for_conformance(host).await.unwrap();
     assert_eq!((again.position().await.unwrap().number(0), again.outcome(change_set_id(1)).await.is_err()), (2, true));
 }

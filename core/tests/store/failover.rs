@@ -8,8 +8,8 @@ use rolekeep::{
     ChangeSetId, Policy, Reason, Result, UserManagement,
     roles::{AssignRole, UnassignRole},
     storage::{
-        ChangeSet, Changes, CommitError, Committed, Gap, Key, MemoryStorage, Position, Pruned, Query, Retention, Row,
-        Rows, Storage, Table,
+        ChangeSet, Changes, CommitError, Committed, FeedPart, Gap, Key, MemoryStorage, Position, Pruned, Query,
+        Retention, Row, Rows, Storage, Table,
     },
     users::CreateUser,
 };
@@ -49,8 +49,8 @@ impl Storage for Server {
     async fn position(&self) -> Result<Position> {
         self.now().position().await
     }
-    async fn changes(&self, since: &Position) -> Result<Changes> {
-        self.now().changes(since).await
+    async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
+        self.now().changes(since, part).await
     }
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
         self.now().outcome(id).await
@@ -109,7 +109,7 @@ async fn what_lost_commits_gave_is_not_used_any_more() {
                 assert!(!um.check_cached(ada, "document:edit", None).unwrap());
                 assert!(um.position().includes(&server.position().await.unwrap()));
             }
-            assert_eq!(server.changes(&lost).await.unwrap().gap, Some(Gap::Rewound));
+            assert_eq!(server.changes(&lost, FeedPart::WHOLE).await.unwrap().gap, Some(Gap::Rewound));
             // Nobody has reached what is lost, as long as nothing else has its place.
             let asked = here.checks().at_least(lost.clone()).check_cached(ada, "document:edit", None);
             if here.position().number(0) <= lost.number(0) {

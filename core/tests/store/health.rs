@@ -16,8 +16,8 @@ use rolekeep::{
     notices::{Delivery, Notice, Notifier},
     observe::{CacheKind, HealthStatus},
     storage::{
-        ChangeSet, Changes, CommitError, Committed, Key, MemoryStorage, Position, Pruned, Query, Retention, Row, Rows,
-        Storage, Table,
+        ChangeSet, Changes, CommitError, Committed, FeedPart, Key, MemoryStorage, Position, Pruned, Query, Retention,
+        Row, Rows, Storage, Table,
     },
     users::CreateUser,
 };
@@ -67,9 +67,9 @@ impl Storage for Moody {
         self.memory.position().await
     }
 
-    async fn changes(&self, since: &Position) -> Result<Changes> {
+    async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
         self.reach().await?;
-        self.memory.changes(since).await
+        self.memory.changes(since, part).await
     }
 
     async fn outcome(&self, id: rolekeep::ChangeSetId) -> Result<Option<Committed>> {

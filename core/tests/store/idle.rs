@@ -14,8 +14,8 @@ use rolekeep::{
     environment::{Environment, Task, TokioEnvironment, Work},
     roles::{AssignRole, UnassignRole},
     storage::{
-        Batch, Loaded, Persisted, PersistedStorage, Persister, Position, Retention, SqliteOptions, SqliteStorage,
-        Storage,
+        Batch, FeedPart, Loaded, Persisted, PersistedStorage, Persister, Position, Retention, SqliteOptions,
+        SqliteStorage, Storage,
     },
     users::{CreateUser, ListUsers},
 };
@@ -210,7 +210,7 @@ async fn a_host_of_ones_own_is_not_asked_for_news_either() {
         um.refresh().await.unwrap();
     }
     let position = storage.position().await.unwrap();
-    storage.changes(&Position::START).await.unwrap();
+    storage.changes(&Position::START, FeedPart::WHOLE).await.unwrap();
     storage.prune(&Retention { feed_before: Time::MAX }).await.unwrap();
     assert_eq!(host.loads.load(Ordering::Relaxed), 1, "everything, once");
     assert_eq!(host.forgotten.lock().unwrap().len() as u64, position.number(0) - 1);

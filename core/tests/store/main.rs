@@ -25,6 +25,7 @@ mod conformance;
 mod decisions;
 mod dropped;
 mod encryption;
+mod event_costs;
 mod events;
 mod failover;
 mod filters;

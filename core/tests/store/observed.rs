@@ -13,8 +13,8 @@ use rolekeep::{
     Error, RequestContext, Result, UserManagement, ffi,
     observe::{Ended, Observer},
     storage::{
-        ChangeSet, Changes, CommitError, Committed, Key, MemoryStorage, Position, Pruned, Query, Retention, Row, Rows,
-        Storage, Table,
+        ChangeSet, Changes, CommitError, Committed, FeedPart, Key, MemoryStorage, Position, Pruned, Query, Retention,
+        Row, Rows, Storage, Table,
     },
     users::{CreateUser, ListUsers},
 };
@@ -57,8 +57,8 @@ impl Storage for Slow {
         self.memory.position().await
     }
 
-    async fn changes(&self, since: &Position) -> Result<Changes> {
-        self.memory.changes(since).await
+    async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
+        self.memory.changes(since, part).await
     }
 
     async fn outcome(&self, id: rolekeep::ChangeSetId) -> Result<Option<Committed>> {

@@ -13,8 +13,8 @@ use rolekeep::{
         user::{User, UserActivity},
     },
     storage::{
-        ChangeSet, Changes, CommitError, Committed, Direction, Key, MemoryStorage, Order, Position, Predicate, Pruned,
-        Query, Retention, Row, Rows, SqliteOptions, Storage, Table, Window, sqlite::SqliteStorage,
+        ChangeSet, Changes, CommitError, Committed, Direction, FeedPart, Key, MemoryStorage, Order, Position,
+        Predicate, Pruned, Query, Retention, Row, Rows, SqliteOptions, Storage, Table, Window, sqlite::SqliteStorage,
     },
     users::{CreateUser, DeleteUser, PurgeUser, UpdateUser},
 };
@@ -48,8 +48,8 @@ impl Storage for Counting {
     async fn position(&self) -> Result<Position> {
         self.0.position().await
     }
-    async fn changes(&self, since: &Position) -> Result<Changes> {
-        self.0.changes(since).await
+    async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
+        self.0.changes(since, part).await
     }
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
         self.0.outcome(id).await

@@ -20,8 +20,8 @@ use rolekeep::{
         user::User,
     },
     storage::{
-        ChangeSet, Changes, CommitError, CommitRecord, Committed, Key, MemoryStorage, Position, Predicate, Pruned,
-        Query, Retention, Row, Rows, SqliteOptions, SqliteStorage, Storage, Table,
+        ChangeSet, Changes, CommitError, CommitRecord, Committed, FeedPart, Key, MemoryStorage, Position, Predicate,
+        Pruned, Query, Retention, Row, Rows, SqliteOptions, SqliteStorage, Storage, Table,
     },
     users::{CreateUser, DeleteUser, EraseUser, UpdateUser},
 };
@@ -172,8 +172,8 @@ impl Storage for Watched {
     async fn position(&self) -> Result<Position> {
         self.storage.position().await
     }
-    async fn changes(&self, since: &Position) -> Result<Changes> {
-        self.storage.changes(since).await
+    async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
+        self.storage.changes(since, part).await
     }
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
         self.storage.outcome(id).await

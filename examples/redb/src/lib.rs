@@ -34,8 +34,8 @@ use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, backends:
 use rolekeep::{
     ChangeSetId, Error, Reason, Result,
     storage::{
-        ChangeSet, Changes, CommitError, CommitWork, Committed, Key, Load, OneLane, Position, Pruned, Query, Retention,
-        Row, Rows as Answer, Snapshot, Storage, Table, Write, tables,
+        ChangeSet, Changes, CommitError, CommitWork, Committed, FeedPart, Key, Load, OneLane, Position, Pruned, Query,
+        Retention, Row, Rows as Answer, Snapshot, Storage, Table, Write, tables,
     },
 };
 
@@ -153,9 +153,9 @@ impl Storage for RedbStorage {
         self.read(|rows| rows.position()).await
     }
 
-    async fn changes(&self, since: &Position) -> Result<Changes> {
+    async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
         let since = since.clone();
-        self.read(move |rows| rows.changes(&since)).await
+        self.read(move |rows| rows.changes(&since, part)).await
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {

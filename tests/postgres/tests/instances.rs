@@ -15,8 +15,8 @@ use rolekeep::{
     Reason, Value,
     internals::record::Record,
     storage::{
-        ChangeSet, Check, CommitError, Key, Position, PostgresOptions, PostgresStorage, Predicate, Query, Storage,
-        Write,
+        ChangeSet, Check, CommitError, FeedPart, Key, Position, PostgresOptions, PostgresStorage, Predicate, Query,
+        Storage, Write,
         audit::{AuditEntry, AuditHead, Verifier},
         conformance::{Item, audit, audit_keys, change_set, id},
     },
@@ -184,10 +184,10 @@ impl Truth {
         assert_eq!(count, order.len() as u64);
         let mut known = Position::START;
         loop {
-            let changes = storage.changes(&known).await.unwrap();
+            let changes = storage.changes(&known, FeedPart::WHOLE).await.unwrap();
             assert_eq!(changes.gap, None);
             known = changes.position;
-            if !changes.has_more {
+            if changes.cut.is_empty() {
                 break;
             }
         }
@@ -386,8 +386,8 @@ async fn a_read_a_list_and_a_commit_are_one_round_trip() {
         let position = storage.position().await.unwrap();
         count.push(before(&proxy) - started);
         let started = before(&proxy);
-        storage.changes(&position).await.unwrap();
-        storage.changes(&Position::START).await.unwrap();
+        storage.changes(&position, FeedPart::WHOLE).await.unwrap();
+        storage.changes(&Position::START, FeedPart::WHOLE).await.unwrap();
         count.push(before(&proxy) - started);
         counts.push(count);
     }

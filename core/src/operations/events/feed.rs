@@ -2,10 +2,12 @@
 //!
 //! The commits of a lane follow one another; those of different lanes do not, but the versions of a row say which of its changes came first.
 //! So all that is read at a time is put into an order that agrees with both. A page that does not reach the end of some lane may lack a change
-//! that came before one it has: of such a page only what was committed long enough before the last of those lanes is told, and more is read
-//! where that is nothing.
+//! that came before one of another lane: of such a page only what was committed long enough before the last of those lanes is told, and more is
+//! read where that is nothing.
+//!
+//! A commit may tell of thousands of rows, so no more is read than is likely to be asked for.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::{Cursor, Event, EventBatch, missed};
 use crate::{
@@ -16,11 +18,19 @@ use crate::{
         record::Key,
         time::Time,
     },
-    storage::{Changes, FEED_PAGE, Gap, Line, Position, Storage},
+    storage::{Changes, FEED_PAGE, FeedPart, Gap, Line, Position, Storage},
 };
 
 /// By how much the clocks of instances differ at most, and how long a commit is under way, in seconds.
 const SKEW_SECONDS: i64 = 60;
+/// About as many bytes of the feed tell of an event.
+const EVENT_BYTES: u64 = 400;
+/// So many commits of each lane are read at least, and the bytes of so many events: many a commit tells the caller nothing.
+const LEAST: u64 = 16;
+/// No more bytes of a lane are read at a time, however often it is read on before anything is certain.
+const MOST_BYTES: u64 = 4 << 20;
+/// Whether the caller hears of them is looked at for so many events at least.
+const SLICE: usize = 100;
 
 /// A commit, and what it tells.
 struct CommitEvents {
@@ -28,24 +38,31 @@ struct CommitEvents {
     events: Vec<StoredEvent>,
 }
 
-/// What was read of the feed.
+/// What was read of the feed, and how much of it was taken for the answer.
 pub(super) struct Feed {
     since: Cursor,
-    /// In an order in which they may have been committed.
-    commits: Vec<CommitEvents>,
-    /// How many of them nothing unread can have come before.
+    /// So many events are asked for.
+    most: usize,
+    /// How much to read next.
+    part: FeedPart,
+    /// What is not taken yet, in an order in which they may have been committed: first those that nothing unread can have come before.
+    commits: VecDeque<CommitEvents>,
+    /// How many those are.
     certain: usize,
-    /// Behind all of them.
+    /// Behind all that was read.
     reached: Position,
     has_more: bool,
+    /// Behind what was taken.
+    taken: Position,
+    events: Vec<Event>,
 }
 
 impl Feed {
-    /// What follows a position; if that is the earliest, it may be that something was there before.
-    pub(super) async fn read(storage: &dyn Storage, since: Cursor, is_earliest: bool) -> Result<Self> {
-        let mut feed = Self::behind(since);
+    /// What follows a position, to answer so many events; if it is the earliest, it may be that something was there before.
+    pub(super) async fn read(storage: &dyn Storage, since: Cursor, is_earliest: bool, most: usize) -> Result<Self> {
+        let mut feed = Self::behind(since, most);
         while feed.has_more && feed.certain == 0 {
-            let changes = storage.changes(&feed.reached).await?;
+            let changes = storage.changes(&feed.reached, feed.part).await?;
             if let Some(gap) = changes.gap.filter(|gap| !is_earliest || *gap == Gap::Rewound) {
                 return Err(missed(gap));
             }
@@ -54,70 +71,105 @@ impl Feed {
         Ok(feed)
     }
 
-    fn behind(since: Cursor) -> Self {
-        Self { reached: since.position.clone(), since, commits: Vec::new(), certain: 0, has_more: true }
+    fn behind(since: Cursor, most: usize) -> Self {
+        let commits = (most as u64).clamp(LEAST, FEED_PAGE);
+        Self {
+            most,
+            part: FeedPart { commits, bytes: commits * EVENT_BYTES, has_events: true },
+            commits: VecDeque::new(),
+            certain: 0,
+            reached: since.position.clone(),
+            has_more: true,
+            taken: since.position.clone(),
+            events: Vec::new(),
+            since,
+        }
     }
 
     /// Takes what the storage told behind what was reached.
     fn add(&mut self, changes: Changes) -> Result<()> {
-        (self.reached, self.has_more) = (changes.position, changes.has_more);
-        // A page has one lane, in which nothing can have come before.
-        let cut = if self.has_more && !IS_PAGE { last_of_cut_lanes(&changes.lines) } else { None };
+        self.has_more = changes.has_more();
+        self.reached = changes.position;
+        // However far apart the lanes are, few calls read what is between them.
+        self.part.commits = self.part.commits.saturating_mul(2).min(FEED_PAGE);
+        self.part.bytes = self.part.bytes.saturating_mul(2).min(MOST_BYTES);
         for line in changes.lines {
             let events = match &line.events {
                 Some(events) => events.read().ok_or_else(corrupt)?,
                 None => Vec::new(),
             };
-            self.commits.push(CommitEvents { line, events });
+            self.commits.push_back(CommitEvents { line, events });
         }
-        if !IS_PAGE {
-            self.commits = in_order(std::mem::take(&mut self.commits));
+        // A page has one lane, in which nothing can have come before.
+        if IS_PAGE {
+            self.certain = self.commits.len();
+            return Ok(());
         }
-        self.certain = match cut {
-            None => self.commits.len(),
-            Some(cut) => {
-                let before = cut.plus_seconds(-SKEW_SECONDS);
-                let first = self.commits.first().map(|told| told.line.place.lane);
-                let is_single = self.commits.iter().all(|told| Some(told.line.place.lane) == first);
-                let is_certain = |told: &&CommitEvents| is_single || told.line.at < before;
-                self.commits.iter().take_while(is_certain).count()
-            }
-        };
+        let commits = in_order(std::mem::take(&mut self.commits).into());
+        let is_certain = certainty(&commits, &changes.cut);
+        let (mut certain, mut left) = (VecDeque::new(), Vec::new());
+        for (told, is_certain) in commits.into_iter().zip(is_certain) {
+            if is_certain { certain.push_back(told) } else { left.push(told) }
+        }
+        self.certain = certain.len();
+        certain.extend(left);
+        self.commits = certain;
         Ok(())
     }
 
-    /// The events of all commits.
-    pub(super) fn events(&self) -> impl Iterator<Item = &StoredEvent> {
-        self.commits.iter().take(self.certain).flat_map(|told| &told.events)
+    /// How many of the commits that follow may be taken next, so that is looked at whether the caller hears of their events.
+    pub(super) fn next_slice(&self) -> usize {
+        let most = self.most.saturating_sub(self.events.len()).max(SLICE);
+        let mut events = 0;
+        let is_within = |(at, told): &(usize, &CommitEvents)| {
+            events += told.events.len();
+            if *at == 0 { self.has_room_for(told) } else { events <= most }
+        };
+        self.commits.iter().take(self.certain).enumerate().take_while(is_within).count()
     }
 
-    /// Up to so many events of whole commits.
-    pub(super) fn take(self, most: usize, hears: impl Fn(&StoredEvent) -> Result<bool>) -> Result<EventBatch> {
-        let (mut position, mut events) = (self.since.position.clone(), Vec::new());
-        let is_all = self.certain == self.commits.len();
-        let mut commits = self.commits.into_iter().take(self.certain).peekable();
-        while let Some(CommitEvents { line, events: stored }) =
-            commits.next_if(|told| events.is_empty() || events.len() + told.events.len() <= most)
-        {
-            let (first, read) = (events.len(), self.since.read_of(line.place));
-            for (number, stored) in stored.into_iter().enumerate().skip(read) {
+    /// The events of so many commits that follow.
+    pub(super) fn slice(&self, commits: usize) -> impl Iterator<Item = &StoredEvent> {
+        self.commits.iter().take(commits).flat_map(|told| &told.events)
+    }
+
+    /// Takes so many commits, as long as their events are not too many.
+    pub(super) fn take(&mut self, commits: usize, hears: impl Fn(&StoredEvent) -> Result<bool>) -> Result<()> {
+        for _ in 0..commits {
+            if !self.commits.front().is_some_and(|told| self.has_room_for(told)) {
+                return Ok(());
+            }
+            let Some(CommitEvents { line, events }) = self.commits.pop_front() else { return Ok(()) };
+            self.certain -= 1;
+            let (first, read) = (self.events.len(), self.since.read_of(line.place));
+            for (number, stored) in events.into_iter().enumerate().skip(read) {
                 if hears(&stored)? {
-                    let cursor = Cursor::within(position.clone(), line.place, number + 1);
-                    events.extend(Event::of(&line, number, stored, &cursor));
+                    let cursor = Cursor::within(self.taken.clone(), line.place, number + 1);
+                    self.events.extend(Event::of(&line, number, stored, &cursor));
                 }
             }
-            position.advance(line.place);
+            self.taken.advance(line.place);
             // Behind the last follows the next commit.
-            if let Some(last) = events[first..].last_mut() {
-                last.position = position.to_string();
+            if let Some(last) = self.events[first..].last_mut() {
+                last.position = self.taken.to_string();
             }
         }
-        let has_left = commits.peek().is_some();
-        if is_all && !has_left {
+        Ok(())
+    }
+
+    /// All events of a commit are answered together.
+    fn has_room_for(&self, told: &CommitEvents) -> bool {
+        self.events.is_empty() || self.events.len() + told.events.len() <= self.most
+    }
+
+    /// What was taken.
+    pub(super) fn into_batch(mut self) -> EventBatch {
+        if self.commits.is_empty() {
             // Lanes may have been read on without a commit that is left.
-            position.merge(&self.reached);
+            self.taken.merge(&self.reached);
         }
-        Ok(EventBatch { events, position: position.to_string(), has_more: self.has_more || has_left || !is_all })
+        let has_more = self.has_more || !self.commits.is_empty();
+        EventBatch { events: self.events, position: self.taken.to_string(), has_more }
     }
 }
 
@@ -125,14 +177,28 @@ fn corrupt() -> Error {
     Error::new(Reason::Corrupt, "the change feed has events that this library did not write")
 }
 
-/// The earliest of the last times of lanes that have more lines than were read.
-fn last_of_cut_lanes(lines: &[Line]) -> Option<Time> {
-    let mut lanes: BTreeMap<u16, (u64, Time)> = BTreeMap::new();
-    for line in lines {
-        let (count, last) = lanes.entry(line.place.lane).or_insert((0, line.at));
-        (*count, *last) = (*count + 1, line.at);
+/// Of commits in their order, whether nothing that was not read can have come before: it follows what was read of the lanes that were cut,
+/// whose last commits tell the time.
+fn certainty(commits: &[CommitEvents], cut: &[u16]) -> Vec<bool> {
+    let mut ends: BTreeMap<u16, Time> = BTreeMap::new();
+    for told in commits.iter().filter(|told| cut.contains(&told.line.place.lane)) {
+        ends.insert(told.line.place.lane, told.line.at);
     }
-    lanes.into_values().filter(|(count, _)| *count >= FEED_PAGE).map(|(_, last)| last).min()
+    let (mut lanes, mut rows) = (HashSet::new(), HashSet::new());
+    let is_certain = |told: &CommitEvents| {
+        let lane = told.line.place.lane;
+        let is_before = |(of, end): (&u16, &Time)| *of == lane || told.line.at < end.plus_seconds(-SKEW_SECONDS);
+        let row = |event: &StoredEvent| (event.table.clone(), event.key.clone());
+        // What follows another one in its lane or of its row waits with it.
+        let waits = lanes.contains(&lane) || told.events.iter().any(|event| rows.contains(&row(event)));
+        let is_certain = !waits && ends.iter().all(is_before);
+        if !is_certain {
+            lanes.insert(lane);
+            rows.extend(told.events.iter().map(row));
+        }
+        is_certain
+    };
+    commits.iter().map(is_certain).collect()
 }
 
 /// In an order in which lanes and the versions of rows agree; of several such, the earlier planned first.
@@ -244,16 +310,16 @@ mod tests {
         }
 
         /// What a storage tells behind a position.
-        fn changes(&self, since: &Position) -> Changes {
+        fn changes(&self, since: &Position, part: FeedPart) -> Changes {
             let mut changes = Changes { position: since.clone(), ..Changes::default() };
             for lane in 0..4 {
-                let newer =
-                    || self.0.iter().filter(|line| line.place.lane == lane && line.place.number > since.number(lane));
-                for line in newer().take(FEED_PAGE as usize) {
+                let mut newer =
+                    self.0.iter().filter(|line| line.place.lane == lane && line.place.number > since.number(lane));
+                for line in newer.by_ref().take(part.commits as usize) {
                     changes.position.advance(line.place);
                     changes.lines.push(line.clone());
                 }
-                changes.has_more |= newer().count() > FEED_PAGE as usize;
+                changes.cut.extend(newer.next().map(|_| lane));
             }
             changes
         }
@@ -263,19 +329,22 @@ mod tests {
             let mut versions: HashMap<Key, Vec<i64>> = HashMap::new();
             let mut cursor = Cursor::default();
             loop {
-                let mut feed = Feed::behind(cursor.clone());
+                let mut feed = Feed::behind(cursor.clone(), most);
                 while feed.has_more && feed.certain == 0 {
-                    feed.add(self.changes(&feed.reached)).unwrap();
+                    feed.add(self.changes(&feed.reached, feed.part)).unwrap();
                 }
                 let told = std::cell::RefCell::new(Vec::new());
-                let batch = feed.take(most, |event| {
-                    told.borrow_mut().push((event.key.clone(), event.version));
-                    Ok(true)
-                });
+                while let commits @ 1.. = feed.next_slice() {
+                    let hears = |event: &StoredEvent| {
+                        told.borrow_mut().push((event.key.clone(), event.version));
+                        Ok(true)
+                    };
+                    feed.take(commits, hears).unwrap();
+                }
                 for (key, version) in told.into_inner() {
                     versions.entry(key).or_default().push(version);
                 }
-                let batch = batch.unwrap();
+                let batch = feed.into_batch();
                 cursor = batch.position.parse().unwrap();
                 if !batch.has_more {
                     return versions;

@@ -150,9 +150,13 @@ impl Operation for ReadEvents {
             Start::Earliest => (Cursor::default(), true),
             Start::Behind(cursor) => (cursor.clone(), false),
         };
-        let feed = Feed::read(storage, since, is_earliest).await?;
-        let hearing = Hearing::of(plan, feed.events()).await?;
-        let mut batch = feed.take(valid.limit, |event| hearing.hears(plan, event))?;
+        let mut feed = Feed::read(storage, since, is_earliest, valid.limit).await?;
+        let mut hearing = Hearing::of(plan)?;
+        while let commits @ 1.. = feed.next_slice() {
+            hearing.ask_about(plan, feed.slice(commits)).await?;
+            feed.take(commits, |event| hearing.hears(plan, event))?;
+        }
+        let mut batch = feed.into_batch();
         if !plan.actor.is_system() {
             batch.events.iter_mut().for_each(|event| event.actor = None);
         }

@@ -1,5 +1,7 @@
 //! Who hears of what.
 
+use std::collections::HashMap;
+
 use crate::{
     model::{
         error::{Reason, Result},
@@ -17,37 +19,50 @@ use crate::{
     storage,
 };
 
-/// What the caller may read of the rows that events are about: looked at once for all of them.
+/// So many rows are asked for at a time.
+const ROWS: usize = 1_000;
+
+/// What the caller may read of the rows that events are about: each is looked at once.
 pub(super) struct Hearing {
     is_all: bool,
     is_policy: bool,
-    /// Rows of the rules that it may read, by table and key.
-    rows: Vec<(&'static str, Key)>,
+    /// Rows of the rules, by table and key, and whether it may read them.
+    rows: HashMap<(&'static str, Key), bool>,
 }
 
 impl Hearing {
-    pub(super) async fn of(plan: &Plan<'_>, events: impl Iterator<Item = &StoredEvent>) -> Result<Self> {
+    pub(super) fn of(plan: &Plan<'_>) -> Result<Self> {
         let is_all = plan.actor.is_system() || plan.require_administrator().is_ok();
         let is_policy = is_all || plan.may_everywhere("policy:read")?;
-        let mut hearing = Self { is_all, is_policy, rows: Vec::new() };
-        if is_all {
-            return Ok(hearing);
+        Ok(Self { is_all, is_policy, rows: HashMap::new() })
+    }
+
+    /// Looks at the rows that these events are about.
+    pub(super) async fn ask_about(
+        &mut self,
+        plan: &Plan<'_>,
+        events: impl Iterator<Item = &StoredEvent>,
+    ) -> Result<()> {
+        if self.is_all {
+            return Ok(());
         }
         let about = |event| asked_about(event).into_iter().flatten().map(move |(table, key)| (table, key, event));
         let mut asked: Vec<(&'static Table, Key, &StoredEvent)> = events.flat_map(about).collect();
+        asked.retain(|(table, key, _)| !self.rows.contains_key(&(table.name, key.clone())));
         asked.sort_by(|a, b| (a.0.name, &a.1).cmp(&(b.0.name, &b.1)));
         // The first event of each row stays.
         asked.dedup_by(|next, first| next.0.name == first.0.name && next.1 == first.1);
         for of_table in asked.chunk_by(|a, b| a.0.name == b.0.name) {
-            let Some((table, ..)) = of_table.first() else { continue };
-            let rows = plan.reads().rows(table, of_table.iter().map(|(_, key, _)| key.clone()).collect()).await?;
-            for ((table, key, event), row) in of_table.iter().zip(rows) {
-                if may_read(plan, table, row, event).await? {
-                    hearing.rows.push((table.name, key.clone()));
+            for asked in of_table.chunks(ROWS) {
+                let Some((table, ..)) = asked.first() else { continue };
+                let rows = plan.reads().rows(table, asked.iter().map(|(_, key, _)| key.clone()).collect()).await?;
+                for ((table, key, event), row) in asked.iter().zip(rows) {
+                    let may = may_read(plan, table, row, event).await?;
+                    self.rows.insert((table.name, key.clone()), may);
                 }
             }
         }
-        Ok(hearing)
+        Ok(())
     }
 
     /// Whether the caller hears of an event.
@@ -60,7 +75,7 @@ impl Hearing {
                 Readers::Policy => self.is_policy,
                 Readers::Own => is_own(plan, event),
                 Readers::Rows => asked_about(event).is_some_and(|rows| {
-                    let may = |(table, key): (&'static Table, Key)| self.rows.binary_search(&(table.name, key)).is_ok();
+                    let may = |(table, key): (&'static Table, Key)| self.rows.get(&(table.name, key)) == Some(&true);
                     !rows.is_empty() && rows.into_iter().all(may)
                 }),
             })

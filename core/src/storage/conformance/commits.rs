@@ -10,12 +10,14 @@ use crate::{
         time::Time,
         value::Value,
     },
-    storage::{ChangeSet, Changes, Check, CommitError, Committed, Position, Query, Retention, Storage, Write},
+    storage::{
+        ChangeSet, Changes, Check, CommitError, Committed, FeedPart, Position, Query, Retention, Storage, Write,
+    },
 };
 
 pub(super) async fn a_new_storage_is_empty(storage: &impl Storage) -> Outcome {
     same("position", storage.position().await?, Position::START)?;
-    same("changes", storage.changes(&Position::START).await?, Changes::default())?;
+    same("changes", storage.changes(&Position::START, FeedPart::WHOLE).await?, Changes::default())?;
     same("get", storage.get(Item::TABLE, &[key(1)]).await?, vec![None])?;
     same("get nothing", storage.get(Item::TABLE, &[]).await?, Vec::new())?;
     same("query", storage.query(&Query::of(Item::TABLE, Predicate::Always)).await?.rows, Vec::new())
@@ -192,7 +194,7 @@ pub(super) async fn closing_is_final(storage: &impl Storage) -> Outcome {
     closed(storage.get(Item::TABLE, &[key(1)]).await.map(|_| ()))?;
     closed(storage.query(&Query::of(Item::TABLE, Predicate::Always)).await.map(|_| ()))?;
     closed(storage.position().await.map(|_| ()))?;
-    closed(storage.changes(&Position::START).await.map(|_| ()))?;
+    closed(storage.changes(&Position::START, FeedPart::WHOLE).await.map(|_| ()))?;
     closed(storage.outcome(change_set_id(1)).await.map(|_| ()))?;
     closed(storage.scrub().await.map(|_| ()))?;
     closed(storage.prune(&Retention { feed_before: Time::MAX }).await.map(|_| ()))?;

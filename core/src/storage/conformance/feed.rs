@@ -12,8 +12,8 @@ use crate::{
         time::Time,
     },
     storage::{
-        ChangeSet, Changes, FEED_PAGE, Gap, LanePosition, Line, PRUNE_BATCH, Position, Pruned, Query, Retention,
-        Storage, Touched, Write,
+        ChangeSet, Changes, FEED_PAGE, FeedPart, Gap, LanePosition, Line, PRUNE_BATCH, Position, Pruned, Query,
+        Retention, Storage, Touched, Write,
     },
 };
 
@@ -58,7 +58,7 @@ pub(super) async fn the_feed_names_what_was_touched(storage: &impl Storage) -> O
     let tie = Touched { table: Tie::TABLE.name.to_owned(), key: tie.key() };
     let all = [item.clone(), tie.clone(), item, tie];
     for (number, touched) in [&all[..], &all[2..], &all[3..], &[]].into_iter().enumerate() {
-        let changes = storage.changes(&after[number]).await?;
+        let changes = storage.changes(&after[number], FeedPart::WHOLE).await?;
         let ids = changes.lines.iter().map(|line| (line.id, line.at)).collect::<Vec<_>>();
         let wanted = (number as u128 + 1..=3).map(|number| (change_set_id(number), time(0)));
         same("which commits", ids, wanted.collect())?;
@@ -97,8 +97,8 @@ pub(super) async fn a_lost_commit_is_noticed(storage: &impl Storage) -> Outcome 
         ("another one before", at(last.number - 1, !last.tag)),
     ];
     for (what, position) in others {
-        let changes = storage.changes(&position).await?;
-        same(what, (changes.gap, changes.position, changes.has_more), (Some(Gap::Rewound), now.clone(), false))?;
+        let changes = storage.changes(&position, FeedPart::WHOLE).await?;
+        same(what, (changes.gap, changes.position, changes.cut.is_empty()), (Some(Gap::Rewound), now.clone(), true))?;
     }
     Ok(())
 }
@@ -109,7 +109,7 @@ pub(super) async fn the_feed_names_no_names(storage: &impl Storage) -> Outcome {
     let mut guard = Guard { name: Guard::POLICY.to_owned(), version: 0 };
     storage.commit(&change_set(1, vec![Write::insert(&mut claim), Write::insert(&mut guard)])).await?;
     let guard = Touched { table: Guard::TABLE.name.to_owned(), key: guard.key() };
-    same("the guard alone", storage.changes(&Position::START).await?.touched, vec![guard])
+    same("the guard alone", storage.changes(&Position::START, FeedPart::WHOLE).await?.touched, vec![guard])
 }
 
 pub(super) async fn the_feed_comes_in_parts(storage: &impl Storage) -> Outcome {
@@ -120,14 +120,14 @@ pub(super) async fn the_feed_comes_in_parts(storage: &impl Storage) -> Outcome {
     }
     let (mut known, mut touched, mut parts) = (Position::START, Vec::new(), 0);
     loop {
-        let changes = storage.changes(&known).await?;
+        let changes = storage.changes(&known, FeedPart::WHOLE).await?;
         same("a gap", changes.gap, None)?;
         let lanes = changes.position.lanes().iter();
         let most = lanes.map(|lane| lane.number - known.number(lane.lane)).max();
         same("no part is too long", most.is_some_and(|most| most <= FEED_PAGE), true)?;
         (known, parts) = (changes.position, parts + 1);
         touched.extend(changes.touched);
-        if !changes.has_more {
+        if changes.cut.is_empty() {
             break;
         }
     }
@@ -135,6 +135,59 @@ pub(super) async fn the_feed_comes_in_parts(storage: &impl Storage) -> Outcome {
     same("more than one part", parts > 1, true)?;
     let all = (1..=count).map(|number| Touched::new(Item::TABLE, &Item::new(number.into(), "").key()));
     same("each once", touched, all.collect())
+}
+
+pub(super) async fn a_part_is_as_long_as_asked_for(storage: &impl Storage) -> Outcome {
+    let told = |number: u128| StoredEvent {
+        event_type: "item.updated".into(),
+        table: Item::TABLE.name.to_owned(),
+        key: Item::new(number, "").key(),
+        version: 1,
+        cause: "items.create".into(),
+        actor: "system".into(),
+        changed: Vec::new(),
+        data: Default::default(),
+    };
+    for number in 1..=9 {
+        let events = vec![told(number); if number == 5 { 500 } else { 1 }];
+        let write = Write::insert(&mut Item::new(number, "x"));
+        storage.commit(&ChangeSet { events, ..change_set(number, vec![write]) }).await?;
+    }
+    let end = storage.position().await?;
+    let whole = storage.changes(&Position::START, FeedPart::WHOLE).await?;
+    let without = storage.changes(&Position::START, FeedPart { has_events: false, ..FeedPart::WHOLE }).await?;
+    same("no events", without.lines.iter().any(|line| line.events.is_some()), false)?;
+    same("all the same", &without.touched, &whole.touched)?;
+    // Commits of about 300 bytes each, but for one that is longer than any part.
+    for (commits, bytes) in [(1, u64::MAX), (2, u64::MAX), (FEED_PAGE, 0), (FEED_PAGE, 1), (FEED_PAGE, 700), (3, 700)] {
+        let part = FeedPart { commits, bytes, has_events: true };
+        let (mut known, mut lines) = (Position::START, Vec::new());
+        loop {
+            let changes = storage.changes(&known, part).await?;
+            same("a gap", changes.gap, None)?;
+            let of = |line: &&Line, lane: u16| line.place.lane == lane;
+            for lane in end.lanes().iter().map(|place| place.lane) {
+                let count = changes.lines.iter().filter(|line| of(line, lane)).count() as u64;
+                let most = if bytes < 300 { 1 } else { commits };
+                same("no lane has too many", count <= most, true)?;
+                let is_behind = changes.position.number(lane) < end.number(lane);
+                same("whether a lane has more", changes.cut.contains(&lane), is_behind)?;
+                same("something of a lane that has more", !is_behind || count > 0, true)?;
+            }
+            known = changes.position;
+            lines.extend(changes.lines);
+            if changes.cut.is_empty() {
+                break;
+            }
+        }
+        let by_place = |mut lines: Vec<Line>| {
+            lines.sort_by_key(|line| (line.place.lane, line.place.number));
+            lines
+        };
+        same("the end", &known, &end)?;
+        same("each once", by_place(lines), by_place(whole.lines.clone()))?;
+    }
+    Ok(())
 }
 
 pub(super) async fn outcomes_are_kept(storage: &impl Storage) -> Outcome {
@@ -162,7 +215,7 @@ pub(super) async fn old_lines_are_pruned_and_missed(storage: &impl Storage) -> O
     }
     same("nothing is so old", storage.prune(&before(1)).await?, Pruned { lines: 0 })?;
     same("the last that is old stays", storage.prune(&before(2)).await?, Pruned { lines: 0 })?;
-    same("no gap", storage.changes(&after[0]).await?.gap, None)?;
+    same("no gap", storage.changes(&after[0], FeedPart::WHOLE).await?.gap, None)?;
     same("two are", storage.prune(&before(4)).await?, Pruned { lines: 2 })?;
     same("position", storage.position().await?, after[5].clone())?;
     let touched = |numbers: std::ops::RangeInclusive<u128>| {
@@ -178,11 +231,11 @@ pub(super) async fn old_lines_are_pruned_and_missed(storage: &impl Storage) -> O
     };
     let rest = |gap| {
         let lines = (3..=5).filter_map(line).collect();
-        Changes { position: after[5].clone(), touched: touched(3..=5).collect(), lines, gap, has_more: false }
+        Changes { position: after[5].clone(), touched: touched(3..=5).collect(), lines, gap, cut: Vec::new() }
     };
-    same("from the start", storage.changes(&after[0]).await?, rest(Some(Gap::Pruned)))?;
-    same("from a line that is gone", storage.changes(&after[1]).await?, rest(Some(Gap::Pruned)))?;
-    same("from the last that is gone", storage.changes(&after[2]).await?, rest(None))?;
+    same("from the start", storage.changes(&after[0], FeedPart::WHOLE).await?, rest(Some(Gap::Pruned)))?;
+    same("from a line that is gone", storage.changes(&after[1], FeedPart::WHOLE).await?, rest(Some(Gap::Pruned)))?;
+    same("from the last that is gone", storage.changes(&after[2], FeedPart::WHOLE).await?, rest(None))?;
     let unknown = async |id| storage.outcome(id).await.map_err(|error| error.reason());
     let is_there = unknown(change_set_id(3)).await.map(|outcome| outcome.map(|committed| committed.place.position()));
     let place =

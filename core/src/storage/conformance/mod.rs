@@ -73,6 +73,7 @@ pub async fn run<S: Storage>(open: impl AsyncFn() -> Result<S>) -> Result<(), Fa
         feed::the_feed_names_what_was_touched,
         feed::the_feed_names_no_names,
         feed::the_feed_comes_in_parts,
+        feed::a_part_is_as_long_as_asked_for,
         feed::outcomes_are_kept,
         feed::old_lines_are_pruned_and_missed,
         feed::pruning_comes_in_parts,

@@ -23,8 +23,8 @@ use crate::{
         value::Value,
     },
     storage::{
-        self, ChangeSet, Changes, Check, CommitError, CommitRecord, Committed, Direction, FEED_PAGE, Gap, GroupBy,
-        LanePosition, Order, PRUNE_BATCH, Position, Pruned, Query, Retention, Storage, Touched, Window, Write,
+        self, ChangeSet, Changes, Check, CommitError, CommitRecord, Committed, Direction, FEED_PAGE, FeedPart, Gap,
+        GroupBy, LanePosition, Order, PRUNE_BATCH, Position, Pruned, Query, Retention, Storage, Touched, Window, Write,
     },
 };
 
@@ -146,7 +146,7 @@ impl Model {
     }
 
     /// What the feed tells after a position, of which each lane is one that this storage has had.
-    fn changes(&self, since: &Position) -> Changes {
+    fn changes(&self, since: &Position, part: FeedPart) -> Changes {
         let mut changes = Changes { position: since.clone(), ..Changes::default() };
         for (lane, Lane { newest, lines }) in &self.lanes {
             let Some(newest) = newest else { continue };
@@ -161,12 +161,20 @@ impl Model {
             if newer.first().is_some_and(|first| first.place.number > known.number + 1) {
                 changes.gap = changes.gap.max(Some(Gap::Pruned));
             }
-            let told = newer.into_iter().take(FEED_PAGE as usize);
-            for line in told {
-                changes.touched.extend(line.touched.iter().cloned());
-                let Line { place, id, at, events, .. } = line.clone();
+            let mut bytes = 0;
+            for line in newer.into_iter().take(part.commits.min(FEED_PAGE) as usize) {
+                let Line { place, id, at, touched, events } = line.clone();
+                let events = events.filter(|_| part.has_events);
+                bytes += Document(&touched).text().len() + events.as_ref().map_or(0, |events| events.0.len());
+                changes.touched.extend(touched);
                 changes.lines.push(storage::Line { place, id, at, events });
                 changes.position.set(place);
+                if bytes as u64 >= part.bytes {
+                    break;
+                }
+            }
+            if changes.position.number(*lane) < newest.number {
+                changes.cut.push(*lane);
             }
         }
         changes
@@ -451,13 +459,25 @@ impl Play {
         since
     }
 
+    fn part(&mut self) -> FeedPart {
+        match self.dice.roll(3) {
+            0 => FeedPart::WHOLE,
+            1 => FeedPart { commits: 1 + self.dice.roll(4) as u64, ..FeedPart::WHOLE },
+            _ => FeedPart {
+                bytes: 100 * self.dice.roll(8) as u64,
+                has_events: self.dice.roll(2) == 0,
+                ..FeedPart::WHOLE
+            },
+        }
+    }
+
     async fn changes(&mut self, storage: &impl Storage) -> Outcome {
-        let since = self.since();
-        self.told.push(format!("changes since {since:?}"));
-        let (found, wanted) = (storage.changes(&since).await?, self.model.changes(&since));
+        let (since, part) = (self.since(), self.part());
+        self.told.push(format!("changes since {since:?}, {part:?}"));
+        let (found, wanted) = (storage.changes(&since, part).await?, self.model.changes(&since, part));
         same("the position", &found.position, &wanted.position)?;
         same("the gap", found.gap, wanted.gap)?;
-        same("whether there is more", found.has_more, wanted.has_more)?;
+        same("the lanes that have more", &found.cut, &wanted.cut)?;
         if wanted.gap == Some(Gap::Rewound) {
             // All rows are read again.
             return Ok(());

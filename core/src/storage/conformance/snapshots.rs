@@ -10,7 +10,7 @@ use crate::{
         value::Value,
     },
     storage::{
-        Changes, CommitError, Gap, LanePosition, Origin, Position, Query, Snapshot, Storage, Write,
+        Changes, CommitError, FeedPart, Gap, LanePosition, Origin, Position, Query, Snapshot, Storage, Write,
         audit::{AuditEntry, AuditHead},
     },
 };
@@ -122,12 +122,12 @@ pub(super) async fn nobody_knows_the_feed_of_before(storage: &impl Storage) -> O
         for number in [1, 5, LanePosition::first_of(EPOCH - 1) + 9, LanePosition::first_of(EPOCH + 1)] {
             let before = LanePosition { lane: lane.lane, number, tag: 1 }.position();
             same("what is reached", position.includes(&before), false)?;
-            let changes = storage.changes(&before).await?;
+            let changes = storage.changes(&before, FeedPart::WHOLE).await?;
             same("what is known of it", changes.gap, Some(Gap::Rewound))?;
             same("where it goes on", changes.position.lane(lane.lane), Some(*lane))?;
         }
     }
-    let from_the_start = storage.changes(&Position::START).await?;
+    let from_the_start = storage.changes(&Position::START, FeedPart::WHOLE).await?;
     // Each lane begins with a line that touched nothing.
     let lines = from_the_start.lines.clone();
     same("lines", lines.iter().map(|line| line.place).collect::<Position>(), position.clone())?;
@@ -136,11 +136,11 @@ pub(super) async fn nobody_knows_the_feed_of_before(storage: &impl Storage) -> O
     same("from the start", from_the_start, wanted)?;
     same(
         "what is new",
-        storage.changes(&position).await?,
+        storage.changes(&position, FeedPart::WHOLE).await?,
         Changes { position: position.clone(), ..Changes::default() },
     )?;
     let committed = storage.commit(&change_set(1, vec![Write::insert(&mut Item::new(2, "y"))])).await?;
-    let changes = storage.changes(&position).await?;
+    let changes = storage.changes(&position, FeedPart::WHOLE).await?;
     same("the next commit", (changes.gap, changes.touched.len()), (None, 1))?;
     same("is known", changes.position.includes(&committed.place.position()), true)?;
     let asked = storage.outcome(change_set_id(5)).await.map_err(|error| error.reason());

@@ -18,7 +18,8 @@ pub(super) use state::State;
 use table::Stored;
 
 use super::{
-    ChangeSet, Changes, CommitError, CommitWork, Committed, OneLane, Position, Pruned, Query, Retention, Rows, Storage,
+    ChangeSet, Changes, CommitError, CommitWork, Committed, FeedPart, OneLane, Position, Pruned, Query, Retention,
+    Rows, Storage,
 };
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 use super::{Load, Snapshot};
@@ -126,8 +127,8 @@ impl Storage for MemoryStorage {
         self.read(OneLane::position)
     }
 
-    async fn changes(&self, since: &Position) -> Result<Changes> {
-        self.read(|state| state.changes(since))
+    async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
+        self.read(|state| state.changes(since, part))
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 pub use rows::RowChange;
 
 use super::{
-    ChangeSet, Changes, CommitError, CommitRecord, CommitWork, Committed, LANE, LanePosition, MemoryStorage, OneLane,
-    Position, Pruned, Query, Retention, Rows, Storage, memory::State,
+    ChangeSet, Changes, CommitError, CommitRecord, CommitWork, Committed, FeedPart, LANE, LanePosition, MemoryStorage,
+    OneLane, Position, Pruned, Query, Retention, Rows, Storage, memory::State,
 };
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 use super::{
@@ -388,9 +388,9 @@ impl<P: Persister> Storage for PersistedStorage<P> {
         self.memory.position().await
     }
 
-    async fn changes(&self, since: &Position) -> Result<Changes> {
+    async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
         let _host = self.newest().await?;
-        self.memory.changes(since).await
+        self.memory.changes(since, part).await
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {

@@ -26,8 +26,8 @@ use crate::{
         record::{Key, Row, Table},
     },
     storage::{
-        BatchRead, ChangeSet, Changes, CommitError, Committed, Position, Pruned, Query, Retention, Rows, Storage,
-        ledger,
+        BatchRead, ChangeSet, Changes, CommitError, Committed, FeedPart, Position, Pruned, Query, Retention, Rows,
+        Storage, ledger,
         lent::{Lent, refuse_of_all},
         sql::{Tables, dialect::Statement},
     },
@@ -151,8 +151,8 @@ impl Storage for JoinedStorage {
         self.reads().position().await
     }
 
-    async fn changes(&self, since: &Position) -> Result<Changes> {
-        self.reads().changes(since).await
+    async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
+        self.reads().changes(since, part).await
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {

@@ -32,8 +32,8 @@ use self::{
     commit::Commits, connections::Connections, listener::Listener, reads::Reads, replica::Replica, rows::QueryPlan,
 };
 use super::{
-    BatchRead, ChangeSet, Changes, Check, CommitError, Committed, LanePosition, Load, PRUNE_BATCH, Position, Pruned,
-    Query, Retention, Rows, Snapshot, Storage, StorageCondition, ledger,
+    BatchRead, ChangeSet, Changes, Check, CommitError, Committed, FeedPart, LanePosition, Load, PRUNE_BATCH, Position,
+    Pruned, Query, Retention, Rows, Snapshot, Storage, StorageCondition, ledger,
     sql::{
         Tables, decode,
         dialect::Dialect,
@@ -212,8 +212,8 @@ impl Storage for PostgresStorage {
         self.reads().position().await
     }
 
-    async fn changes(&self, since: &Position) -> Result<Changes> {
-        self.reads().changes(since).await
+    async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
+        self.reads().changes(since, part).await
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {

@@ -15,8 +15,8 @@ use crate::{
         value::Value,
     },
     storage::{
-        BatchRead, Changes, CommitRecord, Committed, LanePosition, Position, Query, Rows,
-        ledger::{self, number},
+        BatchRead, Changes, CommitRecord, Committed, FeedPart, LanePosition, Position, Query, Rows,
+        ledger::{self, ReadLine, number},
         sql::{Tables, decode, dialect::Statement, statement as sql},
     },
 };
@@ -80,15 +80,20 @@ impl<R: Reader> Reads<'_, R> {
         position_of(&self.reader.read(&(position(), Values(Vec::new()))).await?)
     }
 
-    pub(super) async fn changes(self, since: &Position) -> Result<Changes> {
+    pub(super) async fn changes(self, since: &Position, part: FeedPart) -> Result<Changes> {
+        // The bytes of a text are counted without reading it. As in the answer, those of the line that is known already do not count.
         let text = format!(
             "SELECT schema.version, lane.lane, lane.number, lane.tag, line.position, line.id, line.touched, line.at, line.events \
              FROM ({SCHEMA}) AS schema LEFT JOIN (SELECT lanes.lane, lanes.number, lanes.tag, coalesce(known.number, 0) AS known \
              FROM lanes LEFT JOIN unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS known (lane, number, tag) \
              ON known.lane = lanes.lane WHERE (lanes.number, lanes.tag) IS DISTINCT FROM \
              (coalesce(known.number, 0), coalesce(known.tag, 0))) AS lane ON true LEFT JOIN LATERAL \
-             (SELECT position, id, touched, at, events FROM commits WHERE {} ORDER BY position LIMIT $4) AS line ON true \
-             ORDER BY lane.lane, line.position",
+             (SELECT position, id, touched, at, CASE WHEN $5 THEN events END AS events FROM \
+             (SELECT page.*, coalesce(sum(octet_length(touched) + CASE WHEN $5 THEN coalesce(octet_length(events), 0) ELSE 0 END) \
+             FILTER (WHERE position > (lane.lane << 48) + lane.known) \
+             OVER (ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before FROM \
+             (SELECT position, id, touched, at, events FROM commits WHERE {} ORDER BY position LIMIT $4) AS page) AS counted \
+             WHERE before < $6) AS line ON true ORDER BY lane.lane, line.position",
             lines_of("lane.lane", "greatest(lane.known, 1)")
         );
         let of = |part: fn(&LanePosition) -> i64| since.lanes().iter().map(part).collect::<Vec<i64>>();
@@ -96,11 +101,13 @@ impl<R: Reader> Reads<'_, R> {
             of(|place| place.lane.into()).into(),
             of(|place| number(place.number)).into(),
             of(|place| place.tag.into()).into(),
-            number(ledger::LINES).into(),
+            number(ledger::most_lines(part)).into(),
+            part.has_events.into(),
+            number(part.bytes.max(1)).into(),
         ]);
         let rows = self.reader.read(&(text, values)).await?;
         require_schema(&rows)?;
-        changes_of(since, &rows)
+        changes_of(since, &rows, part)
     }
 
     /// The line of a commit.
@@ -152,24 +159,27 @@ fn require_schema(rows: &[PgRow]) -> Result<()> {
 }
 
 /// What rows of lanes tell, each with a line of it or none: of lanes that moved since.
-fn changes_of(since: &Position, rows: &[PgRow]) -> Result<Changes> {
+fn changes_of(since: &Position, rows: &[PgRow], part: FeedPart) -> Result<Changes> {
     let mut changes = Changes::after(since);
-    let mut lines: Vec<CommitRecord> = Vec::new();
+    let mut lines: Vec<ReadLine> = Vec::new();
     for (at, row) in rows.iter().enumerate() {
         let Some(newest) = commit::place_of(row, 1)? else { continue };
         if let Some(position) = row.try_get::<Option<i64>, _>(4).map_err(error::error)? {
             let (id, touched): (Uuid, String) =
                 (row.try_get(5).map_err(error::error)?, row.try_get(6).map_err(error::error)?);
+            let bytes = touched.len();
             let touched = Document::from_value(Value::Json(touched.into()));
             let touched = touched.ok_or(Corrupt { table: CommitRecord::TABLE.name, column: "touched" })?;
             let at = Time::from_microsecond(row.try_get(7).map_err(error::error)?);
             let at = at.map_err(|_| Corrupt { table: CommitRecord::TABLE.name, column: "at" })?;
             let events = row.try_get::<Option<String>, _>(8).map_err(error::error)?.map(|text| Unread(text.into()));
-            lines.push(CommitRecord { position, id: ChangeSetId(id), at, touched, events, version: 1 });
+            let bytes = (bytes + events.as_ref().map_or(0, |events| events.0.len())) as u64;
+            let record = CommitRecord { position, id: ChangeSetId(id), at, touched, events, version: 1 };
+            lines.push(ReadLine { record, bytes });
         }
         let next = rows.get(at + 1).map(|row| commit::place_of(row, 1)).transpose()?.flatten();
         if next.is_none_or(|next| next.lane != newest.lane) {
-            changes.take(newest, std::mem::take(&mut lines));
+            changes.take(newest, std::mem::take(&mut lines), part);
         }
     }
     Ok(changes)

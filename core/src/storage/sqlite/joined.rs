@@ -12,7 +12,8 @@ use crate::{
         record::{Key, Row, Table},
     },
     storage::{
-        ChangeSet, Changes, CommitError, Committed, Position, Pruned, Query, Retention, Rows, Storage, ledger,
+        ChangeSet, Changes, CommitError, Committed, FeedPart, Position, Pruned, Query, Retention, Rows, Storage,
+        ledger,
         lent::{Lent, refuse_of_all},
         sql::{Tables, dialect::Statement, statement},
     },
@@ -130,13 +131,9 @@ impl Storage for JoinedStorage {
         Ok([head.map_err(error::error)?.newest].into_iter().collect())
     }
 
-    async fn changes(&self, since: &Position) -> Result<Changes> {
+    async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
         let head = self.lent.with(|connection| Box::pin(rows::head(connection))).await?;
-        let newest = head.map_err(error::error)?.newest;
-        if since.lane(newest.lane).map_or(newest.number == 0, |known| known == newest) {
-            return Ok(Changes::after(since));
-        }
-        ledger::changes(since, newest, self.query(&ledger::lines_after(since)).await?.rows)
+        ledger::changes(self, since, head.map_err(error::error)?.newest, part).await
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {

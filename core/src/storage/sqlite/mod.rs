@@ -25,8 +25,8 @@ pub use options::{Access, Durability, SqliteOptions};
 
 use self::connections::Connections;
 use super::{
-    ChangeSet, Changes, CommitError, Committed, Load, Position, Pruned, Query, Retention, Rows, Snapshot, Storage,
-    StorageCondition, ledger,
+    ChangeSet, Changes, CommitError, Committed, FeedPart, Load, Position, Pruned, Query, Retention, Rows, Snapshot,
+    Storage, StorageCondition, ledger,
     sql::{Tables, dialect::Dialect, migrations::Schema, statement},
 };
 use crate::model::{
@@ -134,12 +134,8 @@ impl Storage for SqliteStorage {
         Ok([self.connections.newest().await?].into_iter().collect())
     }
 
-    async fn changes(&self, since: &Position) -> Result<Changes> {
-        let newest = self.connections.newest().await?;
-        if since.lane(newest.lane).map_or(newest.number == 0, |known| known == newest) {
-            return Ok(Changes::after(since));
-        }
-        ledger::changes(since, newest, self.query(&ledger::lines_after(since)).await?.rows)
+    async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
+        ledger::changes(self, since, self.connections.newest().await?, part).await
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {

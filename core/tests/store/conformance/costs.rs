@@ -15,8 +15,8 @@ use rolekeep::{
     ChangeSetId, Result, ffi,
     internals::{drone::DroneAssignment, erasure::Erasure, group::GroupMember, record::Record, registry::Limit},
     storage::{
-        BatchRead, ChangeSet, Changes, CommitError, Committed, Key, Position, Pruned, Query, Retention, Row, Rows,
-        SqliteOptions, Storage, Table, sqlite::SqliteStorage,
+        BatchRead, ChangeSet, Changes, CommitError, Committed, FeedPart, Key, Position, Pruned, Query, Retention, Row,
+        Rows, SqliteOptions, Storage, Table, sqlite::SqliteStorage,
     },
 };
 
@@ -212,8 +212,8 @@ impl Storage for Counted {
         self.storage.position().await
     }
 
-    async fn changes(&self, since: &Position) -> Result<Changes> {
-        self.storage.changes(since).await
+    async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
+        self.storage.changes(since, part).await
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {

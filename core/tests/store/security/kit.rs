@@ -15,8 +15,8 @@ use rolekeep::{
     environment::{Environment, Task, TokioEnvironment, Work},
     internals::{credential::HashCost, record::Record},
     storage::{
-        ChangeSet, Changes, CommitError, Committed, Key, MemoryStorage, Position, Predicate, Pruned, Query, Retention,
-        Row, Rows, Storage, Table,
+        ChangeSet, Changes, CommitError, Committed, FeedPart, Key, MemoryStorage, Position, Predicate, Pruned, Query,
+        Retention, Row, Rows, Storage, Table,
     },
     users::{CreateUser, UserView},
 };
@@ -323,8 +323,8 @@ impl Storage for Interposed {
         self.memory.position().await
     }
 
-    async fn changes(&self, since: &Position) -> Result<Changes> {
-        self.memory.changes(since).await
+    async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
+        self.memory.changes(since, part).await
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {

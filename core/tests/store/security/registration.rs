@@ -6,7 +6,7 @@ use rolekeep::{
     Caller, Config, Error, NamesAfterPurge, Policy, Reason, Registration, RequestContext, Result, Secret,
     UserManagement,
     internals::{credential::Credential, notice::PendingNotice, registration::PendingRegistration, user::User},
-    storage::Storage,
+    storage::{FeedPart, Storage},
     users::{
         ConfirmRegistration, ConfirmedRegistration, CreateUser, DeactivateUser, DeleteUser, PurgeUser, RegisterUser,
         RegisteredUser,
@@ -107,7 +107,7 @@ async fn sec_1_an_address_that_is_taken_is_answered_as_one_that_is_free() {
         stage.storage.calls();
         let made = stage.register(at as u8, RegisterUser::new(email, OTHER)).await.unwrap();
         assert!(made.user.is_none() && made.confirm_until.is_some());
-        let changes = stage.storage.changes(&before).await.unwrap();
+        let changes = stage.storage.changes(&before, FeedPart::WHOLE).await.unwrap();
         let mut tables: Vec<_> = changes.touched.iter().map(|row| row.table.clone()).collect();
         tables.sort();
         seen.push((stage.um.hashed() - hashed, tables));

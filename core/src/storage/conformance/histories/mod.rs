@@ -27,7 +27,7 @@ use crate::{
         registry::Guard,
         value::Value,
     },
-    storage::{ChangeSet, Check, CommitError, LanePosition, Position, Query, Storage, Touched, Write},
+    storage::{ChangeSet, Check, CommitError, FeedPart, LanePosition, Position, Query, Storage, Touched, Write},
 };
 
 /// Rows that are there at first and stay.
@@ -197,7 +197,7 @@ async fn feed_tells_all(storage: &impl Storage, history: &History, start: &Posit
     }
     let mut known = start.clone();
     loop {
-        let changes = storage.changes(&known).await?;
+        let changes = storage.changes(&known, FeedPart::WHOLE).await?;
         same("a gap", changes.gap, None)?;
         for Touched { table, key } in changes.touched {
             if let Some(left) = wanted.get_mut(&(table, key)) {
@@ -205,7 +205,7 @@ async fn feed_tells_all(storage: &impl Storage, history: &History, start: &Posit
             }
         }
         known = changes.position;
-        if !changes.has_more {
+        if changes.cut.is_empty() {
             break;
         }
     }

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use rolekeep::{
     ChangeSetId, Error, Result,
     storage::{
-        ChangeSet, Changes, CommitError, Committed, Key, Position, Predicate, Pruned, Query, Retention, Row, Rows,
-        Storage, Table, table,
+        ChangeSet, Changes, CommitError, Committed, FeedPart, Key, Position, Predicate, Pruned, Query, Retention, Row,
+        Rows, Storage, Table, table,
     },
 };
 use sha2::Sha256;
@@ -266,8 +266,8 @@ impl Storage for Flaky {
         self.inner.position().await
     }
 
-    async fn changes(&self, since: &Position) -> Result<Changes> {
-        self.inner.changes(since).await
+    async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
+        self.inner.changes(since, part).await
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {

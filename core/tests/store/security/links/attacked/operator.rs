@@ -6,8 +6,8 @@ use rolekeep::{
     ChangeSetId,
     sessions::Login,
     storage::{
-        Batch, ChangeSet, Changes, CommitError, Committed, Key, Loaded, Persisted, Persister, Position, Pruned,
-        Retention, RowChange, Rows, Table, Write,
+        Batch, ChangeSet, Changes, CommitError, Committed, FeedPart, Key, Loaded, Persisted, Persister, Position,
+        Pruned, Retention, RowChange, Rows, Table, Write,
     },
 };
 
@@ -95,8 +95,8 @@ impl Storage for Shaky {
         self.memory.position().await
     }
 
-    async fn changes(&self, since: &Position) -> Result<Changes> {
-        self.memory.changes(since).await
+    async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
+        self.memory.changes(since, part).await
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
