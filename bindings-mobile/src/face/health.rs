@@ -77,7 +77,8 @@ pub struct HashingHealth {
 pub struct Health {
     /// The worst status of any part.
     pub status: HealthStatus,
-    /// Whether requests should be sent here: the store is open, its storage responds, and rights in memory are not too old.
+    /// Whether requests should be sent here: the store is open, its storage responds and permits commits, and rights in memory are not too
+    /// old.
     pub is_ready: bool,
     /// When it was determined.
     pub at: Timestamp,
@@ -143,9 +144,10 @@ pub struct PoolUse {
 /// The storage's part in a `Health`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct StorageHealth {
-    /// `unhealthy` if it did not respond within a second, `degraded` if that took half a second.
+    /// `unhealthy` if it did not respond within a second, `degraded` if that took half a second, or if it failed to make this instance's last
+    /// commit, and none has succeeded since.
     pub status: HealthStatus,
-    /// Why it is unhealthy; `closed` if this store was closed.
+    /// Why it is unhealthy, or why that commit failed; `closed` if this store was closed.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,

@@ -2,7 +2,7 @@
 //! anybody, or says where the storage is.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -11,10 +11,13 @@ use serde::Serialize;
 
 use super::Engine;
 use crate::{
-    model::{error::Reason, time::Time},
+    model::{
+        error::{Code, Reason},
+        time::Time,
+    },
     operations::notices,
     rules::Rights,
-    storage::PoolUse,
+    storage::{CommitError, Committed, PoolUse},
 };
 
 /// How long the storage may take to answer.
@@ -27,6 +30,10 @@ const KEPT: Duration = Duration::from_secs(1);
 const MAX_NOTICES: u64 = 1_000;
 /// A notice that should have been sent so long ago waits for somebody who does not come.
 const OVERDUE_SECONDS: i64 = 60;
+/// After so many commits in a row that the storage did not permit this instance is left out: others may have another account.
+const MOST_DENIED: u32 = 3;
+/// For so long; nobody sends it any meanwhile that could succeed.
+const LEFT_OUT: Duration = Duration::from_secs(60);
 
 /// How well something works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Word, Describe)]
@@ -47,7 +54,8 @@ pub enum HealthStatus {
 pub struct Health {
     /// The worst status of any part.
     pub status: HealthStatus,
-    /// Whether requests should be sent here: the store is open, its storage responds, and rights in memory are not too old.
+    /// Whether requests should be sent here: the store is open, its storage responds and permits commits, and rights in memory are not too
+    /// old.
     pub is_ready: bool,
     /// When it was determined.
     pub at: Time,
@@ -69,9 +77,10 @@ pub struct Health {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct StorageHealth {
-    /// `unhealthy` if it did not respond within a second, `degraded` if that took half a second.
+    /// `unhealthy` if it did not respond within a second, `degraded` if that took half a second, or if it failed to make this instance's last
+    /// commit, and none has succeeded since.
     pub status: HealthStatus,
-    /// Why it is unhealthy; `closed` if this store was closed.
+    /// Why it is unhealthy, or why that commit failed; `closed` if this store was closed.
     pub reason: Option<Reason>,
     /// How long it took to respond, in milliseconds; none: it did not.
     pub millis: Option<i64>,
@@ -165,6 +174,45 @@ pub(super) struct Probe {
     notices: Option<(i64, i64)>,
 }
 
+/// The commits of this instance that the storage failed to make since it last made one.
+#[derive(Default)]
+pub(super) struct FailedCommits(Mutex<Option<FailedCommit>>);
+
+/// The last of them.
+#[derive(Clone, Copy)]
+struct FailedCommit {
+    reason: Reason,
+    at: Duration,
+    in_a_row: u32,
+}
+
+impl FailedCommits {
+    fn last(&self) -> Option<FailedCommit> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, reason: Option<Reason>, at: Duration) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = last.map_or(0, |last| last.in_a_row);
+        *last = reason.map(|reason| FailedCommit { reason, at, in_a_row: before.saturating_add(1) });
+    }
+}
+
+/// Whether a commit failed by the storage, and not by what it was to write.
+fn is_of_storage(reason: Reason) -> bool {
+    match reason.code() {
+        Code::Unavailable => true,
+        Code::Internal => reason == Reason::Corrupt,
+        Code::Validation
+        | Code::Unauthorized
+        | Code::Forbidden
+        | Code::NotFound
+        | Code::Duplicate
+        | Code::Conflict
+        | Code::RateLimited => false,
+    }
+}
+
 fn number(count: impl TryInto<i64>) -> i64 {
     count.try_into().unwrap_or(i64::MAX)
 }
@@ -180,6 +228,7 @@ impl Engine {
             Ok(()) => self.probe().await,
             Err(error) => (Err(error.reason()), None),
         };
+        let is_permitted = storage.is_ok() && !self.is_left_out();
         let storage = self.storage_health(storage);
         let (feed, hashing, notices) = (self.feed_health(), self.hashing_health(), self.notices_health(notices));
         let statuses = [storage.status, feed.status, hashing.status, notices.status];
@@ -193,7 +242,7 @@ impl Engine {
             ],
             notices.waiting,
         );
-        let is_ready = storage.reason.is_none() && feed.reason.is_none();
+        let is_ready = is_permitted && feed.reason.is_none();
         Health {
             status: statuses.into_iter().max().unwrap_or(HealthStatus::Unhealthy),
             is_ready,
@@ -237,16 +286,38 @@ impl Engine {
         (answer, notices)
     }
 
+    /// What has become of a commit of this instance.
+    pub(super) fn note_commit(&self, committed: &Result<Committed, CommitError>) {
+        let reason = match committed {
+            Ok(_) => None,
+            Err(CommitError::Unknown) => Some(Reason::OutcomeUnknown),
+            Err(CommitError::Failed(error)) if is_of_storage(error.reason()) => Some(error.reason()),
+            // Nothing would have been written either way.
+            Err(CommitError::Failed(_) | CommitError::Stale { .. }) => return,
+        };
+        self.failed_commits.note(reason, self.services.env.elapsed());
+    }
+
+    /// Whether commits may succeed elsewhere that fail here.
+    fn is_left_out(&self) -> bool {
+        self.failed_commits.last().is_some_and(|last| {
+            last.reason == Reason::StorageDenied
+                && last.in_a_row >= MOST_DENIED
+                && self.services.env.elapsed().saturating_sub(last.at) < LEFT_OUT
+        })
+    }
+
     fn storage_health(&self, answer: Result<i64, Reason>) -> StorageHealth {
         let condition = self.services.storage.condition();
+        let failed = self.failed_commits.last().map(|last| last.reason);
         let status = match answer {
             Err(_) => HealthStatus::Unhealthy,
-            Ok(millis) if millis >= SLOW_MILLIS => HealthStatus::Degraded,
+            Ok(millis) if millis >= SLOW_MILLIS || failed.is_some() => HealthStatus::Degraded,
             Ok(_) => HealthStatus::Healthy,
         };
         StorageHealth {
             status,
-            reason: answer.err(),
+            reason: answer.err().or(failed),
             millis: answer.ok(),
             schema_version: condition.schema_version,
             slow_calls: number(self.services.slow_calls.load(Ordering::Relaxed)),

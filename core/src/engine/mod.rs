@@ -160,6 +160,7 @@ pub(crate) struct Engine {
     rates: Rates,
     sampled: Sampled,
     looks: cache::Looks,
+    failed_commits: health::FailedCommits,
     /// What the storage said last of how it is.
     probe: async_lock::Mutex<Option<health::Probe>>,
 }
@@ -213,6 +214,7 @@ impl Engine {
             rates: Rates::default(),
             sampled: Sampled::default(),
             looks: cache::Looks::default(),
+            failed_commits: health::FailedCommits::default(),
             probe: async_lock::Mutex::new(None),
         }
     }
@@ -380,14 +382,19 @@ impl Engine {
             let unheard = Unheard::new(engine.clone(), &change_set);
             let committed = match engine.services.storage.commit(&change_set).await {
                 // The answer was lost, not necessarily the commit.
-                Err(CommitError::Unknown) => match engine.look_up(change_set.id).await {
-                    Some(committed) => committed,
-                    None => {
-                        drop(unheard);
-                        engine.settle_in_background();
-                        return Err(CommitError::Unknown);
-                    }
-                },
+                Err(CommitError::Unknown) => engine.look_up(change_set.id).await.ok_or(CommitError::Unknown),
+                answered => answered,
+            };
+            // Pages have no health.
+            if !IS_PAGE {
+                engine.note_commit(&committed);
+            }
+            let committed = match committed {
+                Err(CommitError::Unknown) => {
+                    drop(unheard);
+                    engine.settle_in_background();
+                    return Err(CommitError::Unknown);
+                }
                 Err(other) => {
                     unheard.settle();
                     return Err(other);

@@ -211,7 +211,8 @@ impl UserManagement {
     /// The health of the store and of everything that it depends on, for status pages and orchestrators.
     ///
     /// It returns within two seconds, whatever the storage does: the storage is only asked for its position, for a second at most, and
-    /// the result is cached for a second. It has no secrets and no names. A closed store is reported as closed.
+    /// the result is cached for a second. Whether it can be written is known by the commits of this instance. It has no secrets and no names. A
+    /// closed store is reported as closed.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -229,7 +230,8 @@ impl UserManagement {
     }
 
     /// Whether requests should be sent to this instance ([`Health::is_ready`]): not while its storage does not respond, while its rights
-    /// are too old to decide by, or while it is closing or closed.
+    /// are too old to decide by, for a minute after its account was not permitted to commit three times in a row, or while it is closing or
+    /// closed.
     pub async fn ready(&self) -> bool {
         self.health().await.is_ready
     }

@@ -32,6 +32,8 @@ struct Moody {
     hangs: AtomicBool,
     fails: AtomicBool,
     asked: AtomicU64,
+    /// Why no commit succeeds.
+    refuses: Mutex<Option<Reason>>,
 }
 
 impl Moody {
@@ -46,12 +48,20 @@ impl Moody {
             false => Ok(()),
         }
     }
+
+    fn refuse(&self, reason: Option<Reason>) {
+        *self.refuses.lock().unwrap() = reason;
+    }
 }
 
 #[async_trait]
 impl Storage for Moody {
     async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
-        self.memory.commit(change_set).await
+        let refuses = *self.refuses.lock().unwrap();
+        match refuses {
+            Some(reason) => Err(CommitError::Failed(Error::new(reason, "by a disk, an account or a server"))),
+            None => self.memory.commit(change_set).await,
+        }
     }
 
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
@@ -171,6 +181,73 @@ async fn ops_1_a_storage_out_of_reach_is_told_in_time_and_so_is_its_return() {
     assert!(um.ready().await);
 }
 
+/// Creates an account, or says why that fails.
+async fn create(um: &UserManagement, name: usize) -> Option<Reason> {
+    let created = um.system().users().create(CreateUser::new(format!("u{name}@example.org"))).await;
+    created.err().map(|error| error.reason())
+}
+
+#[tokio::test]
+async fn ops_1_a_storage_that_answers_and_cannot_be_written_is_told() {
+    let storage = Arc::new(Moody::default());
+    let um = on(&storage).await;
+    let failing = [
+        Reason::StorageFull,
+        Reason::StorageReadOnly,
+        Reason::StorageDenied,
+        Reason::StorageUnavailable,
+        Reason::SchemaForeign,
+        Reason::Corrupt,
+    ];
+    for (at, reason) in failing.into_iter().enumerate() {
+        storage.refuse(Some(reason));
+        for name in 0..2 {
+            assert_eq!(create(&um, name).await, Some(reason));
+        }
+        let health = um.health().await;
+        assert_eq!((health.status, health.storage.status), (HealthStatus::Degraded, HealthStatus::Degraded));
+        assert_eq!((health.storage.reason, health.storage.millis.is_some()), (Some(reason), true));
+        assert!(health.is_ready, "others have the same storage, and what only reads is served");
+        // Nobody else would do better, and no time heals it.
+        storage.refuse(None);
+        assert_eq!(um.health().await.status, HealthStatus::Degraded);
+        assert_eq!(create(&um, 10 + at).await, None);
+        let health = um.health().await;
+        assert_eq!((health.status, health.storage.reason, health.is_ready), (HealthStatus::Healthy, None, true));
+    }
+    // What is refused for what it is says nothing of the storage.
+    assert_eq!(create(&um, 10).await, Some(Reason::Taken));
+    for reason in [Reason::Contention, Reason::Internal] {
+        storage.refuse(Some(reason));
+        assert_eq!(create(&um, 0).await, Some(reason));
+        assert_eq!(um.health().await.status, HealthStatus::Healthy);
+    }
+}
+
+#[tokio::test]
+async fn ops_1_an_account_that_may_not_write_is_left_out_for_a_while() {
+    let clock = Clock { world: Arc::new(TokioEnvironment::current().unwrap()), ahead: Arc::default() };
+    let storage = Arc::new(Moody::default());
+    let builder = UserManagement::builder().config(cheap::config()).storage(storage.clone()).environment(clock.clone());
+    let um = builder.open().await.unwrap();
+    storage.refuse(Some(Reason::StorageDenied));
+    for (name, is_ready) in [(0, true), (1, true), (2, false), (3, false)] {
+        assert_eq!(create(&um, name).await, Some(Reason::StorageDenied));
+        assert_eq!(um.ready().await, is_ready, "after {name} others");
+    }
+    clock.ahead.store(59, Ordering::SeqCst);
+    assert!(!um.ready().await);
+    // Else nothing would ever be tried again.
+    clock.ahead.store(61, Ordering::SeqCst);
+    let health = um.health().await;
+    assert_eq!((health.status, health.is_ready), (HealthStatus::Degraded, true));
+    assert_eq!(create(&um, 4).await, Some(Reason::StorageDenied));
+    assert!(!um.ready().await);
+    storage.refuse(None);
+    assert_eq!(create(&um, 5).await, None);
+    assert!(um.ready().await);
+}
+
 #[tokio::test]
 async fn ops_1_however_often_it_is_asked_the_storage_is_asked_once_a_second() {
     let storage = Arc::new(Moody::default());
@@ -183,6 +260,39 @@ async fn ops_1_however_often_it_is_asked_the_storage_is_asked_once_a_second() {
     tokio::time::sleep(Duration::from_millis(1100)).await;
     assert!(um.ready().await);
     assert_eq!(storage.asked.load(Ordering::SeqCst), before + 2);
+}
+
+/// A clock that seconds are added to.
+#[derive(Clone)]
+struct Clock {
+    world: Arc<TokioEnvironment>,
+    ahead: Arc<AtomicU64>,
+}
+
+impl Environment for Clock {
+    fn now(&self) -> Time {
+        self.world.now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.world.elapsed() + Duration::from_secs(self.ahead.load(Ordering::SeqCst))
+    }
+
+    fn random(&self, buffer: &mut [u8]) -> Result<()> {
+        self.world.random(buffer)
+    }
+
+    fn spawn(&self, task: Task) {
+        self.world.spawn(task);
+    }
+
+    fn spawn_blocking(&self, work: Work) {
+        self.world.spawn_blocking(work);
+    }
+
+    fn sleep(&self, millis: u64) -> Task {
+        self.world.sleep(millis)
+    }
 }
 
 /// A mail server that is down.

@@ -43,7 +43,7 @@ pub struct Proxy {
 }
 
 struct Shared {
-    server: PathBuf,
+    server: Mutex<PathBuf>,
     answers: AtomicU64,
     trips: AtomicU64,
     cuts: AtomicU64,
@@ -62,9 +62,9 @@ impl Proxy {
     /// Begins to listen for a server whose socket is in a folder; what goes wrong later goes wrong by this seed.
     pub fn start(server: &Path, seed: u64) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let listener = UnixListener::bind(folder.path().join(".s.PGSQL.5432")).expect("a socket");
+        let listener = UnixListener::bind(socket_in(folder.path())).expect("a socket");
         let shared = Arc::new(Shared {
-            server: server.join(".s.PGSQL.5432"),
+            server: Mutex::new(socket_in(server)),
             answers: AtomicU64::new(0),
             trips: AtomicU64::new(0),
             cuts: AtomicU64::new(0),
@@ -102,6 +102,11 @@ impl Proxy {
         self.shared.cuts.load(Ordering::Relaxed)
     }
 
+    /// From now on new connections lead to the server whose socket is in this folder.
+    pub fn lead(&self, server: &Path) {
+        *self.shared.server.lock().expect("nobody panics with it") = socket_in(server);
+    }
+
     /// Cuts all connections, of which the server notices nothing for a while: it does what it has heard.
     pub fn desert(&self) {
         self.shared.desert.notify_waiters();
@@ -126,7 +131,8 @@ impl Shared {
     }
 
     async fn carry(&self, client: UnixStream) {
-        let Ok(server) = UnixStream::connect(&self.server).await else { return };
+        let server = self.server.lock().expect("nobody panics with it").clone();
+        let Ok(server) = UnixStream::connect(server).await else { return };
         let (mut from_client, mut to_client) = client.into_split();
         let (mut from_server, mut to_server) = server.into_split();
         let asks = async {
@@ -186,6 +192,10 @@ impl Shared {
             }
         }
     }
+}
+
+fn socket_in(folder: &Path) -> PathBuf {
+    folder.join(".s.PGSQL.5432")
 }
 
 /// What leads to the socket in a folder.

@@ -81,8 +81,8 @@ class Health:
     status: HealthStatus
     """The worst status of any part."""
     is_ready: bool
-    """Whether requests should be sent here: the store is open, its storage responds, and rights in
-    memory are not too old.
+    """Whether requests should be sent here: the store is open, its storage responds and permits
+    commits, and rights in memory are not too old.
     """
     at: datetime
     """When it was determined."""
@@ -148,9 +148,11 @@ class StorageHealth:
     """The storage's part in a `Health`."""
 
     status: HealthStatus
-    """`unhealthy` if it did not respond within a second, `degraded` if that took half a second."""
+    """`unhealthy` if it did not respond within a second, `degraded` if that took half a second, or if
+    it failed to make this instance's last commit, and none has succeeded since.
+    """
     reason: Reason | None = None
-    """Why it is unhealthy; `closed` if this store was closed."""
+    """Why it is unhealthy, or why that commit failed; `closed` if this store was closed."""
     millis: int | None = None
     """How long it took to respond, in milliseconds; none: it did not."""
     schema_version: int | None = None

@@ -63,7 +63,10 @@ export interface HashingHealth {
 export interface Health {
   /** The worst status of any part. */
   readonly status: HealthStatus;
-  /** Whether requests should be sent here: the store is open, its storage responds, and rights in memory are not too old. */
+  /**
+   * Whether requests should be sent here: the store is open, its storage responds and permits commits, and rights in memory are not too
+   * old.
+   */
   readonly isReady: boolean;
   /** When it was determined. */
   readonly at: Date;
@@ -118,9 +121,12 @@ export interface PoolUse {
 
 /** The storage's part in a `Health`. */
 export interface StorageHealth {
-  /** `unhealthy` if it did not respond within a second, `degraded` if that took half a second. */
+  /**
+   * `unhealthy` if it did not respond within a second, `degraded` if that took half a second, or if it failed to make this instance's last
+   * commit, and none has succeeded since.
+   */
   readonly status: HealthStatus;
-  /** Why it is unhealthy; `closed` if this store was closed. */
+  /** Why it is unhealthy, or why that commit failed; `closed` if this store was closed. */
   readonly reason: Reason | null;
   /** How long it took to respond, in milliseconds; none: it did not. */
   readonly millis: number | null;

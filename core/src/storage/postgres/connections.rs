@@ -15,7 +15,7 @@ use std::{
 
 use async_lock::{Semaphore, SemaphoreGuardArc};
 use sqlx::{
-    ConnectOptions as _, Connection as _,
+    ConnectOptions as _, Connection as _, Row as _,
     postgres::{PgConnectOptions, PgConnection, PgRow},
 };
 use tokio::time::{Instant, error::Elapsed, sleep, timeout};
@@ -50,11 +50,21 @@ pub(super) struct Connections {
 #[derive(Clone)]
 pub(super) struct Pool(Arc<Alike>);
 
+/// Which servers a connection may lead to.
+#[derive(Clone, Copy)]
+pub(super) enum Servers {
+    /// Not one that follows another: nobody there knows how far behind it is.
+    Primary,
+    /// Those, too.
+    All,
+}
+
 /// What they share. They belong to the process that made them: of a forked child, which inherits the sockets and the
 /// runtime's list of them, whatever it read, wrote or let go of would be its parent's.
 struct Alike {
     process: u32,
     options: PgConnectOptions,
+    servers: Servers,
     /// Those that nobody uses, with the time since when; the newest last.
     idle: Mutex<Vec<(PgConnection, Instant)>>,
     /// One for each that may be used.
@@ -70,8 +80,8 @@ impl Connections {
     pub(super) fn new(options: &PostgresOptions) -> Result<Self> {
         let longest = options.statement_timeout + PATIENCE;
         Ok(Self {
-            writers: Pool::new(options.for_writing()?, options.writers, longest, CONNECT),
-            readers: Pool::new(options.for_reading()?, options.readers, longest, CONNECT),
+            writers: Pool::new((options.for_writing()?, Servers::Primary), options.writers, longest, CONNECT),
+            readers: Pool::new((options.for_reading()?, Servers::Primary), options.readers, longest, CONNECT),
         })
     }
 
@@ -79,12 +89,17 @@ impl Connections {
     pub(super) fn to_replica(options: &PostgresOptions) -> Result<Option<Pool>> {
         let longest = options.statement_timeout + PATIENCE;
         let made = options.for_lists()?;
-        Ok(made.map(|made| Pool::new(made, options.readers, longest, replica::CONNECT)))
+        Ok(made.map(|made| Pool::new((made, Servers::All), options.readers, longest, replica::CONNECT)))
     }
 
     /// A connection that writes.
     pub(super) async fn writer(&self) -> Result<Connection> {
-        self.writers.take().await
+        self.writers.take(self.writers.0.servers).await
+    }
+
+    /// The same, but it may only look: at the schema of a standby as well, which gives backups.
+    pub(super) async fn looking(&self) -> Result<Connection> {
+        self.writers.take(Servers::All).await
     }
 
     /// A connection that writes, apart from the others, for what takes as long as it takes.
@@ -99,7 +114,7 @@ impl Connections {
 
     /// Closes the connections that write and that nobody uses.
     pub(super) fn forget_idle_writers(&self) {
-        self.writers.0.idle().clear();
+        self.writers.0.forget_idle();
     }
 
     pub(super) fn uses(&self) -> Vec<PoolUse> {
@@ -116,6 +131,13 @@ impl Reader for Connections {
     async fn read_by(&self, statement: &Statement, plan: QueryPlan) -> Result<Vec<PgRow>> {
         self.readers.read_by(statement, plan).await
     }
+
+    /// Connections of before may lead there, too.
+    fn meet_standby(&self) -> Result<()> {
+        self.writers.0.forget_idle();
+        self.readers.0.forget_idle();
+        Err(standby())
+    }
 }
 
 impl Reader for Pool {
@@ -124,7 +146,7 @@ impl Reader for Pool {
         // As many as there are may all be gone, after a server was restarted.
         let mut left = self.0.count;
         loop {
-            let mut connection = self.take().await?;
+            let mut connection = self.take(self.0.servers).await?;
             match connection.fetch(statement.clone(), plan).await {
                 Err(Fault::Sql(problem)) if left > 0 && error::is_gone(&problem) => connection.give_up(),
                 Err(Fault::Sql(problem)) if left > 0 && error::is_forgotten(&problem) => connection.give_up(),
@@ -134,13 +156,26 @@ impl Reader for Pool {
             left -= 1;
         }
     }
+
+    fn meet_standby(&self) -> Result<()> {
+        match self.0.servers {
+            Servers::All => Ok(()),
+            Servers::Primary => Err(standby()),
+        }
+    }
 }
 
 impl Pool {
-    pub(super) fn new(options: PgConnectOptions, count: usize, longest: Duration, connect: Duration) -> Self {
+    pub(super) fn new(
+        (options, servers): (PgConnectOptions, Servers),
+        count: usize,
+        longest: Duration,
+        connect: Duration,
+    ) -> Self {
         Self(Arc::new(Alike {
             process: std::process::id(),
             options,
+            servers,
             idle: Mutex::default(),
             permits: Arc::new(Semaphore::new(count)),
             count,
@@ -163,7 +198,7 @@ impl Pool {
         made.map_err(|_| unanswered())?.map_err(error::error)
     }
 
-    async fn take(&self) -> Result<Connection> {
+    async fn take(&self, servers: Servers) -> Result<Connection> {
         let pool = &self.0;
         if pool.is_inherited() {
             let message = "the connections are those of the process that this one was forked from: open the store anew";
@@ -176,10 +211,7 @@ impl Pool {
         }
         let held = match pool.newest_idle() {
             Some(held) => held,
-            None => {
-                let made = timeout(pool.connect, connect(&pool.options)).await;
-                made.map_err(|_| unanswered())?.map_err(error::error)?
-            }
+            None => timeout(pool.connect, pool.make(servers)).await.map_err(|_| unanswered())??,
         };
         Ok(Connection { held: Some(held), is_running: false, pool: pool.clone(), _permit: permit })
     }
@@ -208,10 +240,28 @@ impl Alike {
         self.process != std::process::id()
     }
 
+    /// A new connection, to one of these servers.
+    async fn make(&self, servers: Servers) -> Result<PgConnection> {
+        let mut made = connect(&self.options).await.map_err(error::error)?;
+        match servers {
+            Servers::All => Ok(made),
+            Servers::Primary => {
+                // Not prepared, so that it is one round trip.
+                let asked = sqlx::raw_sql("SELECT pg_is_in_recovery()").fetch_one(&mut made).await;
+                let follows = asked.and_then(|row| row.try_get::<bool, _>(0)).map_err(error::error)?;
+                if follows { Err(standby()) } else { Ok(made) }
+            }
+        }
+    }
+
     fn newest_idle(&self) -> Option<PgConnection> {
         let mut idle = self.idle();
         idle.retain(|(_, since)| since.elapsed() < IDLE);
         idle.pop().map(|(held, _)| held)
+    }
+
+    fn forget_idle(&self) {
+        self.idle().clear();
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(PgConnection, Instant)>> {
@@ -281,6 +331,11 @@ fn unavailable(message: &'static str) -> Error {
     Error::new(Reason::StorageUnavailable, message)
 }
 
+/// The server follows another one.
+pub(super) fn standby() -> Error {
+    Error::new(Reason::StorageReadOnly, "the database follows another one, and is only read: connect to that one")
+}
+
 impl Connection {
     /// The connection, on which a statement may be running until [`Self::settle`] says otherwise.
     pub(super) fn get(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
@@ -298,6 +353,11 @@ impl Connection {
         let answer = answer.map_err(|_| Fault::Silence).and_then(|answer| answer.map_err(Fault::Sql));
         match &answer {
             Ok(_) => self.is_running = false,
+            // The name that it was made by may lead to another server by now; those that nobody uses lead to this one.
+            Err(Fault::Sql(problem)) if error::is_read_only(problem) => {
+                self.pool.forget_idle();
+                self.give_up();
+            }
             Err(Fault::Sql(problem)) if !error::is_lost(problem) => self.is_running = false,
             Err(_) => self.give_up(),
         }

@@ -17,6 +17,8 @@ use crate::{
     storage::CommitRecord,
 };
 
+const READ_ONLY: &str = "25006";
+
 /// What PostgreSQL says went wrong.
 pub(super) fn state(error: &Sqlx) -> Option<Cow<'_, str>> {
     error.as_database_error()?.code()
@@ -76,6 +78,11 @@ pub(super) fn is_forgotten(error: &Sqlx) -> bool {
     state(error).is_some_and(|state| matches!(&*state, "26000" | "0A000" | "42P05"))
 }
 
+/// Whether the server is one that nobody writes to, such as one that was the primary before.
+pub(super) fn is_read_only(error: &Sqlx) -> bool {
+    state(error).is_some_and(|state| state == READ_ONLY)
+}
+
 /// An error for the caller, which keeps the driver's.
 pub(super) fn error(error: Sqlx) -> Error {
     let (reason, message) = match &error {
@@ -123,7 +130,7 @@ fn reason(state: &str) -> (Reason, &'static str) {
         "55P03" => (Reason::Contention, "somebody else holds a lock for too long"),
         "57014" => (Reason::StorageUnavailable, "a statement took too long"),
         "53100" => (Reason::StorageFull, "the disk of the database is full"),
-        "25006" => (Reason::StorageReadOnly, "the database cannot be written"),
+        READ_ONLY => (Reason::StorageReadOnly, "the database cannot be written"),
         "42501" => (Reason::StorageDenied, "the account may not do that in the database"),
         "3D000" => (Reason::StorageMissing, "there is no such database"),
         "3F000" | "42P01" | "42703" => (Reason::SchemaForeign, "the schema does not have this library's tables"),

@@ -15,7 +15,7 @@ use sqlx::{
 use super::{
     PostgresStorage,
     commit::{self, Last},
-    error, fit,
+    connections, error, fit,
     reads::{Reader, Reads},
     rows::{self, QueryPlan},
 };
@@ -112,6 +112,10 @@ impl Reader for Lent<PgConnection> {
         let statement = statement.clone();
         let rows = self.with(move |connection| Box::pin(rows::fetch(connection, statement, plan))).await?;
         rows.map_err(error::error)
+    }
+
+    fn meet_standby(&self) -> Result<()> {
+        Err(connections::standby())
     }
 }
 

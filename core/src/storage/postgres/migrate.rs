@@ -114,7 +114,7 @@ async fn look(options: &PostgresOptions) -> Result<(bool, History)> {
     let _busy = begin().await;
     let connections = Connections::new(options)?;
     let looked = async {
-        let mut writer = connections.writer().await?;
+        let mut writer = connections.looking().await?;
         let longest = writer.longest();
         let looked = async {
             let connection = writer.get()?;
@@ -149,7 +149,7 @@ pub(super) async fn run(connections: &Connections, schema: &Schema, name: &str, 
     const ATTEMPTS: usize = 20;
     let mut attempt = 1;
     loop {
-        let mut writer = connections.writer().await?;
+        let mut writer = connections.looking().await?;
         let longest = writer.longest();
         let server = timeout(longest, server(writer.get().map_err(error::error)?)).await;
         require_fit(&writer.settle(server).map_err(Error::from)?, name)?;

@@ -69,7 +69,8 @@ pub struct PostgresStorage {
 }
 
 impl PostgresStorage {
-    /// Opens a database, and makes or migrates this library's tables in it.
+    /// Opens a database, and makes or migrates this library's tables in it. A standby whose tables need no migration only gives snapshots:
+    /// everything else fails with [`Reason::StorageReadOnly`].
     ///
     /// # Errors
     /// - [`Reason::ConfigInvalid`]: the URL is not one, or the schema's name

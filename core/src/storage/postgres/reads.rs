@@ -30,6 +30,12 @@ pub(super) trait Reader: Sync {
     fn read(&self, statement: &Statement) -> impl Future<Output = Result<Vec<PgRow>>> + Send {
         self.read_by(statement, QueryPlan::Generic)
     }
+
+    /// A server has answered that it follows another one.
+    ///
+    /// # Errors
+    /// Where what it says of how far commits have come is not to be relied on.
+    fn meet_standby(&self) -> Result<()>;
 }
 
 /// The tables of a store, and what reads them.
@@ -77,14 +83,16 @@ impl<R: Reader> Reads<'_, R> {
     }
 
     pub(super) async fn position(self) -> Result<Position> {
-        position_of(&self.reader.read(&(position(), Values(Vec::new()))).await?)
+        let rows = self.reader.read(&(position(), Values(Vec::new()))).await?;
+        self.require_primary(&rows)?;
+        position_of(&rows)
     }
 
     pub(super) async fn changes(self, since: &Position, part: FeedPart) -> Result<Changes> {
         // The bytes of a text are counted without reading it. As in the answer, those of the line that is known already do not count.
         let text = format!(
-            "SELECT schema.version, lane.lane, lane.number, lane.tag, line.position, line.id, line.touched, line.at, line.events \
-             FROM ({SCHEMA}) AS schema LEFT JOIN (SELECT lanes.lane, lanes.number, lanes.tag, coalesce(known.number, 0) AS known \
+            "SELECT server.*, lane.lane, lane.number, lane.tag, line.position, line.id, line.touched, line.at, line.events \
+             FROM ({SERVER}) AS server LEFT JOIN (SELECT lanes.lane, lanes.number, lanes.tag, coalesce(known.number, 0) AS known \
              FROM lanes LEFT JOIN unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS known (lane, number, tag) \
              ON known.lane = lanes.lane WHERE (lanes.number, lanes.tag) IS DISTINCT FROM \
              (coalesce(known.number, 0), coalesce(known.tag, 0))) AS lane ON true LEFT JOIN LATERAL \
@@ -106,8 +114,15 @@ impl<R: Reader> Reads<'_, R> {
             number(part.bytes.max(1)).into(),
         ]);
         let rows = self.reader.read(&(text, values)).await?;
+        self.require_primary(&rows)?;
         require_schema(&rows)?;
         changes_of(since, &rows, part)
+    }
+
+    /// Refuses what a server says of how far commits have come that follows another one: that one may be far ahead.
+    fn require_primary(self, rows: &[PgRow]) -> Result<()> {
+        let follows = rows.first().map(|row| row.try_get::<bool, _>(1)).transpose().map_err(error::error)?;
+        if follows == Some(true) { self.reader.meet_standby() } else { Ok(()) }
     }
 
     /// The line of a commit.
@@ -136,20 +151,23 @@ fn lines_of(lane: &str, number: &str) -> String {
     format!("position >= ({lane} << 48) + {number} AND position < (({lane} + 1) << 48)")
 }
 
-/// The newest schema that the database has seen, as the first column.
-const SCHEMA: &str = "SELECT max(version) AS version FROM rolekeep_schema";
+/// The newest schema that the database has seen, and whether the server follows another one. Not by `transaction_read_only`, which is on
+/// wherever this library only reads.
+const SERVER: &str = "SELECT max(version) AS version, pg_is_in_recovery() AS follows FROM rolekeep_schema";
+/// The column behind these.
+const PLACE: usize = 2;
 
-/// Gives the schema, and the newest commit of each lane that has one.
+/// Gives the schema, whether the server follows another one, and the newest commit of each lane that has one.
 pub(super) fn position() -> String {
     format!(
-        "SELECT schema.version, lanes.lane, lanes.number, lanes.tag FROM ({SCHEMA}) AS schema LEFT JOIN lanes ON lanes.number > 0"
+        "SELECT server.*, lanes.lane, lanes.number, lanes.tag FROM ({SERVER}) AS server LEFT JOIN lanes ON lanes.number > 0"
     )
 }
 
 /// What rows of [`position`] tell.
 pub(super) fn position_of(rows: &[PgRow]) -> Result<Position> {
     require_schema(rows)?;
-    rows.iter().filter_map(|row| commit::place_of(row, 1).transpose()).collect()
+    rows.iter().filter_map(|row| commit::place_of(row, PLACE).transpose()).collect()
 }
 
 /// Refuses where the schema is another one than this library knows.
@@ -163,21 +181,22 @@ fn changes_of(since: &Position, rows: &[PgRow], part: FeedPart) -> Result<Change
     let mut changes = Changes::after(since);
     let mut lines: Vec<ReadLine> = Vec::new();
     for (at, row) in rows.iter().enumerate() {
-        let Some(newest) = commit::place_of(row, 1)? else { continue };
-        if let Some(position) = row.try_get::<Option<i64>, _>(4).map_err(error::error)? {
+        let Some(newest) = commit::place_of(row, PLACE)? else { continue };
+        if let Some(position) = row.try_get::<Option<i64>, _>(PLACE + 3).map_err(error::error)? {
             let (id, touched): (Uuid, String) =
-                (row.try_get(5).map_err(error::error)?, row.try_get(6).map_err(error::error)?);
+                (row.try_get(PLACE + 4).map_err(error::error)?, row.try_get(PLACE + 5).map_err(error::error)?);
             let bytes = touched.len();
             let touched = Document::from_value(Value::Json(touched.into()));
             let touched = touched.ok_or(Corrupt { table: CommitRecord::TABLE.name, column: "touched" })?;
-            let at = Time::from_microsecond(row.try_get(7).map_err(error::error)?);
+            let at = Time::from_microsecond(row.try_get(PLACE + 6).map_err(error::error)?);
             let at = at.map_err(|_| Corrupt { table: CommitRecord::TABLE.name, column: "at" })?;
-            let events = row.try_get::<Option<String>, _>(8).map_err(error::error)?.map(|text| Unread(text.into()));
+            let events =
+                row.try_get::<Option<String>, _>(PLACE + 7).map_err(error::error)?.map(|text| Unread(text.into()));
             let bytes = (bytes + events.as_ref().map_or(0, |events| events.0.len())) as u64;
             let record = CommitRecord { position, id: ChangeSetId(id), at, touched, events, version: 1 };
             lines.push(ReadLine { record, bytes });
         }
-        let next = rows.get(at + 1).map(|row| commit::place_of(row, 1)).transpose()?.flatten();
+        let next = rows.get(at + 1).map(|row| commit::place_of(row, PLACE)).transpose()?.flatten();
         if next.is_none_or(|next| next.lane != newest.lane) {
             changes.take(newest, std::mem::take(&mut lines), part);
         }
