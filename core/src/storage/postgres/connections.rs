@@ -34,7 +34,7 @@ use crate::{
 /// So much longer than the server is waited for than the server itself waits.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a connection may take to be made, or to become free.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
 /// So long it is waited before a server is asked again that lets nobody wait any more.
 const PAUSE: Duration = Duration::from_millis(20);
 /// A connection that nobody has used for longer may have been forgotten by what stands between.
@@ -170,7 +170,7 @@ impl Pool {
             return Err(Error::new(Reason::Closed, message));
         }
         let permit = timeout(pool.connect, pool.permits.acquire_arc()).await;
-        let permit = permit.map_err(|_| unavailable("no connection to the database became free in time"))?;
+        let permit = permit.map_err(|_| none_free())?;
         if pool.is_closed.load(Ordering::Acquire) {
             return Err(memory::closed());
         }
@@ -275,6 +275,11 @@ impl From<Fault> for Error {
 /// Nobody has answered in time.
 pub(super) fn unanswered() -> Error {
     unavailable("the database does not answer")
+}
+
+/// All are in use, and none was given back in time: nothing was sent.
+pub(super) fn none_free() -> Error {
+    unavailable("no connection to the database became free in time")
 }
 
 fn unavailable(message: &'static str) -> Error {

@@ -1,0 +1,62 @@
+//! Nobody waits without an end, whoever holds what they wait for: they are answered, and what they are told stays true.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests panic where they fail, and measure real time"
+)]
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rolekeep::{
+    Reason,
+    storage::{
+        ChangeSet, CommitError, Committed, PostgresOptions, PostgresStorage, Storage, Write,
+        conformance::{Item, change_set},
+    },
+};
+use rolekeep_postgres_tests::Cluster;
+use sqlx::Connection as _;
+use tokio::task::JoinHandle;
+
+async fn open(options: PostgresOptions) -> Arc<PostgresStorage> {
+    Arc::new(PostgresStorage::open_for_conformance(options).await.unwrap())
+}
+
+fn insert(number: u128) -> ChangeSet {
+    change_set(number, vec![Write::insert(&mut Item::new(number, "one"))])
+}
+
+fn commit(storage: &Arc<PostgresStorage>, number: u128) -> JoinHandle<Result<Committed, CommitError>> {
+    let storage = storage.clone();
+    tokio::spawn(async move { storage.commit(&insert(number)).await })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_that_wait_for_others_are_refused_in_time_and_do_not_take_place_later() {
+    let cluster = Cluster::start();
+    let mut other = cluster.connect().await;
+    let timeout = Duration::from_secs(1);
+    let storage = open(PostgresOptions::new(cluster.url()).writers(1).statement_timeout(timeout)).await;
+    storage.commit(&insert(1)).await.unwrap();
+    let mut lock = other.begin().await.unwrap();
+    sqlx::query("SELECT FROM rolekeep.lanes FOR UPDATE").fetch_all(&mut *lock).await.unwrap();
+    let since = Instant::now();
+    let commits: Vec<_> = (2..32).map(|number| commit(&storage, number)).collect();
+    for commit in commits {
+        match commit.await.unwrap() {
+            Err(CommitError::Failed(error)) => {
+                assert!(matches!(error.reason(), Reason::StorageUnavailable | Reason::Contention), "{error:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
+    lock.rollback().await.unwrap();
+    let committed = storage.commit(&insert(32)).await.unwrap();
+    assert_eq!(committed.place.number, 2, "nothing of them took place");
+    storage.close().await.unwrap();
+}
