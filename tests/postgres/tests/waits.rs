@@ -19,7 +19,7 @@ use rolekeep::{
     },
 };
 use rolekeep_postgres_tests::Cluster;
-use sqlx::Connection as _;
+use sqlx::{Connection as _, PgConnection};
 use tokio::task::JoinHandle;
 
 async fn open(options: PostgresOptions) -> Arc<PostgresStorage> {
@@ -33,6 +33,16 @@ fn insert(number: u128) -> ChangeSet {
 fn commit(storage: &Arc<PostgresStorage>, number: u128) -> JoinHandle<Result<Committed, CommitError>> {
     let storage = storage.clone();
     tokio::spawn(async move { storage.commit(&insert(number)).await })
+}
+
+/// Waits until so many statements wait for a lock.
+async fn waiting(connection: &mut PgConnection, count: i64) {
+    let asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    let since = Instant::now();
+    while sqlx::query_scalar::<_, i64>(asked).fetch_one(&mut *connection).await.unwrap() < count {
+        assert!(since.elapsed() < Duration::from_secs(60), "{count} statements do not wait");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,5 +68,26 @@ async fn commits_that_wait_for_others_are_refused_in_time_and_do_not_take_place_
     lock.rollback().await.unwrap();
     let committed = storage.commit(&insert(32)).await.unwrap();
     assert_eq!(committed.place.number, 2, "nothing of them took place");
+    storage.close().await.unwrap();
+}
+
+/// There are 64 places to commit in, which other instances and transactions of applications use, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn more_connections_that_write_than_there_are_places_to_commit_in_wait_for_each_other() {
+    let cluster = Cluster::start();
+    let mut other = cluster.connect().await;
+    let storage =
+        open(PostgresOptions::new(cluster.url()).writers(70).statement_timeout(Duration::from_secs(60))).await;
+    let mut lock = other.begin().await.unwrap();
+    sqlx::query("SELECT FROM rolekeep.lanes FOR UPDATE").fetch_all(&mut *lock).await.unwrap();
+    let mut commits: Vec<_> = (1..=32).map(|number| commit(&storage, number)).collect();
+    let mut looks = cluster.connect().await;
+    waiting(&mut looks, 32).await;
+    commits.extend((33..=70).map(|number| commit(&storage, number)));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    lock.rollback().await.unwrap();
+    for commit in commits {
+        commit.await.unwrap().unwrap();
+    }
     storage.close().await.unwrap();
 }

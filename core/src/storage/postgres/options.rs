@@ -7,12 +7,18 @@ use sqlx::{
     postgres::{PgConnectOptions, PgSslMode},
 };
 
-use crate::model::{
-    check::{Checks, Invalid},
-    decode::FieldCode,
-    error::{Error, Reason, Result},
-    text,
+use crate::{
+    model::{
+        check::{Checks, Invalid},
+        decode::FieldCode,
+        error::{Error, Reason, Result},
+        text,
+    },
+    storage::MOST_LANES,
 };
+
+/// Each has a lane to itself; the other half of them is left to transactions of the application and to other instances.
+const MOST_WRITERS: usize = MOST_LANES as usize / 2;
 
 /// A PostgreSQL database, 13 or newer, and how it is used.
 ///
@@ -75,9 +81,9 @@ impl PostgresOptions {
         self
     }
 
-    /// Sets how many connections write, at least 1.
+    /// Sets how many connections write, at least 1 and at most 32: more commits are not sent at the same time, and wait for each other.
     pub fn writers(mut self, writers: usize) -> Self {
-        self.writers = writers.max(1);
+        self.writers = writers.clamp(1, MOST_WRITERS);
         self
     }
 
