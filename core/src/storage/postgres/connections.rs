@@ -164,6 +164,11 @@ impl Pool {
     }
 
     async fn take(&self) -> Result<Connection> {
+    /// Closes those that nobody uses.
+    pub(super) fn forget_idle(&self) {
+        self.0.idle().clear();
+    }
+
         let pool = &self.0;
         if pool.is_inherited() {
             let message = "the connections are those of the process that this one was forked from: open the store anew";

@@ -124,8 +124,8 @@ impl PostgresOptions {
 
     /// Sets the URL of a replica of the database, a hot standby, for lists: their pages and totals are read there as soon as it has all
     /// commits of the primary, so that they always include what was committed before they were requested. The primary is asked for its
-    /// newest commit first, which costs a round trip. If the replica does not get there within some 80 ms, or cannot be reached, the
-    /// primary returns the list, and the replica is not used for a second or longer.
+    /// newest commit first, which costs a round trip. If the replica does not get there within some 80 ms, does not answer within a
+    /// second, or cannot be reached, the primary returns the list, and the replica is not used for a second or longer.
     ///
     /// Rights, single rows, and rows that a check or a commit relies on, are never read there.
     pub fn replica_url(mut self, url: impl Into<String>) -> Self {
