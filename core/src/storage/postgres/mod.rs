@@ -69,7 +69,7 @@ pub struct PostgresStorage {
 }
 
 impl PostgresStorage {
-    /// Opens a database, and makes or migrates this library's tables in it.
+    /// Opens a database, and makes or migrates this library's tables in it. Another instance that does so is waited for, up to five minutes.
     ///
     /// # Errors
     /// - [`Reason::ConfigInvalid`]: the URL is not one, or the schema's name
@@ -81,6 +81,7 @@ impl PostgresStorage {
     ///   this library have made its tables
     pub async fn open(options: PostgresOptions) -> Result<Self> {
         Self::open_with(options, migrate::released()).await
+    /// - [`Reason::Contention`]: somebody else holds its tables for longer than that
     }
 
     /// Opens a database with the tables of the conformance suite beside this library's.
