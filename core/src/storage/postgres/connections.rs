@@ -35,6 +35,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a connection may take to be made, or to become free.
 pub(super) const CONNECT: Duration = Duration::from_secs(5);
+/// What takes as long as it takes is waited for no longer: whoever has not answered by then does not know of the connection any more.
+pub(super) const LONG: Duration = Duration::from_secs(6 * 3_600);
 /// So long it is waited before a server is asked again that lets nobody wait any more.
 const PAUSE: Duration = Duration::from_millis(20);
 /// A connection that nobody has used for longer may have been forgotten by what stands between.
@@ -275,6 +277,11 @@ impl From<Fault> for Error {
             Fault::Silence => unanswered(),
         }
     }
+}
+
+/// What has come of something on a connection apart from the others.
+pub(super) async fn in_time<T>(longest: Duration, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T> {
+    timeout(longest, work).await.map_err(|_| unanswered())?.map_err(error::error)
 }
 
 /// Nobody has answered in time.

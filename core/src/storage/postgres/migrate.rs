@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     PostgresOptions, begin,
-    connections::{Connections, Fault},
+    connections::{Connections, Fault, LONG},
     error,
     scripts::SCRIPTS,
     statement::GAPS,
@@ -167,17 +167,16 @@ pub(super) async fn run(connections: &Connections, schema: &Schema, name: &str, 
         if deed != Deed::Undo && is_done(schema, &seen) {
             return Ok(Vec::new());
         }
-        // Without a time of its own, as an index of many rows takes as long as it takes.
-        let changed = once(writer.get().map_err(error::error)?, schema, name, deed).await;
-        let changed = writer.settle(Ok(changed));
+        let changed = timeout(LONG, once(writer.get().map_err(error::error)?, schema, name, deed)).await;
+        let changed = writer.settle(changed);
         if changed.is_err() {
             // A transaction may be open on it.
             writer.give_up();
         }
         match changed {
+            Err(Fault::Sql(problem)) if attempt < ATTEMPTS && is_race(&problem) => attempt += 1,
             // Each time it was waited for already.
             Err(Fault::Sql(problem)) if since.elapsed() < OTHERS && error::is_held(&problem) => {}
-            Err(Fault::Sql(problem)) if attempt < ATTEMPTS && is_race(&problem) => attempt += 1,
             done => return done.map_err(Error::from)?,
         }
     }

@@ -29,7 +29,12 @@ use uuid::Uuid;
 
 pub use self::options::PostgresOptions;
 use self::{
-    commit::Commits, connections::Connections, listener::Listener, reads::Reads, replica::Replica, rows::QueryPlan,
+    commit::Commits,
+    connections::{Connections, LONG},
+    listener::Listener,
+    reads::Reads,
+    replica::Replica,
+    rows::QueryPlan,
 };
 use super::{
     BatchRead, ChangeSet, Changes, Check, CommitError, Committed, LanePosition, Load, PRUNE_BATCH, Position, Pruned,
@@ -76,12 +81,12 @@ impl PostgresStorage {
     /// - [`Reason::StorageUnavailable`]: the server does not answer
     /// - [`Reason::StorageDenied`]: it lets nobody in, or the account may not make tables, or TLS is not possible
     /// - [`Reason::StorageMissing`]: there is no such database
+    /// - [`Reason::Contention`]: somebody else holds its tables for longer than that
     /// - [`Reason::SchemaNewer`]: a newer version of this library has migrated it
     /// - [`Reason::SchemaForeign`]: it needs to be migrated, and [`PostgresOptions::migrates`] says not here; or other scripts than those of
     ///   this library have made its tables
     pub async fn open(options: PostgresOptions) -> Result<Self> {
         Self::open_with(options, migrate::released()).await
-    /// - [`Reason::Contention`]: somebody else holds its tables for longer than that
     }
 
     /// Opens a database with the tables of the conformance suite beside this library's.
@@ -275,14 +280,16 @@ impl Storage for PostgresStorage {
         // The server leaves a table as it is that somebody else owns, and only warns.
         let owns =
             "SELECT bool_and(pg_has_role(tableowner, 'USAGE')) FROM pg_tables WHERE schemaname = current_schema()";
-        let owns: Option<bool> = sqlx::query_scalar(owns).fetch_one(&mut writer).await.map_err(error::error)?;
+        let owns = sqlx::query_scalar(owns).fetch_one(&mut writer);
+        let owns: Option<bool> = connections::in_time(LONG, owns).await?;
         if owns != Some(true) {
             return Ok(false);
         }
         for table in &self.tables.0 {
             let text = format!("VACUUM {}", super::sql::quoted(table.name));
             // Safe: a name of a declaration.
-            sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut writer).await.map_err(error::error)?;
+            let done = sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut writer);
+            connections::in_time(LONG, done).await?;
         }
         Ok(true)
     }

@@ -171,6 +171,10 @@ impl PostgresOptions {
                 ("statement_timeout", &millis(self.statement_timeout)),
                 ("lock_timeout", &millis(self.statement_timeout)),
                 ("idle_in_transaction_session_timeout", "30000"),
+                // What stands between forgets who says nothing for long, and an answer then never comes.
+                ("tcp_keepalives_idle", "60"),
+                ("tcp_keepalives_interval", "10"),
+                ("tcp_keepalives_count", "6"),
                 ("default_transaction_isolation", "read committed"),
                 ("timezone", "UTC"),
                 ("jit", "off"),
