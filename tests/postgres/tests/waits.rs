@@ -12,10 +12,11 @@ use std::{
 };
 
 use rolekeep::{
-    Reason,
+    Reason, Value,
+    internals::record::Record as _,
     storage::{
-        ChangeSet, CommitError, Committed, PostgresOptions, PostgresStorage, Storage, Write,
-        conformance::{Item, change_set},
+        ChangeSet, CommitError, Committed, Key, PostgresOptions, PostgresStorage, Storage, Write,
+        conformance::{Item, change_set, id},
     },
 };
 use rolekeep_postgres_tests::Cluster;
@@ -90,4 +91,49 @@ async fn more_connections_that_write_than_there_are_places_to_commit_in_wait_for
         commit.await.unwrap().unwrap();
     }
     storage.close().await.unwrap();
+}
+
+/// The server goes on with what nobody waits for any more: that counts as in use until it ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_who_leave_do_not_make_a_server_do_more_at_a_time() {
+    let cluster = Cluster::start();
+    let mut other = cluster.connect().await;
+    let options = PostgresOptions::new(cluster.url()).writers(2).readers(3).statement_timeout(Duration::from_secs(5));
+    let storage = open(options).await;
+    let mut lock = other.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE rolekeep.conformance_items").execute(&mut *lock).await.unwrap();
+    for _ in 0..50 {
+        let storage = storage.clone();
+        let read = tokio::spawn(async move { storage.get(Item::TABLE, &[Key(vec![Value::Id(id(1).0)])]).await });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        read.abort();
+        let _ = read.await;
+    }
+    let asked = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rolekeep'";
+    let open: i64 = sqlx::query_scalar(asked).fetch_one(&mut cluster.connect().await).await.unwrap();
+    assert!(open <= 5, "{open} connections");
+    lock.rollback().await.unwrap();
+    // What they had is there again.
+    let since = Instant::now();
+    storage.get(Item::TABLE, &[Key(vec![Value::Id(id(1).0)])]).await.unwrap();
+    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+    storage.close().await.unwrap();
+}
+
+/// Nobody waits for what was left, when a store is closed.
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_does_not_wait_for_what_callers_have_left() {
+    let cluster = Cluster::start();
+    let mut other = cluster.connect().await;
+    let storage = open(PostgresOptions::new(cluster.url())).await;
+    let mut lock = other.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE rolekeep.conformance_items").execute(&mut *lock).await.unwrap();
+    let left = storage.clone();
+    let read = tokio::spawn(async move { left.get(Item::TABLE, &[Key(vec![Value::Id(id(1).0)])]).await });
+    waiting(&mut cluster.connect().await, 1).await;
+    read.abort();
+    let _ = read.await;
+    let since = Instant::now();
+    storage.close().await.unwrap();
+    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
 }

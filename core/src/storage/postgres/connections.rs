@@ -18,7 +18,11 @@ use sqlx::{
     ConnectOptions as _, Connection as _,
     postgres::{PgConnectOptions, PgConnection, PgRow},
 };
-use tokio::time::{Instant, error::Elapsed, sleep, timeout};
+use tokio::{
+    runtime::Handle,
+    task::JoinSet,
+    time::{Instant, error::Elapsed, sleep, timeout},
+};
 
 use super::{
     PostgresOptions, error,
@@ -59,6 +63,8 @@ struct Alike {
     options: PgConnectOptions,
     /// Those that nobody uses, with the time since when; the newest last.
     idle: Mutex<Vec<(PgConnection, Instant)>>,
+    /// Those that wait for the end of what nobody else waits for any more.
+    left: Mutex<JoinSet<()>>,
     /// One for each that may be used.
     permits: Arc<Semaphore>,
     count: usize,
@@ -144,6 +150,7 @@ impl Pool {
             process: std::process::id(),
             options,
             idle: Mutex::default(),
+            left: Mutex::default(),
             permits: Arc::new(Semaphore::new(count)),
             count,
             longest,
@@ -157,6 +164,11 @@ impl Pool {
         PoolUse::new(name, Arc::strong_count(&self.0.permits) - 1, self.0.count)
     }
 
+    /// Closes those that nobody uses.
+    pub(super) fn forget_idle(&self) {
+        self.0.idle().clear();
+    }
+
     async fn apart<const COUNT: usize>(&self, options: [(&str, &str); COUNT]) -> Result<PgConnection> {
         if self.0.is_inherited() || self.0.is_closed.load(Ordering::Acquire) {
             return Err(memory::closed());
@@ -166,11 +178,6 @@ impl Pool {
     }
 
     async fn take(&self) -> Result<Connection> {
-    /// Closes those that nobody uses.
-    pub(super) fn forget_idle(&self) {
-        self.0.idle().clear();
-    }
-
         let pool = &self.0;
         if pool.is_inherited() {
             let message = "the connections are those of the process that this one was forked from: open the store anew";
@@ -188,7 +195,7 @@ impl Pool {
                 made.map_err(|_| unanswered())?.map_err(error::error)?
             }
         };
-        Ok(Connection { held: Some(held), is_running: false, pool: pool.clone(), _permit: permit })
+        Ok(Connection { held: Some(held), is_running: false, pool: pool.clone(), permit: Some(permit) })
     }
 
     /// Waits for callers in the middle of something, then closes. Can be repeated.
@@ -198,6 +205,7 @@ impl Pool {
             return;
         }
         pool.is_closed.store(true, Ordering::Release);
+        pool.left().abort_all();
         let mut permits = Vec::new();
         for _ in 0..pool.count {
             permits.push(pool.permits.acquire_arc().await);
@@ -224,6 +232,26 @@ impl Alike {
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(PgConnection, Instant)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn left(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts one as in use until the server has ended what it runs: else it would run any number of them at a time.
+    fn leave(&self, mut held: PgConnection, permit: Option<SemaphoreGuardArc>) {
+        let mut left = self.left();
+        // Without a runtime nobody can wait for it.
+        let Some(runtime) = Handle::try_current().ok().filter(|_| !self.is_closed.load(Ordering::Acquire)) else {
+            return;
+        };
+        while left.try_join_next().is_some() {}
+        let longest = self.longest;
+        let ends = async move {
+            let _permit = permit;
+            let _ = timeout(longest, held.ping()).await;
+        };
+        left.spawn_on(ends, &runtime);
+    }
 }
 
 /// A new connection. Over a Unix socket the server refuses at once while as many wait for it as may; then it is tried again.
@@ -242,23 +270,27 @@ impl Drop for Alike {
             // Kept for good, as closing a socket would have the parent's runtime forget it.
             let idle = self.idle.get_mut().unwrap_or_else(PoisonError::into_inner);
             std::mem::forget(std::mem::take(idle));
+            let left = self.left.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(std::mem::take(left));
         }
     }
 }
 
-/// A connection in use; given back when it is dropped, unless a statement may be running on it.
+/// A connection in use; given back when it is dropped, unless a statement may be running on it: that is waited for first, and it is closed.
 pub(super) struct Connection {
     /// None once it was given up.
     held: Option<PgConnection>,
     is_running: bool,
     pool: Arc<Alike>,
-    _permit: SemaphoreGuardArc,
+    permit: Option<SemaphoreGuardArc>,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some(held) = self.held.take().filter(|_| !self.is_running) {
-            self.pool.idle().push((held, Instant::now()));
+        match self.held.take() {
+            Some(held) if !self.is_running => self.pool.idle().push((held, Instant::now())),
+            Some(held) if !self.pool.is_inherited() => self.pool.leave(held, self.permit.take()),
+            Some(_) | None => {}
         }
     }
 }
