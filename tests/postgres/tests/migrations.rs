@@ -1,6 +1,8 @@
 //! The steps of a schema: by hand, at once, back, and by an account that may not make tables.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests panic where they fail")]
 
+use std::time::Duration;
+
 use rolekeep::{
     Config, Reason, UserManagement,
     migrations::{Checksum, Migrations},
@@ -108,6 +110,30 @@ async fn ten_at_once_apply_each_step_once_and_stores_that_are_open_refuse_what_m
     assert!(fails.apply().await.is_err());
     let there: i64 = sqlx::query_scalar(more).fetch_one(&mut connection).await.unwrap();
     assert_eq!((there, steps(&cluster).status().await.unwrap().version), (0, 1));
+}
+
+/// Another instance migrates for longer than a lock is waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_opens_while_others_migrate_waits_for_them() {
+    let cluster = Cluster::start();
+    let mut other = cluster.connect().await;
+    let short = || PostgresOptions::new(cluster.url()).statement_timeout(Duration::from_millis(300));
+    let long = Duration::from_secs(2);
+
+    run(&mut other, "BEGIN; CREATE SCHEMA rolekeep").await;
+    let opening = tokio::spawn(PostgresStorage::open(short()));
+    tokio::time::sleep(long).await;
+    assert!(!opening.is_finished(), "{:?}", opening.await.unwrap().err());
+    run(&mut other, "ROLLBACK").await;
+    opening.await.unwrap().unwrap().close().await.unwrap();
+
+    run(&mut other, "BEGIN; LOCK TABLE rolekeep.rolekeep_schema IN EXCLUSIVE MODE").await;
+    let later = Migrations::postgres(short()).and_then("0002_more", "CREATE TABLE more (id text);", Err("more"));
+    let applying = tokio::spawn(async move { later.apply().await });
+    tokio::time::sleep(long).await;
+    assert!(!applying.is_finished(), "{:?}", applying.await.unwrap());
+    run(&mut other, "ROLLBACK").await;
+    assert_eq!(applying.await.unwrap().unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -165,6 +165,48 @@ async fn sto_7_the_database_gives_what_the_replica_does_not() {
     instance.um.close().await.unwrap();
 }
 
+/// A standby stops with a lock on what is listed, which nobody there lets go: the primary gives the list soon, and the standby is left
+/// alone, whether callers stay or leave.
+#[tokio::test(flavor = "multi_thread")]
+async fn sto_7_a_replica_that_hangs_costs_a_list_no_more_than_a_moment() {
+    let cluster = Cluster::start();
+    let standby = cluster.standby().await;
+    let mut replays = standby.connect().await;
+    let stays = Instance::open(&cluster, &standby.url()).await;
+    let leaves = Instance::open(&cluster, &standby.url()).await;
+    let ann = stays.create(0).await;
+    stays.is_answered().await;
+    leaves.is_answered().await;
+
+    let mut other = cluster.connect().await;
+    run(&mut other, "BEGIN; LOCK TABLE rolekeep.users IN ACCESS EXCLUSIVE MODE").await;
+    let locked = "SELECT EXISTS (SELECT FROM pg_locks WHERE mode = 'AccessExclusiveLock')";
+    while !sqlx::query_scalar::<_, bool>(locked).fetch_one(&mut replays).await.unwrap() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    run(&mut replays, PAUSE).await;
+    run(&mut other, "ROLLBACK").await;
+
+    let since = Instant::now();
+    assert_eq!(stays.list().await, (vec![ann.clone()], Some(1)));
+    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+    assert_eq!(stays.uses().failed, 1);
+
+    for _ in 0..2 {
+        let _ = tokio::time::timeout(Duration::from_millis(300), leaves.list()).await;
+    }
+    let since = Instant::now();
+    assert_eq!(leaves.list().await, (vec![ann], Some(1)));
+    assert!(since.elapsed() < Duration::from_millis(700), "{:?}", since.elapsed());
+    assert_eq!(leaves.uses().failed, 1, "it is left alone");
+
+    run(&mut replays, RESUME).await;
+    for instance in [stays, leaves] {
+        instance.is_answered().await;
+        instance.um.close().await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sto_7_a_replica_that_is_no_url_is_refused() {
     let cluster = Cluster::start();

@@ -18,7 +18,7 @@ use sqlx::{
 use tokio::time::{sleep, timeout};
 
 use super::{
-    connections::{Connection, Connections, Fault},
+    connections::{self, CONNECT, Connection, Connections, Fault},
     error, migrate,
     reads::Reader as _,
     rows::{self, QueryPlan},
@@ -124,7 +124,13 @@ impl Commits {
         connections: &Connections,
         change_set: &ChangeSet,
     ) -> Result<Committed, CommitError> {
-        let _permit = self.free.acquire().await;
+        let Ok(_permit) = timeout(CONNECT, self.free.acquire()).await else {
+            // This call has sent nothing. Of an earlier one whose caller left it is not known.
+            return Err(match self.lane_of_lost(change_set.id) {
+                Some(_) => CommitError::Unknown,
+                None => CommitError::Failed(connections::none_free()),
+            });
+        };
         // An earlier call whose caller left may be under way: this one stays in its lane, as a repeated statement does.
         let left = self.lane_of_lost(change_set.id);
         let mut in_its_lane = left.map(|lane| Slot { lane: Some(lane), last: None });

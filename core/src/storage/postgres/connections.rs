@@ -18,7 +18,11 @@ use sqlx::{
     ConnectOptions as _, Connection as _, Row as _,
     postgres::{PgConnectOptions, PgConnection, PgRow},
 };
-use tokio::time::{Instant, error::Elapsed, sleep, timeout};
+use tokio::{
+    runtime::Handle,
+    task::JoinSet,
+    time::{Instant, error::Elapsed, sleep, timeout},
+};
 
 use super::{
     PostgresOptions, error,
@@ -34,7 +38,9 @@ use crate::{
 /// So much longer than the server is waited for than the server itself waits.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a connection may take to be made, or to become free.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
+/// What takes as long as it takes is waited for no longer: whoever has not answered by then does not know of the connection any more.
+pub(super) const LONG: Duration = Duration::from_secs(6 * 3_600);
 /// So long it is waited before a server is asked again that lets nobody wait any more.
 const PAUSE: Duration = Duration::from_millis(20);
 /// A connection that nobody has used for longer may have been forgotten by what stands between.
@@ -67,6 +73,8 @@ struct Alike {
     servers: Servers,
     /// Those that nobody uses, with the time since when; the newest last.
     idle: Mutex<Vec<(PgConnection, Instant)>>,
+    /// Those that wait for the end of what nobody else waits for any more.
+    left: Mutex<JoinSet<()>>,
     /// One for each that may be used.
     permits: Arc<Semaphore>,
     count: usize,
@@ -177,6 +185,7 @@ impl Pool {
             options,
             servers,
             idle: Mutex::default(),
+            left: Mutex::default(),
             permits: Arc::new(Semaphore::new(count)),
             count,
             longest,
@@ -188,6 +197,11 @@ impl Pool {
     /// How they are used: whoever has or waits for one holds the permits.
     pub(super) fn uses(&self, name: &'static str) -> PoolUse {
         PoolUse::new(name, Arc::strong_count(&self.0.permits) - 1, self.0.count)
+    }
+
+    /// Closes those that nobody uses.
+    pub(super) fn forget_idle(&self) {
+        self.0.idle().clear();
     }
 
     async fn apart<const COUNT: usize>(&self, options: [(&str, &str); COUNT]) -> Result<PgConnection> {
@@ -205,7 +219,7 @@ impl Pool {
             return Err(Error::new(Reason::Closed, message));
         }
         let permit = timeout(pool.connect, pool.permits.acquire_arc()).await;
-        let permit = permit.map_err(|_| unavailable("no connection to the database became free in time"))?;
+        let permit = permit.map_err(|_| none_free())?;
         if pool.is_closed.load(Ordering::Acquire) {
             return Err(memory::closed());
         }
@@ -213,7 +227,7 @@ impl Pool {
             Some(held) => held,
             None => timeout(pool.connect, pool.make(servers)).await.map_err(|_| unanswered())??,
         };
-        Ok(Connection { held: Some(held), is_running: false, pool: pool.clone(), _permit: permit })
+        Ok(Connection { held: Some(held), is_running: false, pool: pool.clone(), permit: Some(permit) })
     }
 
     /// Waits for callers in the middle of something, then closes. Can be repeated.
@@ -223,6 +237,7 @@ impl Pool {
             return;
         }
         pool.is_closed.store(true, Ordering::Release);
+        pool.left().abort_all();
         let mut permits = Vec::new();
         for _ in 0..pool.count {
             permits.push(pool.permits.acquire_arc().await);
@@ -267,6 +282,26 @@ impl Alike {
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(PgConnection, Instant)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn left(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts one as in use until the server has ended what it runs: else it would run any number of them at a time.
+    fn leave(&self, mut held: PgConnection, permit: Option<SemaphoreGuardArc>) {
+        let mut left = self.left();
+        // Without a runtime nobody can wait for it.
+        let Some(runtime) = Handle::try_current().ok().filter(|_| !self.is_closed.load(Ordering::Acquire)) else {
+            return;
+        };
+        while left.try_join_next().is_some() {}
+        let longest = self.longest;
+        let ends = async move {
+            let _permit = permit;
+            let _ = timeout(longest, held.ping()).await;
+        };
+        left.spawn_on(ends, &runtime);
+    }
 }
 
 /// A new connection. Over a Unix socket the server refuses at once while as many wait for it as may; then it is tried again.
@@ -285,23 +320,27 @@ impl Drop for Alike {
             // Kept for good, as closing a socket would have the parent's runtime forget it.
             let idle = self.idle.get_mut().unwrap_or_else(PoisonError::into_inner);
             std::mem::forget(std::mem::take(idle));
+            let left = self.left.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(std::mem::take(left));
         }
     }
 }
 
-/// A connection in use; given back when it is dropped, unless a statement may be running on it.
+/// A connection in use; given back when it is dropped, unless a statement may be running on it: that is waited for first, and it is closed.
 pub(super) struct Connection {
     /// None once it was given up.
     held: Option<PgConnection>,
     is_running: bool,
     pool: Arc<Alike>,
-    _permit: SemaphoreGuardArc,
+    permit: Option<SemaphoreGuardArc>,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some(held) = self.held.take().filter(|_| !self.is_running) {
-            self.pool.idle().push((held, Instant::now()));
+        match self.held.take() {
+            Some(held) if !self.is_running => self.pool.idle().push((held, Instant::now())),
+            Some(held) if !self.pool.is_inherited() => self.pool.leave(held, self.permit.take()),
+            Some(_) | None => {}
         }
     }
 }
@@ -322,9 +361,19 @@ impl From<Fault> for Error {
     }
 }
 
+/// What has come of something on a connection apart from the others.
+pub(super) async fn in_time<T>(longest: Duration, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T> {
+    timeout(longest, work).await.map_err(|_| unanswered())?.map_err(error::error)
+}
+
 /// Nobody has answered in time.
 pub(super) fn unanswered() -> Error {
     unavailable("the database does not answer")
+}
+
+/// All are in use, and none was given back in time: nothing was sent.
+pub(super) fn none_free() -> Error {
+    unavailable("no connection to the database became free in time")
 }
 
 fn unavailable(message: &'static str) -> Error {

@@ -35,6 +35,11 @@ pub(super) fn is_in_the_way(error: &Sqlx) -> bool {
     state(error).is_some_and(|state| matches!(&*state, "40001" | "40P01"))
 }
 
+/// Whether somebody else held what it needs for longer than it waits.
+pub(super) fn is_held(error: &Sqlx) -> bool {
+    state(error).is_some_and(|state| state == "55P03")
+}
+
 /// Whether somebody else wrote in the lane, or a row of it is not as it was left.
 pub(super) fn is_of_lane(error: &Sqlx) -> bool {
     let of_lane = [CommitRecord::TABLE, AuditEntry::TABLE, AuditHead::TABLE];

@@ -1,11 +1,13 @@
 //! The schema of a database: what version it has, and the scripts that bring it to ours or take it one step back.
 
+use std::time::Duration;
+
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, postgres::PgConnection};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{
     PostgresOptions, begin,
-    connections::{Connections, Fault},
+    connections::{Connections, Fault, LONG},
     error,
     scripts::SCRIPTS,
     statement::GAPS,
@@ -50,6 +52,8 @@ fn frame() -> String {
 /// What the first tables of versions did not have.
 const ADDED: &str =
     "ALTER TABLE rolekeep_schema ADD COLUMN IF NOT EXISTS name text, ADD COLUMN IF NOT EXISTS sha256 text;\n";
+/// Another instance that migrates is waited for so long.
+const OTHERS: Duration = Duration::from_secs(300);
 /// An index of many rows takes as long as it takes.
 const PATIENT: &str = "SET LOCAL statement_timeout = 0;\nSET LOCAL idle_in_transaction_session_timeout = 0;\n";
 /// No commit of another instance comes between, and nobody else migrates.
@@ -147,7 +151,7 @@ fn changes(schema: &Schema, seen: i64) -> String {
 pub(super) async fn run(connections: &Connections, schema: &Schema, name: &str, deed: Deed) -> Result<Vec<Step>> {
     // Several that are opened at once make the same things, of which only one succeeds.
     const ATTEMPTS: usize = 20;
-    let mut attempt = 1;
+    let (mut attempt, since) = (1, Instant::now());
     loop {
         let mut writer = connections.looking().await?;
         let longest = writer.longest();
@@ -163,15 +167,16 @@ pub(super) async fn run(connections: &Connections, schema: &Schema, name: &str, 
         if deed != Deed::Undo && is_done(schema, &seen) {
             return Ok(Vec::new());
         }
-        // Without a time of its own, as an index of many rows takes as long as it takes.
-        let changed = once(writer.get().map_err(error::error)?, schema, name, deed).await;
-        let changed = writer.settle(Ok(changed));
+        let changed = timeout(LONG, once(writer.get().map_err(error::error)?, schema, name, deed)).await;
+        let changed = writer.settle(changed);
         if changed.is_err() {
             // A transaction may be open on it.
             writer.give_up();
         }
         match changed {
             Err(Fault::Sql(problem)) if attempt < ATTEMPTS && is_race(&problem) => attempt += 1,
+            // Each time it was waited for already.
+            Err(Fault::Sql(problem)) if since.elapsed() < OTHERS && error::is_held(&problem) => {}
             done => return done.map_err(Error::from)?,
         }
     }

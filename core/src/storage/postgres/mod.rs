@@ -29,7 +29,12 @@ use uuid::Uuid;
 
 pub use self::options::PostgresOptions;
 use self::{
-    commit::Commits, connections::Connections, listener::Listener, reads::Reads, replica::Replica, rows::QueryPlan,
+    commit::Commits,
+    connections::{Connections, LONG},
+    listener::Listener,
+    reads::Reads,
+    replica::Replica,
+    rows::QueryPlan,
 };
 use super::{
     BatchRead, ChangeSet, Changes, Check, CommitError, Committed, FeedPart, LanePosition, Load, PRUNE_BATCH, Position,
@@ -69,14 +74,15 @@ pub struct PostgresStorage {
 }
 
 impl PostgresStorage {
-    /// Opens a database, and makes or migrates this library's tables in it. A standby whose tables need no migration only gives snapshots:
-    /// everything else fails with [`Reason::StorageReadOnly`].
+    /// Opens a database, and makes or migrates this library's tables in it. Another instance that does so is waited for, up to five minutes.
+    /// A standby whose tables need no migration only gives snapshots: everything else fails with [`Reason::StorageReadOnly`].
     ///
     /// # Errors
     /// - [`Reason::ConfigInvalid`]: the URL is not one, or the schema's name
     /// - [`Reason::StorageUnavailable`]: the server does not answer
     /// - [`Reason::StorageDenied`]: it lets nobody in, or the account may not make tables, or TLS is not possible
     /// - [`Reason::StorageMissing`]: there is no such database
+    /// - [`Reason::Contention`]: somebody else holds its tables for longer than that
     /// - [`Reason::SchemaNewer`]: a newer version of this library has migrated it
     /// - [`Reason::SchemaForeign`]: it needs to be migrated, and [`PostgresOptions::migrates`] says not here; or other scripts than those of
     ///   this library have made its tables
@@ -275,14 +281,16 @@ impl Storage for PostgresStorage {
         // The server leaves a table as it is that somebody else owns, and only warns.
         let owns =
             "SELECT bool_and(pg_has_role(tableowner, 'USAGE')) FROM pg_tables WHERE schemaname = current_schema()";
-        let owns: Option<bool> = sqlx::query_scalar(owns).fetch_one(&mut writer).await.map_err(error::error)?;
+        let owns = sqlx::query_scalar(owns).fetch_one(&mut writer);
+        let owns: Option<bool> = connections::in_time(LONG, owns).await?;
         if owns != Some(true) {
             return Ok(false);
         }
         for table in &self.tables.0 {
             let text = format!("VACUUM {}", super::sql::quoted(table.name));
             // Safe: a name of a declaration.
-            sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut writer).await.map_err(error::error)?;
+            let done = sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut writer);
+            connections::in_time(LONG, done).await?;
         }
         Ok(true)
     }

@@ -7,12 +7,18 @@ use sqlx::{
     postgres::{PgConnectOptions, PgSslMode},
 };
 
-use crate::model::{
-    check::{Checks, Invalid},
-    decode::FieldCode,
-    error::{Error, Reason, Result},
-    text,
+use crate::{
+    model::{
+        check::{Checks, Invalid},
+        decode::FieldCode,
+        error::{Error, Reason, Result},
+        text,
+    },
+    storage::MOST_LANES,
 };
+
+/// Each has a lane to itself; the other half of them is left to transactions of the application and to other instances.
+const MOST_WRITERS: usize = MOST_LANES as usize / 2;
 
 /// A PostgreSQL database, 13 or newer, and how it is used.
 ///
@@ -75,9 +81,9 @@ impl PostgresOptions {
         self
     }
 
-    /// Sets how many connections write, at least 1.
+    /// Sets how many connections write, at least 1 and at most 32: more commits are not sent at the same time, and wait for each other.
     pub fn writers(mut self, writers: usize) -> Self {
-        self.writers = writers.max(1);
+        self.writers = writers.clamp(1, MOST_WRITERS);
         self
     }
 
@@ -118,8 +124,8 @@ impl PostgresOptions {
 
     /// Sets the URL of a replica of the database, a hot standby, for lists: their pages and totals are read there as soon as it has all
     /// commits of the primary, so that they always include what was committed before they were requested. The primary is asked for its
-    /// newest commit first, which costs a round trip. If the replica does not get there within some 80 ms, or cannot be reached, the
-    /// primary returns the list, and the replica is not used for a second or longer.
+    /// newest commit first, which costs a round trip. If the replica does not get there within some 80 ms, does not answer within a
+    /// second, or cannot be reached, the primary returns the list, and the replica is not used for a second or longer.
     ///
     /// Rights, single rows, and rows that a check or a commit relies on, are never read there.
     pub fn replica_url(mut self, url: impl Into<String>) -> Self {
@@ -165,6 +171,10 @@ impl PostgresOptions {
                 ("statement_timeout", &millis(self.statement_timeout)),
                 ("lock_timeout", &millis(self.statement_timeout)),
                 ("idle_in_transaction_session_timeout", "30000"),
+                // What stands between forgets who says nothing for long, and an answer then never comes.
+                ("tcp_keepalives_idle", "60"),
+                ("tcp_keepalives_interval", "10"),
+                ("tcp_keepalives_count", "6"),
                 ("default_transaction_isolation", "read committed"),
                 ("timezone", "UTC"),
                 ("jit", "off"),

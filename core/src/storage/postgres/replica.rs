@@ -14,7 +14,7 @@ use std::{
 
 use sea_query::Value;
 use sqlx::{Row as _, postgres::PgRow};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     commit,
@@ -30,6 +30,10 @@ use crate::{
 
 /// How long a connection may take to be made, or to become free: the database can be asked instead.
 pub(super) const CONNECT: Duration = Duration::from_secs(1);
+/// How long an answer is waited for, with all: lists take milliseconds, and whoever waited this long still waits for the database.
+const LONGEST: Duration = Duration::from_secs(1);
+/// A caller who leaves after so long has waited for it; before, it may have been about to answer.
+const SOON: Duration = Duration::from_millis(150);
 /// How long one that is behind is first waited for; each time twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_millis(40);
@@ -53,6 +57,24 @@ struct Rest {
     length: Duration,
 }
 
+/// That it was asked; what has come of it is noted in the end, also where the caller leaves.
+struct Asked<'r> {
+    replica: &'r Replica,
+    since: Instant,
+    /// What counts it, and whether it has answered.
+    outcome: Option<(&'r AtomicU64, bool)>,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        let left = (self.since.elapsed() > SOON).then_some((&self.replica.failed, false));
+        if let Some((count, has_answered)) = self.outcome.or(left) {
+            count.fetch_add(1, Ordering::Relaxed);
+            self.replica.note(has_answered);
+        }
+    }
+}
+
 impl Replica {
     pub(super) fn new(connections: Pool) -> Self {
         let none = || AtomicU64::new(0);
@@ -68,13 +90,19 @@ impl Replica {
         let (statement, skip) = query::statement(database.tables, query).ok()?;
         let wanted = database.position().await.ok()?;
         let statement = with_position(statement, *wanted.lanes().first()?);
-        let (count, rows) = match self.reached(&wanted, (&statement, query::plan(query)), database).await {
-            Ok(Some(found)) => (&self.answered, query::rows(query, &found, PLACE, skip).ok()),
-            Ok(None) => (&self.behind, None),
-            Err(_) => (&self.failed, None),
+        let mut asked = Asked { replica: self, since: Instant::now(), outcome: None };
+        let reached = self.reached(&wanted, (&statement, query::plan(query)), database);
+        let (count, rows) = match timeout(LONGEST, reached).await {
+            Ok(Ok(Some(found))) => (&self.answered, query::rows(query, &found, PLACE, skip).ok()),
+            Ok(Ok(None)) => (&self.behind, None),
+            Ok(Err(_)) => (&self.failed, None),
+            Err(_) => {
+                // What holds up one may hold up all.
+                self.connections.forget_idle();
+                (&self.failed, None)
+            }
         };
-        count.fetch_add(1, Ordering::Relaxed);
-        self.note(rows.is_some());
+        asked.outcome = Some((count, rows.is_some()));
         rows
     }
 

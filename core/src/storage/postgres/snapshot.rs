@@ -11,7 +11,9 @@ use sqlx::{
 use tokio::time::timeout;
 
 use super::{
-    DIALECT, PostgresStorage, commit, connections, error, reads,
+    DIALECT, PostgresStorage, commit,
+    connections::{LONG, in_time},
+    error, reads,
     rows::{self, QueryPlan},
     statement,
 };
@@ -38,7 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// A transaction, which the server ends with the connection.
 struct Transaction {
     connection: PgConnection,
-    longest: Option<Duration>,
+    longest: Duration,
 }
 
 impl Transaction {
@@ -52,14 +54,6 @@ impl Transaction {
     async fn fetch(&mut self, text: String, values: Values) -> Result<Vec<PgRow>> {
         in_time(self.longest, rows::fetch(&mut self.connection, (text, values), QueryPlan::Generic)).await
     }
-}
-
-async fn in_time<T>(longest: Option<Duration>, work: impl Future<Output = Result<T, sqlx::Error>> + Send) -> Result<T> {
-    let done = match longest {
-        Some(longest) => timeout(longest, work).await.map_err(|_| connections::unanswered())?,
-        None => work.await,
-    };
-    done.map_err(error::error)
 }
 
 struct PostgresSnapshot<'s> {
@@ -76,7 +70,7 @@ struct PostgresLoad<'s> {
 impl PostgresStorage {
     pub(super) async fn begin_snapshot(&self) -> Result<Box<dyn Snapshot + '_>> {
         let connection = self.connections.reading_apart().await?;
-        let mut transaction = Transaction { connection, longest: Some(self.statement_timeout + PATIENCE) };
+        let mut transaction = Transaction { connection, longest: self.statement_timeout + PATIENCE };
         transaction.run(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; {IDLE}")).await?;
         // The first look is what the transaction sees to its end.
         let position = reads::position_of(&transaction.fetch(reads::position(), Values(Vec::new())).await?)?;
@@ -84,8 +78,7 @@ impl PostgresStorage {
     }
 
     pub(super) async fn begin_load(&self) -> Result<Box<dyn Load + '_>> {
-        // What is written at once takes as long as it takes.
-        let mut transaction = Transaction { connection: self.connections.apart().await?, longest: None };
+        let mut transaction = Transaction { connection: self.connections.apart().await?, longest: LONG };
         transaction.run(&format!("BEGIN; {IDLE}")).await?;
         reads::position_of(&transaction.fetch(reads::position(), Values(Vec::new())).await?)?;
         // No commit of another instance comes between, nor another restore.
@@ -129,7 +122,7 @@ impl Load for PostgresLoad<'_> {
             let insert = statement::insert(table, rows).map_err(error::error)?;
             // Safe: names of declarations, every value is bound.
             let done = sqlx::query_with(AssertSqlSafe(insert.text), insert.arguments);
-            done.execute(&mut self.transaction.connection).await.map_err(error::error)?;
+            in_time(self.transaction.longest, done.execute(&mut self.transaction.connection)).await?;
         }
         Ok(())
     }

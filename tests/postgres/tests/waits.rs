@@ -1,0 +1,139 @@
+//! Nobody waits without an end, whoever holds what they wait for: they are answered, and what they are told stays true.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests panic where they fail, and measure real time"
+)]
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rolekeep::{
+    Reason, Value,
+    internals::record::Record as _,
+    storage::{
+        ChangeSet, CommitError, Committed, Key, PostgresOptions, PostgresStorage, Storage, Write,
+        conformance::{Item, change_set, id},
+    },
+};
+use rolekeep_postgres_tests::Cluster;
+use sqlx::{Connection as _, PgConnection};
+use tokio::task::JoinHandle;
+
+async fn open(options: PostgresOptions) -> Arc<PostgresStorage> {
+    Arc::new(PostgresStorage::open_for_conformance(options).await.unwrap())
+}
+
+fn insert(number: u128) -> ChangeSet {
+    change_set(number, vec![Write::insert(&mut Item::new(number, "one"))])
+}
+
+fn commit(storage: &Arc<PostgresStorage>, number: u128) -> JoinHandle<Result<Committed, CommitError>> {
+    let storage = storage.clone();
+    tokio::spawn(async move { storage.commit(&insert(number)).await })
+}
+
+/// Waits until so many statements wait for a lock.
+async fn waiting(connection: &mut PgConnection, count: i64) {
+    let asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    let since = Instant::now();
+    while sqlx::query_scalar::<_, i64>(asked).fetch_one(&mut *connection).await.unwrap() < count {
+        assert!(since.elapsed() < Duration::from_secs(60), "{count} statements do not wait");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_that_wait_for_others_are_refused_in_time_and_do_not_take_place_later() {
+    let cluster = Cluster::start();
+    let mut other = cluster.connect().await;
+    let timeout = Duration::from_secs(1);
+    let storage = open(PostgresOptions::new(cluster.url()).writers(1).statement_timeout(timeout)).await;
+    storage.commit(&insert(1)).await.unwrap();
+    let mut lock = other.begin().await.unwrap();
+    sqlx::query("SELECT FROM rolekeep.lanes FOR UPDATE").fetch_all(&mut *lock).await.unwrap();
+    let since = Instant::now();
+    let commits: Vec<_> = (2..32).map(|number| commit(&storage, number)).collect();
+    for commit in commits {
+        match commit.await.unwrap() {
+            Err(CommitError::Failed(error)) => {
+                assert!(matches!(error.reason(), Reason::StorageUnavailable | Reason::Contention), "{error:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
+    lock.rollback().await.unwrap();
+    let committed = storage.commit(&insert(32)).await.unwrap();
+    assert_eq!(committed.place.number, 2, "nothing of them took place");
+    storage.close().await.unwrap();
+}
+
+/// There are 64 places to commit in, which other instances and transactions of applications use, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn more_connections_that_write_than_there_are_places_to_commit_in_wait_for_each_other() {
+    let cluster = Cluster::start();
+    let mut other = cluster.connect().await;
+    let storage =
+        open(PostgresOptions::new(cluster.url()).writers(70).statement_timeout(Duration::from_secs(60))).await;
+    let mut lock = other.begin().await.unwrap();
+    sqlx::query("SELECT FROM rolekeep.lanes FOR UPDATE").fetch_all(&mut *lock).await.unwrap();
+    let mut commits: Vec<_> = (1..=32).map(|number| commit(&storage, number)).collect();
+    let mut looks = cluster.connect().await;
+    waiting(&mut looks, 32).await;
+    commits.extend((33..=70).map(|number| commit(&storage, number)));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    lock.rollback().await.unwrap();
+    for commit in commits {
+        commit.await.unwrap().unwrap();
+    }
+    storage.close().await.unwrap();
+}
+
+/// The server goes on with what nobody waits for any more: that counts as in use until it ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_who_leave_do_not_make_a_server_do_more_at_a_time() {
+    let cluster = Cluster::start();
+    let mut other = cluster.connect().await;
+    let options = PostgresOptions::new(cluster.url()).writers(2).readers(3).statement_timeout(Duration::from_secs(5));
+    let storage = open(options).await;
+    let mut lock = other.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE rolekeep.conformance_items").execute(&mut *lock).await.unwrap();
+    for _ in 0..50 {
+        let storage = storage.clone();
+        let read = tokio::spawn(async move { storage.get(Item::TABLE, &[Key(vec![Value::Id(id(1).0)])]).await });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        read.abort();
+        let _ = read.await;
+    }
+    let asked = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rolekeep'";
+    let open: i64 = sqlx::query_scalar(asked).fetch_one(&mut cluster.connect().await).await.unwrap();
+    assert!(open <= 5, "{open} connections");
+    lock.rollback().await.unwrap();
+    // What they had is there again.
+    let since = Instant::now();
+    storage.get(Item::TABLE, &[Key(vec![Value::Id(id(1).0)])]).await.unwrap();
+    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+    storage.close().await.unwrap();
+}
+
+/// Nobody waits for what was left, when a store is closed.
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_does_not_wait_for_what_callers_have_left() {
+    let cluster = Cluster::start();
+    let mut other = cluster.connect().await;
+    let storage = open(PostgresOptions::new(cluster.url())).await;
+    let mut lock = other.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE rolekeep.conformance_items").execute(&mut *lock).await.unwrap();
+    let left = storage.clone();
+    let read = tokio::spawn(async move { left.get(Item::TABLE, &[Key(vec![Value::Id(id(1).0)])]).await });
+    waiting(&mut cluster.connect().await, 1).await;
+    read.abort();
+    let _ = read.await;
+    let since = Instant::now();
+    storage.close().await.unwrap();
+    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+}
