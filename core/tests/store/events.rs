@@ -7,7 +7,10 @@ use rolekeep::{
     consumers::{Acknowledge, ClaimConsumer, DeleteConsumer, ListConsumers, ReleaseConsumer},
     drones::{AssignDrone, CreateDrone, DeleteDrone, DroneModel, UnassignDrone, UpdateDrone},
     events::{Event, EventBatch, ReadEvents},
-    groups::{AddGroupMembers, CreateGroup, DeleteGroup, RemoveGroupMembers},
+    groups::{
+        AddGroupMembers, AssignGroupRole, CreateGroup, DeleteGroup, ListGroupRoles, RemoveGroupMembers,
+        UnassignGroupRole,
+    },
     internals::record::Record,
     regions::CreateRegion,
     roles::{AssignRole, CreateRole, UnassignRole},
@@ -532,4 +535,35 @@ async fn failed_sign_ins_are_told() {
     let heard = behind(of_ada, &start).await.events;
     assert_eq!(heard.iter().filter(|event| event.event_type.as_str() == "login.failed").count(), 3, "{heard:?}");
     assert!(behind(of_bob, &start).await.events.is_empty());
+}
+
+/// As `groups.roles` is.
+#[tokio::test]
+async fn roles_of_groups_are_told_to_those_who_may_see_who_holds_which_role() {
+    let policy = Policy::new()
+        .permissions(["document:edit"])
+        .role("editor", ["document:edit"])
+        .role("clerk", ["group:read"])
+        .role("auditor", ["group:read", "role:read"]);
+    let um = cheap::builder().policy(policy).open().await.unwrap();
+    let host = um.system();
+    let mut callers = Vec::new();
+    for role in ["clerk", "auditor"] {
+        let new = CreateUser::new(format!("{role}@example.org")).roles([role]);
+        callers.push(um.acting_as(host.users().create(new).await.unwrap().id).await.unwrap());
+    }
+    let from = now(&host).await;
+    let group = host.groups().create(CreateGroup::new("writers")).await.unwrap().id;
+    host.groups().assign_role(AssignGroupRole::new(group, "editor")).await.unwrap();
+    host.groups().unassign_role(UnassignGroupRole::new(group, "editor")).await.unwrap();
+    let kinds = async |caller: &Caller| {
+        let events = behind(caller, &from).await.events;
+        events.iter().filter(|event| event.aggregate.kind == "group_role").count()
+    };
+    let refused = callers[0].groups().roles(ListGroupRoles::new(group)).await.map_err(|error| error.code());
+    assert_eq!((refused.err(), kinds(&callers[0]).await), (Some(Code::Forbidden), 0));
+    callers[1].groups().roles(ListGroupRoles::new(group)).await.unwrap();
+    assert_eq!(kinds(&callers[1]).await, 2);
+    host.groups().delete(DeleteGroup::new(group)).await.unwrap();
+    assert_eq!((kinds(&callers[0]).await, kinds(&callers[1]).await), (0, 2));
 }
