@@ -80,8 +80,8 @@ macro_rules! dispatch {
         $(fn $method:ident($($input:ident)?) $(-> $output:ty)? $(= $unit:ident)?;)*
     })*) => {
         /// Runs an operation by name: `call(&me, "users.create", r#"{"email":"ada@example.org"}"#)`. Beside the operations there is
-        /// `events.wait`, which takes `{"position", "millis"}` and answers whether there is a commit behind the position: at once where
-        /// there is, and else after so long.
+        /// `events.wait`, which takes `{"position", "millis"}` and answers whether there is a commit behind the position: soon once there
+        /// is, and else after so long. It is for who has read all events up to there; what it reads next is no request of its user's.
         ///
         /// # Errors
         /// [`Reason::UnknownOperation`], [`Reason::InvalidJson`], [`Reason::InvalidInput`] with all field

@@ -89,11 +89,13 @@ pub struct Subscription {
     /// Behind what was given out.
     position: String,
     ready: VecDeque<Event>,
+    /// When it was found that no more is there yet, by the clock that nobody sets; none: it may be.
+    ended_at: Option<Duration>,
 }
 
 impl Subscription {
     async fn begin(caller: Caller, from: String) -> Result<Self> {
-        let mut begun = Self { caller, position: from.clone(), read: from, ready: VecDeque::new() };
+        let mut begun = Self { caller, position: from.clone(), read: from, ready: VecDeque::new(), ended_at: None };
         begun.read_on().await?;
         if begun.ready.is_empty() {
             begun.position.clone_from(&begun.read);
@@ -110,9 +112,8 @@ impl Subscription {
             if let Some(event) = self.next_ready() {
                 return Ok(event);
             }
-            if self.read_on().await? == 0 {
-                self.wait(BEAT_MILLIS).await?;
-            }
+            self.wait(BEAT_MILLIS).await?;
+            self.read_on().await?;
         }
     }
 
@@ -142,23 +143,27 @@ impl Subscription {
         Some(event)
     }
 
-    /// Reads what follows; how many events that are.
-    async fn read_on(&mut self) -> Result<usize> {
-        loop {
+    /// Reads what follows, up to some event or the end.
+    async fn read_on(&mut self) -> Result<()> {
+        while self.ready.is_empty() && self.ended_at.is_none() {
             let batch = self.caller.run(ReadEvents::new().from(self.read.clone()).limit(BATCH)).await?;
-            let (count, is_end) = (batch.events.len(), !batch.has_more);
+            let is_end = batch.events.is_empty() && !batch.has_more;
+            self.ended_at = is_end.then(|| self.caller.engine.services.env.elapsed());
             self.read = batch.position;
             self.ready.extend(batch.events);
-            if count > 0 || is_end {
-                return Ok(count);
-            }
         }
+        Ok(())
     }
 
-    async fn wait(&mut self, millis: u64) -> Result<bool> {
-        self.position.clone_from(&self.read);
-        let cursor: Cursor = self.read.parse()?;
-        self.caller.engine.wait_beyond(&cursor.position, millis).await
+    /// Waits for more where the end was reached, for so long at most.
+    async fn wait(&mut self, millis: u64) -> Result<()> {
+        if let Some(ended_at) = self.ended_at {
+            self.position.clone_from(&self.read);
+            let (engine, cursor): (_, Cursor) = (&self.caller.engine, self.read.parse()?);
+            engine.wait_for_events(&self.caller.who, &cursor.position, millis, ended_at).await?;
+            self.ended_at = None;
+        }
+        Ok(())
     }
 }
 
@@ -199,10 +204,9 @@ impl Consumption {
                 self.is_owed = true;
                 return Ok(event);
             }
-            if self.events.read_on().await? == 0 {
-                let left = RENEW_AFTER.saturating_sub(self.elapsed().saturating_sub(self.acknowledged_at));
-                self.events.wait(left.as_millis().try_into().unwrap_or(BEAT_MILLIS)).await?;
-            }
+            let left = RENEW_AFTER.saturating_sub(self.elapsed().saturating_sub(self.acknowledged_at));
+            self.events.wait(left.as_millis().try_into().unwrap_or(BEAT_MILLIS)).await?;
+            self.events.read_on().await?;
         }
     }
 

@@ -104,7 +104,7 @@ impl Engine {
             self.hear_of_gap().await?;
             locked(&self.committed).merge(&position);
             locked(&self.position).merge(&position);
-            self.moved.notify(usize::MAX);
+            self.tell_waiting();
         }
         self.doubts.settled.fetch_max(doubts, Ordering::AcqRel);
         Ok(())

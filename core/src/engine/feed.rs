@@ -11,7 +11,7 @@ use std::{
 use futures_util::future::Either;
 use uuid::Uuid;
 
-use super::{Engine, Live, api_keys::Found, cache, foreign_tokens::Standing};
+use super::{Engine, Live, Who, api_keys::Found, cache, foreign_tokens::Standing};
 use crate::{
     environment::{Clock, Task},
     model::{
@@ -39,6 +39,8 @@ const MAX_AGE_MILLIS: i64 = 1_000;
 const STRANGERS_MICROS: i64 = 100_000;
 /// So much is heard at a time: what rows were touched, and nothing of what is told of them.
 const TOUCHED: FeedPart = FeedPart { commits: FEED_PAGE, bytes: 4 << 20, has_events: false };
+/// So long after it found nothing a subscription reads again at the soonest, in milliseconds.
+const GATHER_MILLIS: u64 = 200;
 /// How often who waits for a position looks for it, in milliseconds.
 const WAIT_MILLIS: u64 = 25;
 
@@ -186,7 +188,7 @@ impl Engine {
         }
         // Own commits that came meanwhile may be heard once more.
         *locked(&self.position) = changes.position;
-        self.moved.notify(usize::MAX);
+        self.tell_waiting();
     }
 
     /// Catches up with the feed to this position at least; waits for it as long as rights may be old.
@@ -229,22 +231,47 @@ impl Engine {
         newest
     }
 
-    /// Waits until this instance knows of a commit that a position does not include, for so many milliseconds at most; whether it does.
-    pub(crate) async fn wait_beyond(&self, position: &Position, millis: u64) -> Result<bool> {
+    /// Something moved that [`Self::wait_for_events`] waits for.
+    pub(super) fn tell_waiting(&self) {
+        self.services.feed.outdate();
+        self.moved.notify(usize::MAX);
+    }
+
+    /// Waits, for who has read all events up to a position, until this instance knows of a commit behind it, for so many milliseconds at most;
+    /// whether it does. What a subscription reads after that is no request of its user's.
+    ///
+    /// Where others commit all the time, who found nothing at some moment is not told of the next commit before [`GATHER_MILLIS`] after it.
+    pub(crate) async fn wait_for_events(
+        &self,
+        who: &Who,
+        position: &Position,
+        millis: u64,
+        read_at: Duration,
+    ) -> Result<bool> {
         let mut timeout = self.services.env.sleep(millis);
         let _waiting = self.wait_for_commits();
-        loop {
+        let is_beyond = loop {
             // Before it is looked: what moves in between is not missed.
             let moved = self.moved.listen();
             self.require_open()?;
             if !position.includes(&self.newest()) {
-                return Ok(true);
+                let age = self.services.env.elapsed().saturating_sub(read_at);
+                let left = GATHER_MILLIS.saturating_sub(age.as_millis().try_into().unwrap_or(u64::MAX));
+                if left > 0 {
+                    futures_util::future::select(self.services.env.sleep(left), timeout).await;
+                    self.require_open()?;
+                }
+                break true;
             }
             match futures_util::future::select(moved, timeout).await {
                 Either::Left(((), left)) => timeout = left,
-                Either::Right(_) => return Ok(false),
+                Either::Right(_) => break false,
             }
+        };
+        if let Some(user) = who.kind.acting_user() {
+            self.rates.let_read_on(user, self.services.now());
         }
+        Ok(is_beyond)
     }
 
     /// Starts at the end of the feed: nothing is cached yet.
@@ -302,7 +329,7 @@ impl Engine {
             heard.advance(place);
         }
         drop(heard);
-        self.moved.notify(usize::MAX);
+        self.tell_waiting();
     }
 
     /// Goes on with another policy: whoever holds rights under the one before gets them anew before this returns. A caller that

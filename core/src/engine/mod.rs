@@ -477,7 +477,7 @@ impl Engine {
     /// caller goes away. Whoever asks again waits for that.
     pub(crate) async fn close(self: &Arc<Self>) -> Result<()> {
         self.is_closed.store(true, Ordering::Release);
-        self.moved.notify(usize::MAX);
+        self.tell_waiting();
         self.tidied_by_time.end();
         let engine = self.clone();
         let whole = async move {

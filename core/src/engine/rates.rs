@@ -14,9 +14,12 @@ use crate::{
     model::{
         deferred::IS_PAGE,
         error::{Error, Result},
+        id::UserId,
         time::Time,
     },
     operations::{
+        Listed as _,
+        events::ReadEvents,
         limits::{Rate, rates, take_some},
         plan::Plan,
     },
@@ -34,6 +37,13 @@ const REMEMBERED: usize = 100_000;
 /// for each.
 const SWEPT_EVERY: i64 = 1_000_000;
 
+/// So many reads of a subscription follow each time that it waited: one that finds something, and one that finds the end.
+const READS: u32 = 2;
+/// A user has so many at most, by all subscriptions that it may have at a time.
+const MOST_READS: u32 = 1_000;
+/// For how long they may be read, in seconds.
+const READ_WITHIN: i64 = 60;
+
 /// The places that this instance has taken and not used yet.
 #[derive(Default)]
 pub(super) struct Rates(Mutex<TakenRates>);
@@ -41,6 +51,8 @@ pub(super) struct Rates(Mutex<TakenRates>);
 #[derive(Default)]
 struct TakenRates {
     taken: HashMap<Rate, Taken>,
+    /// What users' subscriptions may read that no request of the user's asked for.
+    reads: HashMap<UserId, Taken>,
     /// When those whose places were over went last.
     swept_at: Option<Time>,
 }
@@ -62,6 +74,30 @@ impl Rates {
             return false;
         };
         taken.left -= 1;
+        true
+    }
+
+    /// A subscription of the user's waited, and reads on.
+    pub(super) fn let_read_on(&self, user: UserId, now: Time) {
+        let mut all = self.all();
+        if all.reads.len() >= REMEMBERED {
+            all.sweep(now);
+        }
+        if all.reads.len() < REMEMBERED {
+            let before = all.reads.get(&user).filter(|reads| now < reads.until).map_or(0, |reads| reads.left);
+            let (left, until) = ((before + READS).min(MOST_READS), now.plus_seconds(READ_WITHIN));
+            all.reads.insert(user, Taken { left, until });
+        }
+    }
+
+    /// Whether a read of events is a subscription's that waited.
+    fn reads_on(&self, user: UserId, now: Time) -> bool {
+        let mut all = self.all();
+        let Some(reads) = all.reads.get_mut(&user).filter(|reads| now < reads.until) else { return false };
+        reads.left -= 1;
+        if reads.left == 0 {
+            all.reads.remove(&user);
+        }
         true
     }
 
@@ -92,6 +128,7 @@ impl TakenRates {
         let since = |at: Time| now.as_microsecond().saturating_sub(at.as_microsecond()).unsigned_abs();
         if self.swept_at.is_none_or(|at| since(at) >= SWEPT_EVERY.unsigned_abs()) {
             self.taken.retain(|_, taken| taken.left > 0 && now < taken.until);
+            self.reads.retain(|_, reads| now < reads.until);
             self.swept_at = Some(now);
         }
     }
@@ -112,6 +149,11 @@ impl Engine {
             WhoKind::Anonymous => None,
             WhoKind::User { .. } => who.kind.acting_user(),
         };
+        // Others commit as often as they like, which wakes whoever waits.
+        let is_read_on = |user| listed.name == ReadEvents::NAME && self.rates.reads_on(user, self.services.now());
+        if user.is_some_and(is_read_on) {
+            return Ok(());
+        }
         for rate in rates(&self.services, user, who.request.origin.address, listed.is_read) {
             if !self.rates.use_one(&rate, self.services.now()) {
                 self.take(&rate).await?;

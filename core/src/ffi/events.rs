@@ -45,7 +45,9 @@ impl Wait for Newest {
         let position: Result<Cursor> = position.parse();
         let wrong = |error: Error| wrong("position", FieldCode::InvalidFormat, error.message());
         let cursor = position.map_err(wrong)?;
-        let is_beyond = caller.engine.wait_beyond(&cursor.position, millis.into()).await?;
+        // Iterators wait where they have just found nothing.
+        let read_at = caller.engine.services.env.elapsed();
+        let is_beyond = caller.engine.wait_for_events(&caller.who, &cursor.position, millis.into(), read_at).await?;
         Ok(is_beyond.to_string())
     }
 }

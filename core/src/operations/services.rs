@@ -12,8 +12,8 @@ use arc_swap::ArcSwap;
 use uuid::Uuid;
 
 use super::{
-    audit, consumers::Leases, hasher::Hasher, issuers::Issuers, limits::Permits, passwords::Breaches,
-    policy::state::PolicyState, reads::Reads, store_secrets::NameKey,
+    audit, consumers::Leases, events::SharedParts, hasher::Hasher, issuers::Issuers, limits::Permits,
+    passwords::Breaches, policy::state::PolicyState, reads::Reads, store_secrets::NameKey,
 };
 use crate::{
     audit_chain::{AuditDraft, AuditKeys},
@@ -50,6 +50,8 @@ pub struct Services {
     key_era: AtomicI64,
     /// Whether somebody else decides in the end about what is written.
     is_joined: bool,
+    /// What was read of the change feed last.
+    pub(crate) feed: SharedParts,
     shared: Arc<Shared>,
 }
 
@@ -151,7 +153,8 @@ impl Services {
             is_encrypted: AtomicBool::new(false),
         };
         let storage = shared.observed(storage);
-        Ok(Self { storage, policy, keys, era, key_era, is_joined: false, shared: Arc::new(shared) })
+        let (feed, shared) = (SharedParts::default(), Arc::new(shared));
+        Ok(Self { storage, policy, keys, era, key_era, is_joined: false, feed, shared })
     }
 
     /// This store, read and written in a transaction of the application's.
@@ -164,6 +167,7 @@ impl Services {
             era: AtomicI64::new(self.era()),
             key_era: AtomicI64::new(self.key_era()),
             is_joined: true,
+            feed: SharedParts::default(),
             shared: self.shared.clone(),
         }
     }

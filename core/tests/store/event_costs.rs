@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -196,4 +197,46 @@ async fn all_is_read_once_by_who_reads_on() {
     let most = lines.values().max().copied().unwrap();
     assert!(most <= 2, "a line was read {most} times");
     assert!(lines.values().sum::<usize>() <= 100, "{} lines", lines.values().sum::<usize>());
+}
+
+/// Whoever waits for the same commit is told by one read of it, and reads seldom where nothing is for it.
+#[tokio::test]
+async fn many_who_wait_read_together_and_seldom() {
+    let (storage, um) = open().await;
+    let eve = um.system().users().create(CreateUser::new("eve@example.org")).await.unwrap().id;
+    let eve = um.acting_as(eve).await.unwrap();
+    let host = um.system();
+    let mut waiting = Vec::new();
+    for _ in 0..200 {
+        let (mut of_host, mut of_eve) = (host.subscribe("now").await.unwrap(), eve.subscribe("now").await.unwrap());
+        waiting.push(tokio::spawn(async move { of_host.next().await.unwrap().cause }));
+        waiting.push(tokio::spawn(async move { of_eve.next().await.unwrap().cause }));
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    storage.take();
+    host.users().create(CreateUser::new("bob@example.org")).await.unwrap();
+    let told = || waiting.iter().filter(|one| one.is_finished()).count();
+    while told() < 200 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(told(), 200, "the host's alone");
+    let parts = storage.take().parts;
+    assert!((1..=4).contains(&parts), "the feed was read {parts} times");
+    waiting.iter().for_each(|one| one.abort());
+
+    // One who waits, and a commit each 10 milliseconds for a second.
+    let mut events = eve.subscribe("now").await.unwrap();
+    let waiting = tokio::spawn(async move { events.next().await.unwrap().cause });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    storage.take();
+    let began = std::time::Instant::now();
+    for at in 0..100 {
+        host.users().create(CreateUser::new(format!("other{at}@example.org"))).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let most = began.elapsed().as_millis() as usize / 200 + 2;
+    let parts = storage.take().parts;
+    assert!(!waiting.is_finished() && parts <= most, "the feed was read {parts} times, and not {most}");
+    waiting.abort();
 }

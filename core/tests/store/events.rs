@@ -483,7 +483,7 @@ async fn consumers_that_wait_do_not_keep_each_other_busy() {
         .collect();
     tokio::time::sleep(Duration::from_millis(50)).await;
     host.users().create(CreateUser::new("ada@example.org")).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    tokio::time::sleep(Duration::from_millis(800)).await;
     let count = async || {
         storage
             .query(&Query { count: u64::MAX, ..Query::of(CommitRecord::TABLE, Predicate::Always) })

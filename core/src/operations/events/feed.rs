@@ -18,7 +18,8 @@ use crate::{
         record::Key,
         time::Time,
     },
-    storage::{Changes, FEED_PAGE, FeedPart, Gap, Line, Position, Storage},
+    operations::services::Services,
+    storage::{Changes, FEED_PAGE, FeedPart, Gap, Line, Position},
 };
 
 /// By how much the clocks of instances differ at most, and how long a commit is under way, in seconds.
@@ -59,14 +60,14 @@ pub(super) struct Feed {
 
 impl Feed {
     /// What follows a position, to answer so many events; if it is the earliest, it may be that something was there before.
-    pub(super) async fn read(storage: &dyn Storage, since: Cursor, is_earliest: bool, most: usize) -> Result<Self> {
+    pub(super) async fn read(services: &Services, since: Cursor, is_earliest: bool, most: usize) -> Result<Self> {
         let mut feed = Self::behind(since, most);
         while feed.has_more && feed.certain == 0 {
-            let changes = storage.changes(&feed.reached, feed.part).await?;
+            let changes = services.feed.read(&*services.storage, &feed.reached, feed.part).await?;
             if let Some(gap) = changes.gap.filter(|gap| !is_earliest || *gap == Gap::Rewound) {
                 return Err(missed(gap));
             }
-            feed.add(changes)?;
+            feed.add(&changes)?;
         }
         Ok(feed)
     }
@@ -87,18 +88,19 @@ impl Feed {
     }
 
     /// Takes what the storage told behind what was reached.
-    fn add(&mut self, changes: Changes) -> Result<()> {
+    fn add(&mut self, changes: &Changes) -> Result<()> {
         self.has_more = changes.has_more();
-        self.reached = changes.position;
+        self.reached.clone_from(&changes.position);
         // However far apart the lanes are, few calls read what is between them.
         self.part.commits = self.part.commits.saturating_mul(2).min(FEED_PAGE);
         self.part.bytes = self.part.bytes.saturating_mul(2).min(MOST_BYTES);
-        for line in changes.lines {
+        for line in &changes.lines {
             let events = match &line.events {
                 Some(events) => events.read().ok_or_else(corrupt)?,
                 None => Vec::new(),
             };
-            self.commits.push_back(CommitEvents { line, events });
+            let Line { place, at, id, .. } = *line;
+            self.commits.push_back(CommitEvents { line: Line { place, at, id, events: None }, events });
         }
         // A page has one lane, in which nothing can have come before.
         if IS_PAGE {
@@ -331,7 +333,7 @@ mod tests {
             loop {
                 let mut feed = Feed::behind(cursor.clone(), most);
                 while feed.has_more && feed.certain == 0 {
-                    feed.add(self.changes(&feed.reached, feed.part)).unwrap();
+                    feed.add(&self.changes(&feed.reached, feed.part)).unwrap();
                 }
                 let told = std::cell::RefCell::new(Vec::new());
                 while let commits @ 1.. = feed.next_slice() {
@@ -372,6 +374,17 @@ mod tests {
         for seed in 1..40 {
             assert!(is_whole(&History::new(seed, 300, 10, 2_000), 1 + seed as usize * 7), "{seed}");
         }
+    }
+
+    /// What is left of it comes after what was read.
+    #[test]
+    fn a_lane_that_is_cut_does_not_wait_for_itself() {
+        let mut history = History::new(1, 400, 1, 0);
+        history.0.retain(|line| line.place.lane == 1 || (line.place.lane == 2 && line.place.number == 1));
+        history.0.iter_mut().filter(|line| line.place.lane == 2).for_each(|line| line.events = None);
+        let mut feed = Feed::behind(Cursor::default(), 16);
+        feed.add(&history.changes(&feed.reached, feed.part)).unwrap();
+        assert_eq!((feed.certain, feed.commits.len()), (16, 17), "the one of the other lane waits for it");
     }
 
     /// More than a page of each lane, and clocks that differ: slow commits, fast ones of which more is read before any is certain.

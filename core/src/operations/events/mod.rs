@@ -5,10 +5,12 @@
 //! | `cursor` | where a reader is |
 //! | `feed` | the commits behind a position, in an order in which each row's versions follow one another |
 //! | `readers` | which of them the caller may hear of |
+//! | `shared` | parts of the feed that many read at once |
 
 mod cursor;
 mod feed;
 mod readers;
+mod shared;
 
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
@@ -31,6 +33,7 @@ use crate::{
 pub use cursor::Cursor;
 use feed::Feed;
 use readers::Hearing;
+pub(crate) use shared::SharedParts;
 
 /// So many events are read at a time, unless one commit has more.
 const MOST: u32 = 1_000;
@@ -150,7 +153,7 @@ impl Operation for ReadEvents {
             Start::Earliest => (Cursor::default(), true),
             Start::Behind(cursor) => (cursor.clone(), false),
         };
-        let mut feed = Feed::read(storage, since, is_earliest, valid.limit).await?;
+        let mut feed = Feed::read(plan.services, since, is_earliest, valid.limit).await?;
         let mut hearing = Hearing::of(plan)?;
         while let commits @ 1.. = feed.next_slice() {
             hearing.ask_about(plan, feed.slice(commits)).await?;

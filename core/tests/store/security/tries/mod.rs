@@ -34,7 +34,11 @@ struct Stage {
 
 impl Stage {
     async fn open(config: Config) -> Self {
-        let (clock, storage) = (Ahead::new(), Arc::new(MemoryStorage::new()));
+        Self::open_at(Ahead::new(), config).await
+    }
+
+    async fn open_at(clock: Ahead, config: Config) -> Self {
+        let storage = Arc::new(MemoryStorage::new());
         let um = store_in(&storage, &clock, config).await;
         let ada = CreateUser::new("ada@example.org").username("ada").password(PASSWORD);
         let ada = um.system().users().create(ada).await.unwrap().id;

@@ -1,6 +1,6 @@
 //! Requests a minute, reads and writes an hour.
 
-use rolekeep::{Caller, users::UpdateUser};
+use rolekeep::{Caller, events::ReadEvents, users::UpdateUser};
 
 use super::*;
 
@@ -36,6 +36,43 @@ async fn aut_12_a_user_has_so_many_requests_a_minute() {
     assert_eq!(answered(&ada, 100).await, 5);
     stage.clock.pass(600);
     assert_eq!(answered(&ada, 100).await, 10);
+}
+
+/// Others commit as often as they like: that is no request of who waits for events.
+#[tokio::test]
+async fn aut_12_a_subscription_is_one_request_whatever_others_do() {
+    let config = cheap::config().requests_per_minute(10).reads_per_hour(100);
+    let stage = Stage::open_at(Ahead::standing_still(), config).await;
+    let ada = stage.um.acting_as(stage.ada).await.unwrap();
+    let mut events = ada.subscribe("now").await.unwrap();
+    let waits = tokio::spawn(async move { events.next().await.map(|event| event.cause) });
+    // As iterators of other languages do.
+    let mut from = ada.events().read(ReadEvents::new()).await.unwrap().position;
+    let asks = ada.clone();
+    let also_waits = tokio::spawn(async move {
+        loop {
+            let wait = format!(r#"{{"position":"{from}","millis":30000}}"#);
+            rolekeep::ffi::call(&asks, "events.wait", &wait).await?;
+            let read = format!(r#"{{"from":"{from}","limit":1000}}"#);
+            let batch = rolekeep::ffi::call(&asks, "events.read", &read).await?;
+            let batch: serde_json::Value = serde_json::from_str(&batch).unwrap();
+            if batch["events"] != serde_json::json!([]) {
+                return Ok::<_, Error>(());
+            }
+            from = batch["position"].as_str().unwrap().to_owned();
+        }
+    });
+    // Each of them reads a dozen times meanwhile.
+    for at in 0..50 {
+        let other = CreateUser::new(format!("other{at}@example.org"));
+        stage.um.system().users().create(other).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+    }
+    assert!(!waits.is_finished() && !also_waits.is_finished(), "they were told of others, or refused");
+    assert_eq!(answered(&ada, 100).await, 8, "two were used to begin");
+    stage.sign_in("", Login::new("ada", PASSWORD)).await.unwrap();
+    assert_eq!(waits.await.unwrap().unwrap(), "sessions.login");
+    also_waits.await.unwrap().unwrap();
 }
 
 #[tokio::test]
