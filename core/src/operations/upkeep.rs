@@ -1,6 +1,6 @@
 //! What a store does for itself now and then: it lets go of what nobody asks for any more.
 
-use std::sync::atomic::Ordering;
+use std::{collections::BTreeSet, sync::atomic::Ordering};
 
 use rolekeep_macros::Describe;
 use serde::Serialize;
@@ -11,8 +11,9 @@ use crate::{
     environment::Env,
     model::{
         consumer::Consumer,
+        credential::HashCost,
         deferred::{IS_PAGE, unless_page},
-        error::Result,
+        error::{Error, Result},
         id::ChangeSetId,
         noun::{OnDelete, Period, Retention},
         predicate::{Comparison, Predicate},
@@ -71,6 +72,35 @@ pub enum LooksForOldKeys {
     Anew,
 }
 
+/// What of tidying has failed, which keeps nothing else: each part is logged once, and the first error is told.
+#[derive(Default)]
+pub(crate) struct Faults {
+    parts: BTreeSet<&'static str>,
+    first: Option<Error>,
+}
+
+impl Faults {
+    /// What came of a part, most of them tables; none: it failed.
+    pub(crate) fn note<T>(&mut self, part: &'static str, result: Result<T>) -> Option<T> {
+        let error = match result {
+            Ok(done) => return Some(done),
+            Err(error) => error,
+        };
+        let _is_news = self.parts.insert(part);
+        #[cfg(feature = "tracing")]
+        if _is_news && error.reason() != crate::model::error::Reason::Closed {
+            tracing::warn!(part, error = %error, "a part of the store could not be tidied");
+        }
+        self.first.get_or_insert(error);
+        None
+    }
+
+    /// The first of them.
+    pub(crate) fn first(self) -> Result<()> {
+        self.first.map_or(Ok(()), Err)
+    }
+}
+
 /// Rows of a table that are kept for some time only.
 struct Old {
     table: &'static Table,
@@ -80,46 +110,49 @@ struct Old {
 
 /// Lets go of old lines of the change feed and of rows whose time is over, as their records declare it. To be run now
 /// and then; several instances may do so at the same time.
-///
-/// # Errors
-/// Those of the storage; what went before stays gone.
 pub(crate) async fn run(
     services: &Services,
     commits: &dyn HeardCommits,
     now: Time,
     looks: LooksForOldKeys,
-) -> Result<Tidied> {
+    faults: &mut Faults,
+) -> Tidied {
     let mut tidied = Tidied::default();
-    let retention = storage::Retention { feed_before: feed_before(services, now).await? };
-    let mut has_lines = true;
+    // Until when lines go, as long as there may be any.
+    let mut feed = faults.note(CommitRecord::TABLE.name, feed_before(services, now).await);
     let mut all: Vec<Old> = tables().iter().filter_map(|table| Old::of(table, services, now)).collect();
     for _ in 0..ROUNDS {
         let mut left = Vec::new();
         for old in all {
             // By each of the columns in turn, so a short batch is not the last.
-            if let Some(gone) = old.forget(services, commits, now).await? {
+            if let Some(Some(gone)) = faults.note(old.table.name, old.forget(services, commits, now).await) {
                 tidied.rows += count(gone);
                 left.push(old);
             }
         }
         all = left;
-        if all.is_empty() {
-            let unused = passwords::unused_costs(services, now).await?;
-            if !unused.is_empty() {
-                forget(services, commits, unused, now).await?;
-            }
-        }
-        if has_lines {
-            let gone = services.storage.prune(&retention).await?.lines;
+        if let Some(feed_before) = feed {
+            let pruned = services.storage.prune(&storage::Retention { feed_before }).await;
+            let gone = faults.note(CommitRecord::TABLE.name, pruned).map_or(0, |pruned| pruned.lines);
             tidied.lines += count(gone);
-            has_lines = gone == PRUNE_BATCH;
+            feed = feed.filter(|_| gone == PRUNE_BATCH);
         }
-        if all.is_empty() && !has_lines {
-            let has_more = unless_page(Ok(false), || Box::pin(encrypt_all(services, commits, looks))).await?;
-            return Ok(Tidied { has_more, ..tidied });
+        if all.is_empty() && feed.is_none() {
+            faults.note(HashCost::TABLE.name, forget_costs(services, commits, now).await);
+            let has_more = unless_page(false, || Box::pin(encrypt_all(services, commits, looks, faults))).await;
+            return Tidied { has_more, ..tidied };
         }
     }
-    Ok(Tidied { has_more: true, ..tidied })
+    Tidied { has_more: true, ..tidied }
+}
+
+/// Lets go of what says how much work hashes are that nobody has any more.
+async fn forget_costs(services: &Services, commits: &dyn HeardCommits, now: Time) -> Result<()> {
+    let unused = passwords::unused_costs(services, now).await?;
+    if !unused.is_empty() {
+        forget(services, commits, unused, now).await?;
+    }
+    Ok(())
 }
 
 fn count(rows: usize) -> i64 {
@@ -127,22 +160,34 @@ fn count(rows: usize) -> i64 {
 }
 
 /// Encrypts rows whose secrets are plain or under an older key, a batch of each table; whether there may be more.
-async fn encrypt_all(services: &Services, commits: &dyn HeardCommits, looks: LooksForOldKeys) -> Result<bool> {
+async fn encrypt_all(
+    services: &Services,
+    commits: &dyn HeardCommits,
+    looks: LooksForOldKeys,
+    faults: &mut Faults,
+) -> bool {
     let is_sure = match looks {
         LooksForOldKeys::UntilNoneWasFound => services.is_encrypted.load(Ordering::Acquire),
         LooksForOldKeys::Anew => false,
     };
     if services.config.encryption_key.is_none() || is_sure {
-        return Ok(false);
+        return false;
     }
-    let mut has_more = false;
+    let (mut has_more, mut is_whole) = (false, true);
     for table in tables() {
-        if let Some(renewed) = encrypted(&*services.storage, &services.config, &services.env, table).await? {
-            has_more |= is_there_more(commits.commit_heard(renewed.change_set).await, renewed.is_full)?;
-        }
+        let more = faults.note(table.name, encrypt_some(services, commits, table).await);
+        has_more |= more == Some(true);
+        is_whole &= more == Some(false);
     }
-    services.is_encrypted.store(!has_more, Ordering::Release);
-    Ok(has_more)
+    services.is_encrypted.store(is_whole, Ordering::Release);
+    has_more
+}
+
+/// Encrypts a batch of a table; whether there may be more.
+async fn encrypt_some(services: &Services, commits: &dyn HeardCommits, table: &'static Table) -> Result<bool> {
+    let renewed = encrypted(&*services.storage, &services.config, &services.env, table).await?;
+    let Some(renewed) = renewed else { return Ok(false) };
+    is_there_more(commits.commit_heard(renewed.change_set).await, renewed.is_full)
 }
 
 /// The same for the rows of one record.
@@ -245,7 +290,8 @@ impl Old {
                 let mut ids: Vec<Value> = rows.iter().filter_map(|row| table.key_of(row).0.pop()).collect();
                 ids.sort_unstable();
                 let of_these = Predicate::In(owned.columns[owner.column].name.into(), ids.into());
-                let rows = services.storage.query(&Query::of(owned, of_these)).await?.rows;
+                let query = Query { hides_secrets: true, ..Query::of(owned, of_these) };
+                let rows = services.storage.query(&query).await?.rows;
                 going.extend((!rows.is_empty()).then_some((owned, rows)));
             }
             let deleted =
@@ -268,12 +314,14 @@ async fn forget(services: &Services, commits: &dyn HeardCommits, writes: Vec<Wri
     }
 }
 
-/// Those whose column lies before a moment, the oldest first, by its index.
+/// Those whose column lies before a moment, the oldest first, by its index. What is secret in them is not read: whether it could be does
+/// not matter any more.
 async fn oldest(storage: &dyn Storage, table: &'static Table, column: &'static str, before: Time) -> Result<Vec<Row>> {
     let filter = Predicate::Compare(column.into(), Comparison::Less, Value::Time(before.as_microsecond()));
     let query = Query {
         order: vec![Order { column: column.into(), direction: Direction::Ascending }],
         window: Window { limit: Some(BATCH as u64), ..Window::default() },
+        hides_secrets: true,
         ..Query::of(table, filter)
     };
     Ok(storage.query(&query).await?.rows)
