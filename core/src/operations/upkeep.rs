@@ -22,13 +22,16 @@ use crate::{
         value::Value,
     },
     storage::{
-        self, ChangeSet, CommitError, CommitRecord, Committed, Direction, LANE, LanePosition, Order, PRUNE_BATCH,
-        Query, Storage, Window, Write, tables,
+        self, ChangeSet, CommitError, CommitRecord, Direction, Key, LANE, LanePosition, Order, PRUNE_BATCH, Query,
+        Storage, Window, Write, tables,
     },
 };
 
 /// So many rows of a table go in one commit.
 const BATCH: usize = 500;
+
+/// So many rows of a table are encrypted anew in one commit, and at a time.
+const RENEWED: usize = 100;
 
 /// For so long it is known which requests with an idempotency key were done, for one.
 pub(crate) const DAY_SECONDS: i64 = 24 * 3600;
@@ -159,7 +162,8 @@ fn count(rows: usize) -> i64 {
     rows.try_into().unwrap_or(i64::MAX)
 }
 
-/// Encrypts rows whose secrets are plain or under an older key, a batch of each table; whether there may be more.
+/// Encrypts rows whose secrets are plain or under an older key, so many of each table; whether there may be more. There are none where one
+/// call went through all tables from their first rows to their last, and found no more than it encrypted.
 async fn encrypt_all(
     services: &Services,
     commits: &dyn HeardCommits,
@@ -173,42 +177,107 @@ async fn encrypt_all(
     if services.config.encryption_key.is_none() || is_sure {
         return false;
     }
-    let (mut has_more, mut is_whole) = (false, true);
-    for table in tables() {
-        let more = faults.note(table.name, encrypt_some(services, commits, table).await);
-        has_more |= more == Some(true);
-        is_whole &= more == Some(false);
+    let is_from_the_start = services.encrypted_up_to().is_empty();
+    let mut rest = encrypt_rest(services, commits, faults).await;
+    if rest == Rest::Nothing && !is_from_the_start {
+        // What others wrote meanwhile may lie behind.
+        services.encrypted_up_to().clear();
+        rest = encrypt_rest(services, commits, faults).await;
     }
-    services.is_encrypted.store(is_whole, Ordering::Release);
-    has_more
+    if rest == Rest::Nothing {
+        services.encrypted_up_to().clear();
+    }
+    services.is_encrypted.store(rest == Rest::Nothing, Ordering::Release);
+    rest == Rest::More
 }
 
-/// Encrypts a batch of a table; whether there may be more.
-async fn encrypt_some(services: &Services, commits: &dyn HeardCommits, table: &'static Table) -> Result<bool> {
-    let renewed = encrypted(&*services.storage, &services.config, &services.env, table).await?;
-    let Some(renewed) = renewed else { return Ok(false) };
-    is_there_more(commits.commit_heard(renewed.change_set).await, renewed.is_full)
+/// What may be left to be encrypted.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rest {
+    Nothing,
+    /// What could not be: it is no use to go on with it now.
+    Failed,
+    More,
 }
 
-/// The same for the rows of one record.
-pub(crate) async fn encrypt<R: Record>(storage: &dyn Storage, config: &Config, env: &Env) -> Result<bool> {
-    let Some(renewed) = encrypted(storage, config, env, R::TABLE).await? else { return Ok(false) };
-    is_there_more(storage.commit(&renewed.change_set).await, renewed.is_full)
+async fn encrypt_rest(services: &Services, commits: &dyn HeardCommits, faults: &mut Faults) -> Rest {
+    let mut rest = Rest::Nothing;
+    for table in tables() {
+        rest = rest.max(encrypt_some(services, commits, table, faults).await);
+    }
+    rest
 }
 
-/// Whether there may be more after a batch: one that was not full is the last, unless somebody changed one of its rows meanwhile.
-fn is_there_more(committed: Result<Committed, CommitError>, is_full: bool) -> Result<bool> {
-    match committed {
-        Ok(_) => Ok(is_full),
-        Err(CommitError::Stale { .. } | CommitError::Unknown) => Ok(true),
+/// The same of a table, from where this instance has come to.
+async fn encrypt_some(
+    services: &Services,
+    commits: &dyn HeardCommits,
+    table: &'static Table,
+    faults: &mut Faults,
+) -> Rest {
+    let mut after = match services.encrypted_up_to().get(table.name) {
+        None => None,
+        Some(Some(key)) => Some(key.clone()),
+        Some(None) => return Rest::Nothing,
+    };
+    let (mut left, mut rest) = (RENEWED, Rest::Nothing);
+    while left > 0 {
+        let renewed =
+            encrypted(&*services.storage, &services.config, &services.env, (table, after.as_ref()), left).await;
+        let Some(Renewed { change_set, behind, unread }) = faults.note(table.name, renewed) else {
+            return Rest::Failed;
+        };
+        services.encrypted_up_to().insert(table.name, behind.clone());
+        if let Some(error) = unread {
+            faults.note::<()>(table.name, Err(error));
+            rest = Rest::Failed;
+        }
+        match change_set {
+            Some(change_set) => {
+                left = left.saturating_sub(change_set.writes.len());
+                match commits.commit_heard(change_set).await {
+                    Ok(_) => {}
+                    // Somebody changed one of its rows meanwhile, or is not known not to have.
+                    Err(CommitError::Stale { .. } | CommitError::Unknown) => return Rest::More,
+                    Err(CommitError::Failed(error)) => {
+                        faults.note::<()>(table.name, Err(error));
+                        return Rest::Failed;
+                    }
+                }
+            }
+            // There may be any number of those that cannot be read.
+            None if rest == Rest::Failed => return rest,
+            None => {}
+        }
+        if behind.is_none() {
+            return rest;
+        }
+        after = behind;
+    }
+    Rest::More
+}
+
+/// The same of one record, of which there are few rows.
+pub(crate) async fn encrypt<R: Record>(storage: &dyn Storage, config: &Config, env: &Env) -> Result<()> {
+    let Renewed { change_set, unread, .. } = encrypted(storage, config, env, (R::TABLE, None), RENEWED).await?;
+    if let Some(error) = unread {
+        return Err(error);
+    }
+    let Some(change_set) = change_set else { return Ok(()) };
+    match storage.commit(&change_set).await {
+        Ok(_) | Err(CommitError::Stale { .. } | CommitError::Unknown) => Ok(()),
         Err(CommitError::Failed(error)) => Err(error),
     }
 }
 
 /// A batch of rows under the key of today.
+#[derive(Default)]
 struct Renewed {
-    change_set: ChangeSet,
-    is_full: bool,
+    change_set: Option<ChangeSet>,
+    /// Where to go on; none: this is the end of the table.
+    behind: Option<Key>,
+    /// Why a row could not be read.
+    unread: Option<Error>,
 }
 
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
@@ -216,15 +285,23 @@ async fn encrypted(
     storage: &dyn Storage,
     config: &Config,
     env: &Env,
-    table: &'static Table,
-) -> Result<Option<Renewed>> {
-    let renewed = storage::encrypted::renewed(storage, &config.encryption_keys()?, env, table).await?;
-    Ok(renewed.map(|(change_set, is_full)| Renewed { change_set, is_full }))
+    behind: (&'static Table, Option<&Key>),
+    most: usize,
+) -> Result<Renewed> {
+    let keys = config.encryption_keys()?;
+    let (change_set, behind, unread) = storage::encrypted::renewed(storage, &keys, env, behind, most).await?;
+    Ok(Renewed { change_set, behind, unread })
 }
 
 #[cfg(all(feature = "deferred", target_arch = "wasm32"))]
-async fn encrypted(_: &dyn Storage, _: &Config, _: &Env, _: &'static Table) -> Result<Option<Renewed>> {
-    Ok(None)
+async fn encrypted(
+    _: &dyn Storage,
+    _: &Config,
+    _: &Env,
+    _: (&'static Table, Option<&Key>),
+    _: usize,
+) -> Result<Renewed> {
+    Ok(Renewed::default())
 }
 
 /// Until when the change feed is not kept any more: for those who have not read it all, it is kept for longer. In a page, of which a
