@@ -33,11 +33,12 @@ const HASHING_DEPTH: &str = "rolekeep_hashing_queue_depth";
 const NOTICES_SENT: &str = "rolekeep_notices_sent_total";
 const NOTICES_FAILED: &str = "rolekeep_notices_failed_total";
 const NOTICES_PENDING: &str = "rolekeep_notices_pending";
+const UPKEEP_RUNS: &str = "rolekeep_upkeep_runs_total";
 const POLICY_VERSION: &str = "rolekeep_policy_version";
 const DEPENDENCY_UP: &str = "rolekeep_dependency_up";
 
 /// All of them; the guide has the same table.
-pub(crate) const ALL: [Metric; 19] = [
+pub(crate) const ALL: [Metric; 20] = [
     (OPERATIONS, Kind::Counter, &["operation", "outcome"], "Operations that ended, by their error's code or `OK`"),
     (OPERATION_DURATION, Kind::Histogram, &["operation"], "How long they took, including waiting"),
     (
@@ -75,6 +76,12 @@ pub(crate) const ALL: [Metric; 19] = [
     (NOTICES_SENT, Kind::Counter, &[], "Notices that the notifier sent, or said it never will"),
     (NOTICES_FAILED, Kind::Counter, &[], "Times that it failed or asked to be told later"),
     (NOTICES_PENDING, Kind::Gauge, &[], "Notices that wait to be sent, up to 1,000, when `health` was asked last"),
+    (
+        UPKEEP_RUNS,
+        Kind::Counter,
+        &["outcome"],
+        "How often this instance tidied by itself, by the code of the first error or `OK`",
+    ),
     (POLICY_VERSION, Kind::Gauge, &[], "How often the policy was changed that decides here"),
     (
         DEPENDENCY_UP,
@@ -115,6 +122,11 @@ pub(crate) fn storage_call(call: &'static str, took: Duration, outcome: &'static
 /// The notifier has answered, or has not.
 pub(crate) fn notice(is_sent: bool) {
     counter!(if is_sent { NOTICES_SENT } else { NOTICES_FAILED }).increment(1);
+}
+
+/// This instance has tidied.
+pub(crate) fn upkeep(outcome: &'static str) {
+    counter!(UPKEEP_RUNS, "outcome" => outcome).increment(1);
 }
 
 /// A cache was so often found to have something and so often not, since it was told last.

@@ -13,6 +13,7 @@ use rolekeep::{
     internals::{record::Record as _, registry::Claim},
     storage::{Origin, SqliteOptions, SqliteStorage, Storage},
 };
+use sha2::Digest as _;
 
 #[global_allocator]
 static COUNTING: counting::Counting = counting::Counting;
@@ -26,8 +27,12 @@ fn config() -> Config {
     Config::new().hashing_memory_kib(8).hashing_iterations(1)
 }
 
+/// One test after another: they count together.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 #[tokio::test]
 async fn memory_does_not_grow_with_the_rows() {
+    let _alone = ALONE.lock().await;
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let storage = Arc::new(SqliteStorage::open(SqliteOptions::new(path("one.db"))).await.unwrap());
@@ -62,4 +67,28 @@ async fn memory_does_not_grow_with_the_rows() {
         summary.tables.iter().find(|table| table.name == Claim::TABLE.name).cloned()
     };
     assert_eq!(claims(&again), claims(&written));
+}
+
+/// What a line has beside the columns of its table is refused before it is in memory.
+#[tokio::test]
+async fn memory_does_not_grow_with_the_values_of_a_line() {
+    const VALUES: usize = 1_000_000;
+    let _alone = ALONE.lock().await;
+    let um = UserManagement::builder().config(config()).open().await.unwrap();
+    let mut file = Vec::new();
+    um.backup(&mut file, &BackupOptions::new()).await.unwrap();
+    let file = String::from_utf8(file).unwrap();
+    let begins: Vec<&str> = file.split_inclusive('\n').take(2).collect();
+    let zeros = "0,".repeat(VALUES);
+    for content in [format!("[{zeros}0]"), format!("[[{zeros}0]]"), format!("[[{zeros}[{zeros}0]]]")] {
+        let hash = sha2::Sha256::digest(format!("{content}\n"));
+        let check: String = hash[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        let forged = format!("{}{},\"{check}\"]\n", begins.concat(), &content[..content.len() - 1]);
+        let before = counting::begin();
+        let error = rolekeep::backup::verify(forged.as_bytes(), None).unwrap_err();
+        let needed = counting::peak_since(before);
+        assert_eq!((error.reason(), error.problems()[0].line), (rolekeep::Reason::BackupInvalid, 3));
+        // The line, as it was read and without its check, both while they grew.
+        assert!(needed < 8 * forged.len(), "{needed} bytes for {}", forged.len());
+    }
 }

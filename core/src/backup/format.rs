@@ -1,18 +1,25 @@
 //! What stands in a line. Each has one form: what is read is written again, and compared.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeSeed, SeqAccess, Visitor},
+};
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    audit_chain::{AuditEntry, AuditHead},
     model::{
         id::parse_uuid,
         record::{Column, Kind, Record as _, Row, Table},
+        registry::StoreSecret,
         text::hex,
         time::Time,
         value::Value,
     },
-    storage::{self, CommitRecord, Position, SCHEMA},
+    storage::{self, CommitRecord, MOST_LANES, Position, SCHEMA},
 };
 
 /// The format that is written, and the only one so far.
@@ -124,13 +131,96 @@ pub(super) fn split(line: &str) -> Option<(String, &str)> {
 
 /// The row of a table that is written like this, if there is one.
 pub(super) fn row_of(table: &'static Table, content: &str) -> Option<Row> {
-    let values: Vec<Json> = serde_json::from_str(content).ok()?;
+    let mut content_of_row = serde_json::Deserializer::from_str(content);
+    let values = Values(table.columns.len()).deserialize(&mut content_of_row).ok()?;
+    content_of_row.end().ok()?;
     if values.len() != table.columns.len() {
         return None;
     }
     let values = table.columns.iter().zip(values).map(|(column, json)| value_of(column, json));
     let row = Row(values.collect::<Option<_>>()?);
     (content_of(&row) == content).then_some(row)
+}
+
+/// Whether a store may have such a row in this table: of some, restoring has all in memory before it is known whether the file is whole.
+pub(super) fn is_possible(table: &'static Table, row: &Row) -> bool {
+    let value = |column: &str| row.0.get(table.position(column)?);
+    match table.name {
+        name if name == AuditEntry::TABLE.name || name == AuditHead::TABLE.name => {
+            value("lane").and_then(Value::as_int).is_some_and(|lane| (0..i64::from(MOST_LANES)).contains(&lane))
+        }
+        name if name == StoreSecret::TABLE.name => {
+            value("name").and_then(Value::as_text).is_some_and(|name| StoreSecret::ALL.contains(&name))
+        }
+        _ => true,
+    }
+}
+
+/// The values of a row, for so many columns: what a line has behind them, or within one, is an error and never in memory.
+struct Values(usize);
+
+impl<'de> DeserializeSeed<'de> for Values {
+    type Value = Vec<Json>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Values {
+    type Value = Vec<Json>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the values of a row")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut values = Vec::with_capacity(self.0);
+        while values.len() < self.0 {
+            let Some(Single(value)) = list.next_element()? else { break };
+            values.push(value);
+        }
+        Ok(values)
+    }
+}
+
+/// No list and no object.
+struct Single(Json);
+
+impl<'de> Deserialize<'de> for Single {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SingleVisitor)
+    }
+}
+
+struct SingleVisitor;
+
+impl Visitor<'_> for SingleVisitor {
+    type Value = Single;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value of a row")
+    }
+
+    fn visit_unit<E>(self) -> Result<Single, E> {
+        Ok(Single(Json::Null))
+    }
+
+    fn visit_bool<E>(self, bool: bool) -> Result<Single, E> {
+        Ok(Single(bool.into()))
+    }
+
+    fn visit_i64<E>(self, int: i64) -> Result<Single, E> {
+        Ok(Single(int.into()))
+    }
+
+    fn visit_u64<E>(self, int: u64) -> Result<Single, E> {
+        Ok(Single(int.into()))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Single, E> {
+        Ok(Single(text.into()))
+    }
 }
 
 fn json(value: &Value) -> Json {

@@ -18,6 +18,8 @@ use crate::{
 
 /// So many rows are given out at a time.
 const PAGE: usize = 500;
+/// Or fewer, once so many bytes were read for them.
+const PAGE_BYTES: usize = 8 * 1024 * 1024;
 /// No line is longer: what stands in a row is no more than a commit may hold.
 const LONGEST: u64 = 64 * 1024 * 1024;
 
@@ -85,9 +87,10 @@ impl<R: Read> Reader<R> {
                 None => return Ok(None),
             },
         };
-        let mut rows = Vec::new();
-        while rows.len() < PAGE {
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while rows.len() < PAGE && bytes < PAGE_BYTES {
             let text = self.next()?;
+            bytes += text.len();
             if !text.starts_with('[') {
                 self.end(&current, &text)?;
                 return Ok(Some((current.table, rows)));
@@ -177,6 +180,9 @@ impl Current {
             return Err("is not as it was written, or does not belong behind the one before it");
         }
         let row = format::row_of(self.table, &content).ok_or("is no row of this table")?;
+        if !format::is_possible(self.table, &row) {
+            return Err("is a row that no store has");
+        }
         let key = self.table.key_of(&row);
         if key.0.iter().any(crate::model::value::Value::is_null) || self.last.as_ref().is_some_and(|last| *last >= key)
         {

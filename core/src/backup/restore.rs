@@ -87,7 +87,8 @@ impl Restoring<'_> {
     }
 }
 
-/// What seals the next entry of the audit log, held back until that is written. It is little: there are as many chains as lanes.
+/// What seals the next entry of the audit log, held back until that is written. It is little: there are as many chains as lanes, and rows of
+/// others are not read.
 #[derive(Default)]
 struct LogEnds {
     last: BTreeMap<i64, Row>,

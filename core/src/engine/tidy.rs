@@ -28,7 +28,7 @@ use crate::{
         limits::{Quota, Rate, take_some},
         look_alikes,
         plan::Plan,
-        upkeep::{self, LooksForOldKeys, Tidied},
+        upkeep::{self, Faults, LooksForOldKeys, Tidied},
         users::PurgeUser,
     },
     storage::{ChangeSet, Committed, Direction, Order, Query, Window, Write},
@@ -150,11 +150,21 @@ impl Engine {
     }
 
     /// Lets go of a part of it; several instances may do so at the same time.
+    ///
+    /// # Errors
+    /// The first there was; everything else is done nevertheless.
     pub(crate) async fn tidy(self: &Arc<Self>, looks: LooksForOldKeys) -> Result<Tidied> {
+        let mut faults = Faults::default();
+        let tidied = self.tidy_some(looks, &mut faults).await?;
+        faults.first().map(|()| tidied)
+    }
+
+    async fn tidy_some(self: &Arc<Self>, looks: LooksForOldKeys, faults: &mut Faults) -> Result<Tidied> {
         self.require_open()?;
-        let tidied = upkeep::run(&self.services, self, self.services.now(), looks).await?;
+        let tidied = upkeep::run(&self.services, self, self.services.now(), looks, faults).await;
         // In a page there may be a part of a store alone.
-        let users = unless_page(Ok(0), || Box::pin(self.purge_due())).await?;
+        let purged = unless_page(Ok(0), || Box::pin(self.purge_due())).await;
+        let users = faults.note(User::TABLE.name, purged).unwrap_or_default();
         Ok(Tidied { users, has_more: tidied.has_more || users > 0, ..tidied })
     }
 
@@ -178,7 +188,10 @@ impl Engine {
                     // Another instance was first, or somebody restored it.
                     Err(error)
                         if matches!(error.reason(), Reason::NotFound | Reason::VersionStale | Reason::WrongStatus) => {}
-                    Err(error) if error.code() == Code::Unavailable => return Err(error),
+                    // What of one user cannot be read is of no other.
+                    Err(error) if error.code() == Code::Unavailable && error.reason() != Reason::EncryptionKeyWrong => {
+                        return Err(error);
+                    }
                     Err(_error) => {
                         #[cfg(feature = "tracing")]
                         tracing::warn!(user = %user.id, error = %_error, "a deleted user could not be purged");
@@ -296,8 +309,10 @@ struct Tidying(Arc<Engine>);
 
 impl Tidying {
     async fn run(self) {
-        let looks = LooksForOldKeys::UntilNoneWasFound;
-        while self.0.tidy(looks).await.is_ok_and(|tidied| tidied.has_more) {}
+        let (looks, mut faults) = (LooksForOldKeys::UntilNoneWasFound, Faults::default());
+        while self.0.tidy_some(looks, &mut faults).await.is_ok_and(|tidied| tidied.has_more) {}
+        #[cfg(feature = "metrics")]
+        crate::metrics::upkeep(faults.first().err().map_or("OK", |error| error.code().as_str()));
     }
 }
 

@@ -328,7 +328,7 @@ impl Prepared {
         let storage = encrypted(storage, &config, &env)?;
         let secrets = store_secrets::open(&*storage, &env).await?;
         // From then on who has not the key is refused, before anything else is read.
-        unless_page(Ok(false), || Box::pin(upkeep::encrypt::<StoreSecret>(&*storage, &config, &env))).await?;
+        unless_page(Ok(()), || Box::pin(upkeep::encrypt::<StoreSecret>(&*storage, &config, &env))).await?;
         let audit_keys = audit::open(&config, &secrets, &*storage, &env).await?;
         let keys = (signing_keys::open(&config, &*storage, &env).await?, secrets.names, audit_keys);
         let services = Services::new(storage, env, config, passwords, keys, issuers, hooks.notifier.is_some())?;

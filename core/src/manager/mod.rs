@@ -291,8 +291,9 @@ impl UserManagement {
     /// ```
     ///
     /// # Errors
-    /// `UNAVAILABLE` if the storage fails, or the store was closed; what was done until then stays done.
-    /// [`Reason::EncryptionKeyWrong`](crate::Reason::EncryptionKeyWrong) for values under a key that is not given.
+    /// The first there was, while everything else was done: `UNAVAILABLE` if the storage fails, or the store was closed;
+    /// [`Reason::EncryptionKeyWrong`](crate::Reason::EncryptionKeyWrong) for values under a key that is not given, and
+    /// [`Reason::Corrupt`](crate::Reason::Corrupt) for some that were changed.
     pub async fn tidy(&self) -> Result<Tidied> {
         self.engine.tidy(LooksForOldKeys::Anew).await
     }

@@ -114,6 +114,8 @@ impl StoreSecret {
     pub const NAMES: &'static str = "names";
     /// For the audit log, where the application has no key for it.
     pub const AUDIT: &'static str = "audit";
+    /// All of them.
+    pub const ALL: [&'static str; 2] = [Self::NAMES, Self::AUDIT];
 }
 
 /// A version that stands for many rows: who relies on them checks it, who changes them moves it.

@@ -1,9 +1,10 @@
 //! What operations need of the store they run in.
 
 use std::{
+    collections::BTreeMap,
     ops::Deref,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
 };
@@ -35,7 +36,7 @@ use crate::{
     },
     net::Networks,
     rules::RuleSet,
-    storage::{Observed, Storage},
+    storage::{Key, Observed, Storage},
 };
 
 /// One open store.
@@ -92,6 +93,8 @@ pub struct Shared {
     is_notifying: bool,
     /// Whether all that is encrypted is so under the key of today: this instance has looked.
     pub(super) is_encrypted: AtomicBool,
+    /// Up to which key of each table it has made it so; none: to its end.
+    encrypted_up_to: Mutex<BTreeMap<&'static str, Option<Key>>>,
 }
 
 impl Deref for Services {
@@ -151,6 +154,7 @@ impl Services {
             leases: Leases::default(),
             is_notifying,
             is_encrypted: AtomicBool::new(false),
+            encrypted_up_to: Mutex::default(),
         };
         let storage = shared.observed(storage);
         let (feed, shared) = (SharedParts::default(), Arc::new(shared));
@@ -170,6 +174,11 @@ impl Services {
             feed: SharedParts::default(),
             shared: self.shared.clone(),
         }
+    }
+
+    /// Up to which key of each table this instance has encrypted it under the key of today; none: to its end.
+    pub(super) fn encrypted_up_to(&self) -> MutexGuard<'_, BTreeMap<&'static str, Option<Key>>> {
+        self.encrypted_up_to.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Refuses what has to be counted whatever comes of it, such as tries of a password, where it could be rolled back.

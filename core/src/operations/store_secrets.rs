@@ -38,7 +38,7 @@ pub(crate) async fn are_those_of(services: &Services) -> Result<bool> {
 /// The secrets of a store; made where there are none yet.
 pub(crate) async fn open(storage: &dyn Storage, env: &Env) -> Result<StoreSecrets> {
     for attempt in 0..10 {
-        let names = [StoreSecret::NAMES, StoreSecret::AUDIT];
+        let names = StoreSecret::ALL;
         let found = Reads::stored(storage).many::<StoreSecret>(names.map(|name| (name.to_owned(),))).await?;
         let of = |name: &str| found.iter().find(|secret| secret.name == name);
         let bytes = |secret: &StoreSecret| Zeroizing::new(secret.secret.expose().as_bytes().to_vec());

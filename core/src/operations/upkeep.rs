@@ -1,6 +1,6 @@
 //! What a store does for itself now and then: it lets go of what nobody asks for any more.
 
-use std::sync::atomic::Ordering;
+use std::{collections::BTreeSet, sync::atomic::Ordering};
 
 use rolekeep_macros::Describe;
 use serde::Serialize;
@@ -11,8 +11,9 @@ use crate::{
     environment::Env,
     model::{
         consumer::Consumer,
+        credential::HashCost,
         deferred::{IS_PAGE, unless_page},
-        error::Result,
+        error::{Error, Result},
         id::ChangeSetId,
         noun::{OnDelete, Period, Retention},
         predicate::{Comparison, Predicate},
@@ -21,13 +22,16 @@ use crate::{
         value::Value,
     },
     storage::{
-        self, ChangeSet, CommitError, CommitRecord, Committed, Direction, LANE, LanePosition, Order, PRUNE_BATCH,
-        Query, Storage, Window, Write, tables,
+        self, ChangeSet, CommitError, CommitRecord, Direction, Key, LANE, LanePosition, Order, PRUNE_BATCH, Query,
+        Storage, Window, Write, tables,
     },
 };
 
 /// So many rows of a table go in one commit.
 const BATCH: usize = 500;
+
+/// So many rows of a table are encrypted anew in one commit, and at a time.
+const RENEWED: usize = 100;
 
 /// For so long it is known which requests with an idempotency key were done, for one.
 pub(crate) const DAY_SECONDS: i64 = 24 * 3600;
@@ -71,6 +75,35 @@ pub enum LooksForOldKeys {
     Anew,
 }
 
+/// What of tidying has failed, which keeps nothing else: each part is logged once, and the first error is told.
+#[derive(Default)]
+pub(crate) struct Faults {
+    parts: BTreeSet<&'static str>,
+    first: Option<Error>,
+}
+
+impl Faults {
+    /// What came of a part, most of them tables; none: it failed.
+    pub(crate) fn note<T>(&mut self, part: &'static str, result: Result<T>) -> Option<T> {
+        let error = match result {
+            Ok(done) => return Some(done),
+            Err(error) => error,
+        };
+        let _is_news = self.parts.insert(part);
+        #[cfg(feature = "tracing")]
+        if _is_news && error.reason() != crate::model::error::Reason::Closed {
+            tracing::warn!(part, error = %error, "a part of the store could not be tidied");
+        }
+        self.first.get_or_insert(error);
+        None
+    }
+
+    /// The first of them.
+    pub(crate) fn first(self) -> Result<()> {
+        self.first.map_or(Ok(()), Err)
+    }
+}
+
 /// Rows of a table that are kept for some time only.
 struct Old {
     table: &'static Table,
@@ -80,90 +113,171 @@ struct Old {
 
 /// Lets go of old lines of the change feed and of rows whose time is over, as their records declare it. To be run now
 /// and then; several instances may do so at the same time.
-///
-/// # Errors
-/// Those of the storage; what went before stays gone.
 pub(crate) async fn run(
     services: &Services,
     commits: &dyn HeardCommits,
     now: Time,
     looks: LooksForOldKeys,
-) -> Result<Tidied> {
+    faults: &mut Faults,
+) -> Tidied {
     let mut tidied = Tidied::default();
-    let retention = storage::Retention { feed_before: feed_before(services, now).await? };
-    let mut has_lines = true;
+    // Until when lines go, as long as there may be any.
+    let mut feed = faults.note(CommitRecord::TABLE.name, feed_before(services, now).await);
     let mut all: Vec<Old> = tables().iter().filter_map(|table| Old::of(table, services, now)).collect();
     for _ in 0..ROUNDS {
         let mut left = Vec::new();
         for old in all {
             // By each of the columns in turn, so a short batch is not the last.
-            if let Some(gone) = old.forget(services, commits, now).await? {
+            if let Some(Some(gone)) = faults.note(old.table.name, old.forget(services, commits, now).await) {
                 tidied.rows += count(gone);
                 left.push(old);
             }
         }
         all = left;
-        if all.is_empty() {
-            let unused = passwords::unused_costs(services, now).await?;
-            if !unused.is_empty() {
-                forget(services, commits, unused, now).await?;
-            }
-        }
-        if has_lines {
-            let gone = services.storage.prune(&retention).await?.lines;
+        if let Some(feed_before) = feed {
+            let pruned = services.storage.prune(&storage::Retention { feed_before }).await;
+            let gone = faults.note(CommitRecord::TABLE.name, pruned).map_or(0, |pruned| pruned.lines);
             tidied.lines += count(gone);
-            has_lines = gone == PRUNE_BATCH;
+            feed = feed.filter(|_| gone == PRUNE_BATCH);
         }
-        if all.is_empty() && !has_lines {
-            let has_more = unless_page(Ok(false), || Box::pin(encrypt_all(services, commits, looks))).await?;
-            return Ok(Tidied { has_more, ..tidied });
+        if all.is_empty() && feed.is_none() {
+            faults.note(HashCost::TABLE.name, forget_costs(services, commits, now).await);
+            let has_more = unless_page(false, || Box::pin(encrypt_all(services, commits, looks, faults))).await;
+            return Tidied { has_more, ..tidied };
         }
     }
-    Ok(Tidied { has_more: true, ..tidied })
+    Tidied { has_more: true, ..tidied }
+}
+
+/// Lets go of what says how much work hashes are that nobody has any more.
+async fn forget_costs(services: &Services, commits: &dyn HeardCommits, now: Time) -> Result<()> {
+    let unused = passwords::unused_costs(services, now).await?;
+    if !unused.is_empty() {
+        forget(services, commits, unused, now).await?;
+    }
+    Ok(())
 }
 
 fn count(rows: usize) -> i64 {
     rows.try_into().unwrap_or(i64::MAX)
 }
 
-/// Encrypts rows whose secrets are plain or under an older key, a batch of each table; whether there may be more.
-async fn encrypt_all(services: &Services, commits: &dyn HeardCommits, looks: LooksForOldKeys) -> Result<bool> {
+/// Encrypts rows whose secrets are plain or under an older key, so many of each table; whether there may be more. There are none where one
+/// call went through all tables from their first rows to their last, and found no more than it encrypted.
+async fn encrypt_all(
+    services: &Services,
+    commits: &dyn HeardCommits,
+    looks: LooksForOldKeys,
+    faults: &mut Faults,
+) -> bool {
     let is_sure = match looks {
         LooksForOldKeys::UntilNoneWasFound => services.is_encrypted.load(Ordering::Acquire),
         LooksForOldKeys::Anew => false,
     };
     if services.config.encryption_key.is_none() || is_sure {
-        return Ok(false);
+        return false;
     }
-    let mut has_more = false;
+    let is_from_the_start = services.encrypted_up_to().is_empty();
+    let mut rest = encrypt_rest(services, commits, faults).await;
+    if rest == Rest::Nothing && !is_from_the_start {
+        // What others wrote meanwhile may lie behind.
+        services.encrypted_up_to().clear();
+        rest = encrypt_rest(services, commits, faults).await;
+    }
+    if rest == Rest::Nothing {
+        services.encrypted_up_to().clear();
+    }
+    services.is_encrypted.store(rest == Rest::Nothing, Ordering::Release);
+    rest == Rest::More
+}
+
+/// What may be left to be encrypted.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rest {
+    Nothing,
+    /// What could not be: it is no use to go on with it now.
+    Failed,
+    More,
+}
+
+async fn encrypt_rest(services: &Services, commits: &dyn HeardCommits, faults: &mut Faults) -> Rest {
+    let mut rest = Rest::Nothing;
     for table in tables() {
-        if let Some(renewed) = encrypted(&*services.storage, &services.config, &services.env, table).await? {
-            has_more |= is_there_more(commits.commit_heard(renewed.change_set).await, renewed.is_full)?;
-        }
+        rest = rest.max(encrypt_some(services, commits, table, faults).await);
     }
-    services.is_encrypted.store(!has_more, Ordering::Release);
-    Ok(has_more)
+    rest
 }
 
-/// The same for the rows of one record.
-pub(crate) async fn encrypt<R: Record>(storage: &dyn Storage, config: &Config, env: &Env) -> Result<bool> {
-    let Some(renewed) = encrypted(storage, config, env, R::TABLE).await? else { return Ok(false) };
-    is_there_more(storage.commit(&renewed.change_set).await, renewed.is_full)
+/// The same of a table, from where this instance has come to.
+async fn encrypt_some(
+    services: &Services,
+    commits: &dyn HeardCommits,
+    table: &'static Table,
+    faults: &mut Faults,
+) -> Rest {
+    let mut after = match services.encrypted_up_to().get(table.name) {
+        None => None,
+        Some(Some(key)) => Some(key.clone()),
+        Some(None) => return Rest::Nothing,
+    };
+    let (mut left, mut rest) = (RENEWED, Rest::Nothing);
+    while left > 0 {
+        let renewed =
+            encrypted(&*services.storage, &services.config, &services.env, (table, after.as_ref()), left).await;
+        let Some(Renewed { change_set, behind, unread }) = faults.note(table.name, renewed) else {
+            return Rest::Failed;
+        };
+        services.encrypted_up_to().insert(table.name, behind.clone());
+        if let Some(error) = unread {
+            faults.note::<()>(table.name, Err(error));
+            rest = Rest::Failed;
+        }
+        match change_set {
+            Some(change_set) => {
+                left = left.saturating_sub(change_set.writes.len());
+                match commits.commit_heard(change_set).await {
+                    Ok(_) => {}
+                    // Somebody changed one of its rows meanwhile, or is not known not to have.
+                    Err(CommitError::Stale { .. } | CommitError::Unknown) => return Rest::More,
+                    Err(CommitError::Failed(error)) => {
+                        faults.note::<()>(table.name, Err(error));
+                        return Rest::Failed;
+                    }
+                }
+            }
+            // There may be any number of those that cannot be read.
+            None if rest == Rest::Failed => return rest,
+            None => {}
+        }
+        if behind.is_none() {
+            return rest;
+        }
+        after = behind;
+    }
+    Rest::More
 }
 
-/// Whether there may be more after a batch: one that was not full is the last, unless somebody changed one of its rows meanwhile.
-fn is_there_more(committed: Result<Committed, CommitError>, is_full: bool) -> Result<bool> {
-    match committed {
-        Ok(_) => Ok(is_full),
-        Err(CommitError::Stale { .. } | CommitError::Unknown) => Ok(true),
+/// The same of one record, of which there are few rows.
+pub(crate) async fn encrypt<R: Record>(storage: &dyn Storage, config: &Config, env: &Env) -> Result<()> {
+    let Renewed { change_set, unread, .. } = encrypted(storage, config, env, (R::TABLE, None), RENEWED).await?;
+    if let Some(error) = unread {
+        return Err(error);
+    }
+    let Some(change_set) = change_set else { return Ok(()) };
+    match storage.commit(&change_set).await {
+        Ok(_) | Err(CommitError::Stale { .. } | CommitError::Unknown) => Ok(()),
         Err(CommitError::Failed(error)) => Err(error),
     }
 }
 
 /// A batch of rows under the key of today.
+#[derive(Default)]
 struct Renewed {
-    change_set: ChangeSet,
-    is_full: bool,
+    change_set: Option<ChangeSet>,
+    /// Where to go on; none: this is the end of the table.
+    behind: Option<Key>,
+    /// Why a row could not be read.
+    unread: Option<Error>,
 }
 
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
@@ -171,15 +285,23 @@ async fn encrypted(
     storage: &dyn Storage,
     config: &Config,
     env: &Env,
-    table: &'static Table,
-) -> Result<Option<Renewed>> {
-    let renewed = storage::encrypted::renewed(storage, &config.encryption_keys()?, env, table).await?;
-    Ok(renewed.map(|(change_set, is_full)| Renewed { change_set, is_full }))
+    behind: (&'static Table, Option<&Key>),
+    most: usize,
+) -> Result<Renewed> {
+    let keys = config.encryption_keys()?;
+    let (change_set, behind, unread) = storage::encrypted::renewed(storage, &keys, env, behind, most).await?;
+    Ok(Renewed { change_set, behind, unread })
 }
 
 #[cfg(all(feature = "deferred", target_arch = "wasm32"))]
-async fn encrypted(_: &dyn Storage, _: &Config, _: &Env, _: &'static Table) -> Result<Option<Renewed>> {
-    Ok(None)
+async fn encrypted(
+    _: &dyn Storage,
+    _: &Config,
+    _: &Env,
+    _: (&'static Table, Option<&Key>),
+    _: usize,
+) -> Result<Renewed> {
+    Ok(Renewed::default())
 }
 
 /// Until when the change feed is not kept any more: for those who have not read it all, it is kept for longer. In a page, of which a
@@ -245,7 +367,8 @@ impl Old {
                 let mut ids: Vec<Value> = rows.iter().filter_map(|row| table.key_of(row).0.pop()).collect();
                 ids.sort_unstable();
                 let of_these = Predicate::In(owned.columns[owner.column].name.into(), ids.into());
-                let rows = services.storage.query(&Query::of(owned, of_these)).await?.rows;
+                let query = Query { hides_secrets: true, ..Query::of(owned, of_these) };
+                let rows = services.storage.query(&query).await?.rows;
                 going.extend((!rows.is_empty()).then_some((owned, rows)));
             }
             let deleted =
@@ -268,12 +391,14 @@ async fn forget(services: &Services, commits: &dyn HeardCommits, writes: Vec<Wri
     }
 }
 
-/// Those whose column lies before a moment, the oldest first, by its index.
+/// Those whose column lies before a moment, the oldest first, by its index. What is secret in them is not read: whether it could be does
+/// not matter any more.
 async fn oldest(storage: &dyn Storage, table: &'static Table, column: &'static str, before: Time) -> Result<Vec<Row>> {
     let filter = Predicate::Compare(column.into(), Comparison::Less, Value::Time(before.as_microsecond()));
     let query = Query {
         order: vec![Order { column: column.into(), direction: Direction::Ascending }],
         window: Window { limit: Some(BATCH as u64), ..Window::default() },
+        hides_secrets: true,
         ..Query::of(table, filter)
     };
     Ok(storage.query(&query).await?.rows)

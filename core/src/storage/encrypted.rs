@@ -9,7 +9,7 @@ use rolekeep_macros::portable_async;
 
 use super::{
     BatchRead, ChangeSet, Changes, CommitError, Committed, FeedPart, GroupBy, Key, Load, Position, Predicate, Pruned,
-    Query, Retention, Row, Rows, Snapshot, Storage, StorageCondition, Table, Write,
+    Query, Retention, Row, Rows, Snapshot, Storage, StorageCondition, Table, Window, Write,
 };
 use crate::{
     credentials::encryption::{EncryptionKeys, PREFIX},
@@ -17,13 +17,14 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         id::ChangeSetId,
+        predicate::Comparison,
         record::Column,
         value::Value,
     },
 };
 
-/// So many rows of a table are encrypted anew in one commit.
-const BATCH: u64 = 100;
+/// So many rows are gone through at a time for those that are to be.
+const PASSED: u64 = 1_000;
 
 /// A storage whose secret columns are encrypted, where there is a key. Without one, what is encrypted is refused.
 pub(crate) struct Encrypted {
@@ -127,34 +128,48 @@ fn reads_secret(filter: &Predicate, is_secret: &impl Fn(&str) -> bool) -> bool {
     }
 }
 
-/// What encrypts rows of a table anew whose secrets are plain or under an older key, and whether it is a full batch: then there may
-/// be more. None: there are no such rows.
+/// What encrypts the next rows of a table anew whose secrets are plain or under an older key, if there are any; the key to go on behind,
+/// none at the end of the table; and why any of them could not be read, which keeps no other.
+pub(crate) type Renewed = (Option<ChangeSet>, Option<Key>, Option<Error>);
+
+/// Looks for them behind a key, so many at most.
 ///
 /// # Errors
-/// Those of the storage; [`Reason::EncryptionKeyWrong`] for what is under a key that is not given.
+/// Those of the storage.
 pub(crate) async fn renewed(
     storage: &dyn Storage,
     keys: &EncryptionKeys,
     env: &Env,
-    table: &'static Table,
-) -> Result<Option<(ChangeSet, bool)>> {
-    let Some(current) = keys.current() else { return Ok(None) };
-    let secrets = table.columns.iter().filter(|column| column.secret);
+    (table, after): (&'static Table, Option<&Key>),
+    most: usize,
+) -> Result<Renewed> {
+    let Some(current) = keys.current() else { return Ok((None, None, None)) };
     let is_old = |column: &Column| {
         let as_today = Predicate::StartsWith(column.name.into(), current.clone());
         Predicate::And(vec![Predicate::Present(column.name.into()), Predicate::Not(Box::new(as_today))])
     };
-    let old: Vec<Predicate> = secrets.map(is_old).collect();
+    let old: Vec<Predicate> = table.columns.iter().filter(|column| column.secret).map(is_old).collect();
     if old.is_empty() {
-        return Ok(None);
+        return Ok((None, None, None));
     }
-    let mut query = Query::of(table, Predicate::Or(old));
-    query.window.limit = Some(BATCH);
-    let rows = storage.query(&query).await?.rows;
+    let next = async |filter, skip, limit| {
+        let window = Window { after: after.map(|key| key.0.clone()), skip, limit: Some(limit) };
+        let query = Query { window, hides_secrets: true, ..Query::of(table, filter) };
+        let rows = storage.query(&query).await?.rows;
+        Ok::<Vec<Key>, Error>(rows.iter().map(|row| table.key_of(row)).collect())
+    };
+    // Up to there, or to the end: no index tells which rows are old, and to go through all of a large table takes too long.
+    let last = next(Predicate::Always, PASSED - 1, 1).await?.pop();
+    let mut filter = Predicate::Or(old);
+    if let (Some(at), Some(value)) = (table.key.first(), last.as_ref().and_then(|last| last.0.first())) {
+        filter = filter.and(Predicate::Compare(table.columns[*at].name.into(), Comparison::LessOrEqual, value.clone()));
+    }
+    let found = next(filter, 0, most as u64).await?;
+    let (rows, unread) = readable(storage, table, &found).await?;
+    let behind = if found.len() >= most { found.into_iter().next_back() } else { last };
     if rows.is_empty() {
-        return Ok(None);
+        return Ok((None, behind, unread));
     }
-    let is_full = rows.len() as u64 >= BATCH;
     let writes = rows.into_iter().map(|mut row| {
         let (key, version) = (table.key_of(&row), table.version_of(&row));
         if let Some(value) = row.0.get_mut(table.version) {
@@ -164,7 +179,26 @@ pub(crate) async fn renewed(
     });
     let (id, at, writes): (ChangeSetId, _, _) = (env.new_id()?, env.now(), writes.collect());
     let change_set = ChangeSet { id, at, checks: Vec::new(), writes, audit: Vec::new(), events: Vec::new() };
-    Ok(Some((change_set, is_full)))
+    Ok((Some(change_set), behind, unread))
+}
+
+/// Rows whose secrets can be read, and why others cannot.
+async fn readable(storage: &dyn Storage, table: &'static Table, keys: &[Key]) -> Result<(Vec<Row>, Option<Error>)> {
+    let is_unreadable = |error: &Error| matches!(error.reason(), Reason::Corrupt | Reason::EncryptionKeyWrong);
+    match storage.get(table, keys).await {
+        Ok(rows) => return Ok((rows.into_iter().flatten().collect(), None)),
+        Err(error) if is_unreadable(&error) => {}
+        Err(error) => return Err(error),
+    }
+    let (mut rows, mut unread) = (Vec::new(), None);
+    for key in keys {
+        match storage.get(table, std::slice::from_ref(key)).await {
+            Ok(found) => rows.extend(found.into_iter().flatten()),
+            Err(error) if is_unreadable(&error) => unread = unread.or(Some(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((rows, unread))
 }
 
 #[portable_async]
@@ -188,7 +222,9 @@ impl Storage for Encrypted {
     async fn query(&self, query: &Query) -> Result<Rows> {
         refuse_reads_of_secrets(query)?;
         let mut found = self.storage.query(query).await?;
-        found.rows.iter_mut().try_for_each(|row| self.opened(query.table, row))?;
+        if !query.hides_secrets {
+            found.rows.iter_mut().try_for_each(|row| self.opened(query.table, row))?;
+        }
         Ok(found)
     }
 

@@ -33,6 +33,9 @@ pub struct Query {
     /// Whether rows are only shown, as those of a list are, and nothing is decided by them: a replica of the database may answer, if it is
     /// not behind. Storages that have none do not look at it.
     pub is_list: bool,
+    /// Whether nothing is wanted of what secret columns hold: storages may answer them empty, which spares reading what is long, and what
+    /// is encrypted is not opened. Who deletes rows needs no more of them than key and version.
+    pub hides_secrets: bool,
 }
 
 /// What tells rows apart that are counted.
@@ -107,6 +110,7 @@ impl Query {
             count: 0,
             group_by: Vec::new(),
             is_list: false,
+            hides_secrets: false,
         }
     }
 

@@ -141,6 +141,36 @@ async fn sto_6_tidy_finds_what_others_wrote_under_the_old_key_since() {
     assert_eq!(um.tidy().await.unwrap_err().reason(), Reason::Closed);
 }
 
+/// Of what cannot be read the others are encrypted nevertheless, and the host is told.
+#[tokio::test]
+async fn sto_6_what_cannot_be_read_keeps_no_other_under_the_old_key() {
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+    let old = builder(&[KEY]).storage(storage.clone()).open().await.unwrap();
+    use_it(&old).await;
+    for name in ["bob", "cy", "eve"] {
+        let user = CreateUser::new(format!("{name}@example.org")).password(PASSWORD);
+        old.system().users().create(user).await.unwrap();
+    }
+    drop(old);
+    let table = tables().iter().find(|table| table.name == "credentials").unwrap();
+    let mut row = storage.query(&Query::of(table, Predicate::Always)).await.unwrap().rows.swap_remove(1);
+    let version = table.version_of(&row);
+    row.0[table.position("password_hash").unwrap()] = Value::Text("e1.x".to_owned());
+    row.0[table.version] = Value::Int(version + 1);
+    let write = rolekeep::storage::Write { table, key: table.key_of(&row), expected: Some(version), row: Some(row) };
+    storage.commit(&rolekeep::storage::conformance::change_set(900, vec![write])).await.unwrap();
+    let um = builder(&[OTHER, KEY]).storage(storage.clone()).open().await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(um.tidy().await.unwrap_err().reason(), Reason::Corrupt);
+    }
+    let all = secrets(&*storage).await;
+    let of_store = all.iter().find(|(name, _)| name == "store_secrets.secret").unwrap();
+    let start = of_store.1.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
+    let others: Vec<_> = all.iter().filter(|(_, value)| !value.starts_with(&start)).collect();
+    assert!(others.len() == 1 && others[0].1 == "e1.x", "{others:?}");
+    um.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn sto_6_a_value_that_stands_elsewhere_is_corrupt() {
     let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());

@@ -11,22 +11,24 @@ use std::{
 
 use async_trait::async_trait;
 use rolekeep::{
-    ChangeSetId, Error, Reason, RequestContext, Result, Time, Value,
+    ChangeSetId, Error, ImportId, Reason, RequestContext, Result, Time, Value,
     audit::ListAudit,
     environment::{Environment, Task, TokioEnvironment, Work},
     internals::{
+        import::ImportPiece,
         record::Record,
         session::{Session, SessionActivity},
         user::User,
     },
     storage::{
         ChangeSet, Changes, CommitError, CommitRecord, Committed, FeedPart, Key, MemoryStorage, Position, Predicate,
-        Pruned, Query, Retention, Row, Rows, SqliteOptions, SqliteStorage, Storage, Table,
+        Pruned, Query, Retention, Row, Rows, SqliteOptions, SqliteStorage, Storage, Table, Write,
+        conformance::change_set,
     },
     users::{CreateUser, DeleteUser, EraseUser, UpdateUser},
 };
 
-use crate::cheap;
+use crate::{cheap, conformance::planted::Traced};
 
 const PASSWORD: &str = "correct horse battery staple";
 const DAY: i64 = 24 * 3600;
@@ -135,12 +137,75 @@ async fn ended_sessions_and_old_lines_of_the_feed_go_after_their_time() {
     }
 }
 
-/// Counts how often it was asked to prune, and may take its time; refuses commits that write one of these users.
+/// A piece of an import whose time is over, and whose secret nobody can open.
+fn unreadable_piece() -> ImportPiece {
+    let (import_id, data) = (ImportId("01970000-0000-7000-8000-000000000001".parse().unwrap()), "e1.x".into());
+    ImportPiece { import_id, at: 0, data, expires_at: Time::UNIX_EPOCH, version: 0 }
+}
+
+/// Whether a secret can be read that is to be deleted does not matter.
+#[tokio::test]
+async fn rows_that_cannot_be_read_go_as_all_others_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = SqliteStorage::open(SqliteOptions::new(folder.path().join("x.db"))).await.unwrap();
+    let storages: [Arc<dyn Storage>; 2] = [Arc::new(MemoryStorage::new()), Arc::new(file)];
+    for storage in storages {
+        let clock = Ahead::new();
+        let config = cheap::config().encryption_key("k".repeat(32)).tidy_every_seconds(0);
+        let um = cheap::builder().storage(storage.clone()).config(config).environment(clock.clone());
+        let um = um.open().await.unwrap();
+        let ada = um.system().users().create(CreateUser::new("ada@example.org")).await.unwrap();
+        um.system().users().delete(DeleteUser::new(ada.id)).await.unwrap();
+        let piece = change_set(900, vec![Write::insert(&mut unreadable_piece())]);
+        storage.commit(&piece).await.unwrap();
+        assert_eq!(count::<ImportPiece>(&storage).await, 1);
+        let lines = count::<CommitRecord>(&storage).await;
+        clock.go_on(31 * DAY);
+        while um.tidy().await.unwrap().has_more {}
+        assert_eq!((count::<ImportPiece>(&storage).await, count::<User>(&storage).await), (0, 0));
+        assert!(count::<CommitRecord>(&storage).await < lines);
+        um.close().await.unwrap();
+    }
+}
+
+/// A table that cannot be tidied keeps no other, nor the feed, nor deleted users; and it is told.
+#[tokio::test]
+async fn what_fails_keeps_nothing_else() {
+    Traced::install();
+    for tidy_every_seconds in [0, 3_600] {
+        let (clock, storage) = (Ahead::new(), Watched { unreadable: Some("import_pieces"), ..Watched::new() });
+        let memory: Arc<dyn Storage> = storage.storage.clone();
+        let config = cheap::config().tidy_every_seconds(tidy_every_seconds);
+        let um = cheap::builder().storage(Arc::new(storage)).config(config).environment(clock.clone());
+        let um = um.open().await.unwrap();
+        let ada = um.system().users().create(CreateUser::new("ada@example.org")).await.unwrap();
+        um.system().users().delete(DeleteUser::new(ada.id)).await.unwrap();
+        let lines = memory.query(&Query::of(CommitRecord::TABLE, Predicate::Always)).await.unwrap().rows;
+        Traced::take();
+        // What tidies by time waits by then.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        clock.go_on(31 * DAY);
+        if tidy_every_seconds == 0 {
+            assert_eq!(um.tidy().await.unwrap_err().reason(), Reason::Internal);
+        }
+        until(async || count::<User>(&memory).await == 0).await;
+        let told = Traced::take();
+        let warned: Vec<&str> = told.lines().filter(|line| line.contains("could not be tidied")).collect();
+        assert!(warned.len() == 1 && warned[0].contains("import_pieces"), "{told}");
+        let left = memory.query(&Query::of(CommitRecord::TABLE, Predicate::Always)).await.unwrap().rows;
+        // The newest stays.
+        assert!(lines.len() > 2 && lines[..lines.len() - 1].iter().all(|line| !left.contains(line)));
+        um.close().await.unwrap();
+    }
+}
+
+/// Counts how often it was asked to prune, and may take its time; refuses commits that write one of these users, and to read a table.
 struct Watched {
     storage: Arc<MemoryStorage>,
     pruned: Arc<AtomicUsize>,
     takes: Duration,
     refused: Arc<Mutex<HashSet<Key>>>,
+    unreadable: Option<&'static str>,
 }
 
 impl Watched {
@@ -150,6 +215,7 @@ impl Watched {
             pruned: Arc::default(),
             takes: Duration::ZERO,
             refused: Arc::default(),
+            unreadable: None,
         }
     }
 }
@@ -167,6 +233,9 @@ impl Storage for Watched {
         self.storage.get(table, keys).await
     }
     async fn query(&self, query: &Query) -> Result<Rows> {
+        if self.unreadable == Some(query.table.name) {
+            return Err(Error::new(Reason::Internal, "this one is refused"));
+        }
         self.storage.query(query).await
     }
     async fn position(&self) -> Result<Position> {

@@ -81,6 +81,7 @@ pub async fn run<S: Storage>(open: impl AsyncFn() -> Result<S>) -> Result<(), Fa
         queries::orders_and_windows,
         queries::pages_add_up,
         queries::rows_in_the_order_of_another_table,
+        queries::rows_without_their_secrets,
         queries::groups_are_counted,
         queries::batches_are_what_their_parts_are,
         queries::unfit_windows_are_refused,

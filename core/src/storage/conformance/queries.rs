@@ -6,6 +6,8 @@ use super::{Outcome, Problem, records::*, same, samples};
 use crate::{
     model::{
         error::Reason,
+        id::ImportId,
+        import::ImportPiece,
         predicate::{Comparison, Link, Predicate},
         record::{Key, Record, Row},
         user::UserActivity,
@@ -130,6 +132,34 @@ pub(super) async fn rows_in_the_order_of_another_table(storage: &impl Storage) -
 
 /// Microseconds of a day.
 const DAY: i64 = 86_400_000_000;
+
+/// What a storage says of secret columns then is its own affair; of all others it says what there is.
+pub(super) async fn rows_without_their_secrets(storage: &impl Storage) -> Outcome {
+    let piece = |number: i64| ImportPiece {
+        import_id: ImportId(id(1).0),
+        at: number,
+        data: "a secret of the conformance suite".into(),
+        expires_at: time(number * 7 % 5),
+        version: 0,
+    };
+    let mut pieces: Vec<ImportPiece> = (0..9).map(piece).collect();
+    storage.commit(&change_set(1, pieces.iter_mut().map(Write::insert).collect())).await?;
+    let order = vec![Order { column: "expires_at".into(), direction: Direction::Ascending }];
+    let overdue = Predicate::Compare("expires_at".into(), Comparison::Less, Value::Time(4));
+    for limit in [None, Some(3)] {
+        let window = Window { limit, ..Window::default() };
+        let query = Query { order: order.clone(), window, ..Query::of(ImportPiece::TABLE, overdue.clone()) };
+        let open = |row: Row| {
+            let values = ImportPiece::TABLE.columns.iter().zip(row.0).filter(|(column, _)| !column.secret);
+            values.map(|(_, value)| value).collect::<Vec<_>>()
+        };
+        let whole = storage.query(&query).await?.rows;
+        let found = storage.query(&Query { hides_secrets: true, ..query }).await?.rows;
+        let [whole, found] = [whole, found].map(|rows| rows.into_iter().map(open).collect::<Vec<_>>());
+        same("rows without their secrets", (found.len(), found), (limit.unwrap_or(7) as usize, whole))?;
+    }
+    Ok(())
+}
 
 pub(super) async fn groups_are_counted(storage: &impl Storage) -> Outcome {
     let (mut items, ties) = fill(storage).await?;

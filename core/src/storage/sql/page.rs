@@ -11,7 +11,7 @@ use super::{
     filter::check_count,
     keyset::{Ranges, keyset},
     search::Index,
-    statement::{columns, joined, passing, passing_unindexed, same_key, truth},
+    statement::{columns, joined, open_columns, passing, passing_unindexed, same_key, truth},
     text::quoted,
 };
 use crate::{
@@ -216,7 +216,7 @@ impl Of<'_> {
 
     fn rows(&self, way: Way<'_>, window: &Window, conditions: &[Expr]) -> Result<SelectStatement> {
         let Query { table, beside, .. } = *self.query;
-        let mut select = columns(table);
+        let mut select = if self.query.hides_secrets { open_columns(table) } else { columns(table) };
         if let Some(beside) = beside {
             select.columns(beside.columns.iter().map(|column| (beside.name, column.name)));
         }

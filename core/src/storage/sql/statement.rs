@@ -223,6 +223,18 @@ pub(super) fn columns(table: &'static Table) -> SelectStatement {
     Sql::select().columns(table.columns.iter().map(|column| (table.name, column.name))).take()
 }
 
+/// The same, with nothing in those that are secret.
+pub(super) fn open_columns(table: &'static Table) -> SelectStatement {
+    let mut select = Sql::select();
+    for column in table.columns {
+        match column.secret {
+            true => select.expr_as(Expr::cust("CAST('' AS text)"), column.name),
+            false => select.column((table.name, column.name)),
+        };
+    }
+    select
+}
+
 pub(super) fn same_key(table: &'static Table, beside: &'static Table) -> Expr {
     let column = |table: &'static Table, at: &usize| Expr::col((table.name, table.columns[*at].name));
     let parts = table.key.iter().zip(beside.key).map(|(own, other)| column(table, own).eq(column(beside, other)));

@@ -1,7 +1,9 @@
 //! Backups that are not as they were written: each is refused, at its line.
 
 use proptest::prelude::*;
-use rolekeep::{Error, Result};
+use rolekeep::{Error, Result, storage::tables};
+use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
 
 use super::*;
 
@@ -83,6 +85,49 @@ fn no_line_is_missing_double_or_in_another_place() {
     }
     let (reason, line) = refused(&[&file[..], b"\n"].concat());
     assert_eq!((reason, line), (Reason::BackupInvalid, lines.len() + 1));
+}
+
+/// The file up to a table, with these rows in it: as whoever replaces it can write them, who has not the key. And the first one's line.
+fn forged(table: &str, rows: impl IntoIterator<Item = Vec<Json>>) -> (Vec<u8>, usize) {
+    let lines = lines(&file());
+    let begins = |line: &Vec<u8>| line.starts_with(format!("{{\"table\":\"{table}\"").as_bytes());
+    let at = lines.iter().position(begins).unwrap() + 1;
+    let (mut forged, mut hash) = (lines[..at].concat(), Sha256::new());
+    for row in rows {
+        let content = serde_json::to_string(&row).unwrap();
+        hash.update(format!("{content}\n"));
+        let check: String = hash.clone().finalize()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        forged.extend(format!("{},\"{check}\"]\n", &content[..content.len() - 1]).into_bytes());
+    }
+    (forged, at + 1)
+}
+
+/// The first row of a table, without its check.
+fn first_row(table: &str) -> Vec<Json> {
+    let (before, _) = forged(table, []);
+    let mut row: Vec<Json> = serde_json::from_slice(&lines(&file()[before.len()..])[0]).unwrap();
+    row.pop();
+    row
+}
+
+#[test]
+fn of_what_is_held_in_memory_there_is_no_more_than_a_store_has() {
+    for table in ["audit_entries", "audit_heads"] {
+        let table = tables().iter().find(|declared| declared.name == table).unwrap();
+        let lane = table.position("lane").unwrap();
+        let row = first_row(table.name);
+        let rows = (0..70).map(|number: i64| {
+            let mut row = row.clone();
+            row[lane] = number.into();
+            row
+        });
+        let (file, first) = forged(table.name, rows);
+        assert_eq!(refused(&file), (Reason::BackupInvalid, first + 64), "{}", table.name);
+    }
+    let row = first_row("store_secrets");
+    let rows = ["audit", "names", "names of others"].map(|name| [&[Json::from(name)], &row[1..]].concat());
+    let (file, first) = forged("store_secrets", rows);
+    assert_eq!(refused(&file), (Reason::BackupInvalid, first + 2));
 }
 
 #[test]
