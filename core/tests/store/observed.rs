@@ -344,8 +344,9 @@ mod measured {
         metrics::with_local_recorder(&recorded, || {
             runtime().block_on(async {
                 let folder = tempfile::tempdir().unwrap();
-                let builder = cheap::builder().notifier(Once::default()).sqlite(folder.path().join("x.db"));
-                let um = builder.open().await.unwrap();
+                let clock = crate::upkeep::Ahead::new();
+                let builder = cheap::builder().notifier(Once::default()).environment(clock.clone());
+                let um = builder.sqlite(folder.path().join("x.db")).open().await.unwrap();
                 for name in ["ada", "bob"] {
                     let user = CreateUser::new(format!("{name}@example.org")).password(PASSWORD);
                     um.system().users().create(user).await.unwrap();
@@ -358,7 +359,8 @@ mod measured {
                 me.users().me().await.unwrap();
                 me.users().me().await.unwrap();
                 assert!(me.users().list(ListUsers::new()).await.is_err());
-                // So that the poll tells, and notices are given out.
+                // So that the store is tidied, the poll tells, and notices are given out.
+                clock.go_on(200);
                 tokio::time::sleep(Duration::from_millis(1300)).await;
                 um.health().await;
                 um.close().await.unwrap();
