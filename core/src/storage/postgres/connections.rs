@@ -201,7 +201,7 @@ impl Pool {
 
     /// Closes those that nobody uses.
     pub(super) fn forget_idle(&self) {
-        self.0.idle().clear();
+        self.0.forget_idle();
     }
 
     async fn apart<const COUNT: usize>(&self, options: [(&str, &str); COUNT]) -> Result<PgConnection> {
