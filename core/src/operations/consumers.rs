@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{
     Access, Operation,
-    events::{Cursor, Start, start},
+    events::{Cursor, FIRST, Start, earliest, start},
     listing,
     plan::Plan,
     services::Services,
@@ -27,7 +27,7 @@ use crate::{
         record::{Corrupt, Record},
         time::Time,
     },
-    storage::{Direction, FeedPart, Order, Query, Storage},
+    storage::{Direction, Order, Query, Storage},
 };
 
 /// For so long a process has the lease, in seconds: it renews it meanwhile, by acknowledging.
@@ -230,7 +230,7 @@ impl Operation for ClaimConsumer {
             None => {
                 let position = match &claim.from {
                     Start::Now => Cursor::from(plan.services.storage.position().await?),
-                    Start::Earliest => Cursor::default(),
+                    Start::Earliest => earliest(&*plan.services.storage).await?,
                     Start::Behind(cursor) => cursor.clone(),
                 };
                 let reached_at = unread_since(&*plan.services.storage, &position, now).await?;
@@ -256,9 +256,7 @@ fn leased_of(consumer: &Consumer, lease: LeaseId) -> ConsumerLease {
 
 /// Since when there may be something behind a position.
 async fn unread_since(storage: &dyn Storage, cursor: &Cursor, now: Time) -> Result<Time> {
-    // The first of each lane.
-    let first = FeedPart { commits: 1, bytes: 0, has_events: false };
-    let changes = storage.changes(&cursor.position, first).await?;
+    let changes = storage.changes(&cursor.position, FIRST).await?;
     Ok(changes.lines.iter().map(|line| line.at).min().map_or(now, |oldest| oldest.min(now)))
 }
 

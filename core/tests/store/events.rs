@@ -454,6 +454,11 @@ async fn what_the_feed_no_longer_has_is_told_and_is_kept_for_consumers() {
     assert_eq!((error.code(), error.reason()), (Code::Conflict, Reason::PositionGone));
     let earliest = behind(&host, "earliest").await;
     assert!(!earliest.events.is_empty(), "what is there is read all the same");
+    for event in &earliest.events {
+        host.run(ReadEvents::new().from(event.position.clone())).await.unwrap();
+    }
+    let early = host.consumers().claim(ClaimConsumer::new("early").from("earliest")).await.unwrap();
+    assert_eq!(behind(&host, &early.position).await.events.len(), earliest.events.len());
 
     // Of a store that has less behind it.
     let other = cheap::builder().open().await.unwrap();

@@ -19,7 +19,7 @@ use crate::{
         time::Time,
     },
     operations::services::Services,
-    storage::{Changes, FEED_PAGE, FeedPart, Gap, Line, Position},
+    storage::{Changes, FEED_PAGE, FeedPart, Gap, LanePosition, Line, Position, Storage},
 };
 
 /// By how much the clocks of instances differ at most, and how long a commit is under way, in seconds.
@@ -32,6 +32,19 @@ const LEAST: u64 = 16;
 const MOST_BYTES: u64 = 4 << 20;
 /// Whether the caller hears of them is looked at for so many events at least.
 const SLICE: usize = 100;
+
+/// The first commit of each lane.
+pub(in crate::operations) const FIRST: FeedPart = FeedPart { commits: 1, bytes: 0, has_events: false };
+
+/// Before the first commits that the feed still has: what was before them nobody reading on from here has missed.
+pub(in crate::operations) async fn earliest(storage: &dyn Storage) -> Result<Cursor> {
+    let mut position = Position::START;
+    for Line { place, .. } in storage.changes(&Position::START, FIRST).await?.lines {
+        // Nothing is compared with a commit that is gone.
+        position.advance(LanePosition { number: place.number.saturating_sub(1), tag: 0, ..place });
+    }
+    Ok(position.into())
+}
 
 /// A commit, and what it tells.
 struct CommitEvents {
@@ -263,10 +276,7 @@ fn in_order(commits: Vec<CommitEvents>) -> Vec<CommitEvents> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        model::{id::ChangeSetId, record::Unread, value::Value},
-        storage::LanePosition,
-    };
+    use crate::model::{id::ChangeSetId, record::Unread, value::Value};
 
     /// What instances did whose commits are in lanes, in the order in which they were committed.
     struct History(Vec<Line>);

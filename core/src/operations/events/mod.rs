@@ -32,6 +32,7 @@ use crate::{
 #[doc(hidden)]
 pub use cursor::Cursor;
 use feed::Feed;
+pub(super) use feed::{FIRST, earliest};
 use readers::Hearing;
 pub(crate) use shared::SharedParts;
 
@@ -150,7 +151,7 @@ impl Operation for ReadEvents {
                 let position = storage.position().await?.to_string();
                 return Ok(EventBatch { events: Vec::new(), position, has_more: false });
             }
-            Start::Earliest => (Cursor::default(), true),
+            Start::Earliest => (earliest(storage).await?, true),
             Start::Behind(cursor) => (cursor.clone(), false),
         };
         let mut feed = Feed::read(plan.services, since, is_earliest, valid.limit).await?;
