@@ -65,6 +65,7 @@ mod known {
         }
 
         /// What was found alone, by where it stands.
+        #[cfg(any(feature = "sqlite", feature = "postgres"))]
         pub(in crate::config) fn named_all(&self, found: Error) -> Error {
             Error::config(found.fields().iter().map(|field| self.named(field.clone())).collect::<Vec<_>>().into())
         }

@@ -135,7 +135,7 @@ pub struct PublishedEvents {
     pub kind: &'static str,
     /// Who hears of them, beside the application itself.
     pub readers: Readers,
-    /// What else they need: a permission on each row that it belongs to, as what lists it asks.
+    /// What else they need: a permission over all there is, as what lists it asks.
     pub asks: Option<&'static str>,
     /// Which they are.
     pub types: Types,
