@@ -28298,7 +28298,8 @@ public struct Health: Equatable, Hashable {
      */
     public let status: HealthStatus
     /**
-     * Whether requests should be sent here: the store is open, its storage responds, and rights in memory are not too old.
+     * Whether requests should be sent here: the store is open, its storage responds and permits commits, and rights in memory are not too
+     * old.
      */
     public let isReady: Bool
     /**
@@ -28337,7 +28338,8 @@ public struct Health: Equatable, Hashable {
          * The worst status of any part.
          */status: HealthStatus, 
         /**
-         * Whether requests should be sent here: the store is open, its storage responds, and rights in memory are not too old.
+         * Whether requests should be sent here: the store is open, its storage responds and permits commits, and rights in memory are not too
+         * old.
          */isReady: Bool, 
         /**
          * When it was determined.
@@ -43022,11 +43024,12 @@ func FfiConverterTypeStepUpExternal_lower(_ value: StepUpExternal) -> RustBuffer
  */
 public struct StorageHealth: Equatable, Hashable {
     /**
-     * `unhealthy` if it did not respond within a second, `degraded` if that took half a second.
+     * `unhealthy` if it did not respond within a second, `degraded` if that took half a second, or if it failed to make this instance's last
+     * commit, and none has succeeded since.
      */
     public let status: HealthStatus
     /**
-     * Why it is unhealthy; `closed` if this store was closed.
+     * Why it is unhealthy, or why that commit failed; `closed` if this store was closed.
      */
     public let reason: Reason?
     /**
@@ -43050,10 +43053,11 @@ public struct StorageHealth: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * `unhealthy` if it did not respond within a second, `degraded` if that took half a second.
+         * `unhealthy` if it did not respond within a second, `degraded` if that took half a second, or if it failed to make this instance's last
+         * commit, and none has succeeded since.
          */status: HealthStatus, 
         /**
-         * Why it is unhealthy; `closed` if this store was closed.
+         * Why it is unhealthy, or why that commit failed; `closed` if this store was closed.
          */reason: Reason? = nil, 
         /**
          * How long it took to respond, in milliseconds; none: it did not.
