@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future;
 use rolekeep_macros::{Describe, Word};
 use serde::Serialize;
 
@@ -221,13 +222,19 @@ impl Engine {
     /// How well the store works. One at a time asks the storage, and its answer is everybody's for a second.
     pub(crate) async fn health(self: &Arc<Self>) -> Health {
         // While it is quiet, others' commits are looked for less often than rights in memory may be old: there are none.
-        if self.is_quiet() {
-            self.services.env.within(DEADLINE_MILLIS, self.look()).await;
-        }
-        let (storage, notices) = match self.require_open() {
-            Ok(()) => self.probe().await,
-            Err(error) => (Err(error.reason()), None),
+        let look = async {
+            if self.is_quiet() {
+                self.services.env.within(DEADLINE_MILLIS, self.look()).await;
+            }
         };
+        let probe = async {
+            match self.require_open() {
+                Ok(()) => self.probe().await,
+                Err(error) => (Err(error.reason()), None),
+            }
+        };
+        // Both at once, so that a storage that does not answer is waited for once.
+        let ((), (storage, notices)) = future::join(look, probe).await;
         let is_permitted = storage.is_ok() && !self.is_left_out();
         let storage = self.storage_health(storage);
         let (feed, hashing, notices) = (self.feed_health(), self.hashing_health(), self.notices_health(notices));

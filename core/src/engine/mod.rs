@@ -180,6 +180,7 @@ pub(crate) struct Hooks {
 impl Engine {
     pub(crate) fn new(services: Services, hooks: Hooks) -> Self {
         let principals = PrincipalCache::new(services.rules(), services.config.users_in_memory as usize);
+        let quiet = Quiet::new(&services.env);
         Self {
             services,
             principals,
@@ -195,7 +196,7 @@ impl Engine {
             committed: Mutex::default(),
             moved: event_listener::Event::new(),
             confirmed: Confirmed::default(),
-            quiet: Quiet::default(),
+            quiet,
             reread: Confirmed::default(),
             is_rereading: AtomicBool::new(false),
             doubts: Doubts::default(),

@@ -5,7 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use futures_util::future::select;
 
 use super::{Engine, feed::micros_of};
-use crate::{environment::Task, model::deferred::IS_PAGE, rules::Rights};
+use crate::{
+    environment::{Env, Task},
+    model::deferred::IS_PAGE,
+    rules::Rights,
+};
 
 /// How often they are looked for then, in milliseconds.
 const LOOK_MILLIS: u64 = 5_000;
@@ -13,7 +17,6 @@ const LOOK_MILLIS: u64 = 5_000;
 const AFTER_MICROS: i64 = 60_000_000;
 
 /// Whether somebody may need to know what others write.
-#[derive(Default)]
 pub(super) struct Quiet {
     /// When somebody last asked something, by the clock that nobody sets, microseconds.
     asked: AtomicI64,
@@ -23,6 +26,18 @@ pub(super) struct Quiet {
     is_far: AtomicBool,
     /// Tells that it is to be near again.
     stirred: event_listener::Event,
+}
+
+impl Quiet {
+    /// Of an instance that is opened now: clocks run since before.
+    pub(super) fn new(env: &Env) -> Self {
+        Self {
+            asked: AtomicI64::new(micros_of(env.elapsed())),
+            waiting: AtomicUsize::new(0),
+            is_far: AtomicBool::new(false),
+            stirred: event_listener::Event::new(),
+        }
+    }
 }
 
 /// That somebody waits for commits, until it is dropped.

@@ -309,7 +309,8 @@ async fn encrypted(
 async fn feed_before(services: &Services, now: Time) -> Result<Time> {
     let before = now.plus_seconds(-services.config.keep_feed_seconds);
     if IS_PAGE {
-        return Ok(before.max(newest_lines(services, PAGE_LINES).await?.unwrap_or(before)));
+        // The newest of the old ones stays, too.
+        return Ok(before.max(newest_lines(services, PAGE_LINES - 1).await?.unwrap_or(before)));
     }
     let oldest = unless_page(Ok(None), || Box::pin(oldest_reader(services))).await?;
     Ok(oldest.map_or(before, |oldest: Time| before.min(oldest.max(now.plus_seconds(-CONSUMERS_SECONDS)))))

@@ -181,6 +181,30 @@ async fn ops_1_a_storage_out_of_reach_is_told_in_time_and_so_is_its_return() {
     assert!(um.ready().await);
 }
 
+#[tokio::test]
+async fn ops_1_an_instance_that_nobody_asks_tells_in_time_too() {
+    // The clock has run for longer than it takes to become quiet, as in a process that opens one store after the other.
+    let clock = Clock { world: Arc::new(TokioEnvironment::current().unwrap()), ahead: Arc::new(AtomicU64::new(600)) };
+    let storage = Arc::new(Moody { is_shared: true, ..Moody::default() });
+    let builder = UserManagement::builder().config(cheap::config()).storage(storage.clone()).environment(clock.clone());
+    let um = builder.open().await.unwrap();
+    let looks = async || {
+        let before = storage.asked.load(Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        storage.asked.load(Ordering::SeqCst) - before
+    };
+    assert!(looks().await >= 3);
+    clock.ahead.store(1_200, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    assert_eq!(looks().await, 0);
+
+    storage.hangs.store(true, Ordering::SeqCst);
+    let began = Instant::now();
+    let health = um.health().await;
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_eq!((health.is_ready, health.storage.reason), (false, Some(Reason::StorageUnavailable)));
+}
+
 /// Creates an account, or says why that fails.
 async fn create(um: &UserManagement, name: usize) -> Option<Reason> {
     let created = um.system().users().create(CreateUser::new(format!("u{name}@example.org"))).await;

@@ -7,7 +7,6 @@ use sea_query::{ArrayType, PostgresQueryBuilder};
 use sea_query::{Expr, NullOrdering, SelectStatement, Value as Bound};
 
 use super::{SqlDialect, SqlValue};
-#[cfg(any(feature = "postgres", test, feature = "testing"))]
 use crate::model::record::Kind;
 use crate::{
     model::value::Value,
@@ -129,7 +128,6 @@ impl Dialect {
     }
 
     /// The type of a column.
-    #[cfg(any(feature = "postgres", test, feature = "testing"))]
     pub(in crate::storage) const fn column_type(self, kind: Kind) -> &'static str {
         match (self, kind) {
             #[cfg(feature = "sqlite")]

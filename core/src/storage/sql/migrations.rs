@@ -1,11 +1,9 @@
 //! The scripts that make and change the tables of a database, how each is taken back, and what a database says it has seen.
 
-use std::borrow::Cow;
-
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-#[cfg(any(test, feature = "testing"))]
+#[cfg(any(feature = "sqlite", test, feature = "testing"))]
 use super::{dialect::Dialect, schema};
 use crate::model::{
     error::{Error, Reason, Result},
@@ -123,7 +121,7 @@ pub(crate) use scripts;
 pub(crate) struct Migration {
     pub(crate) version: i64,
     pub(crate) name: &'static str,
-    pub(crate) up: Cow<'static, str>,
+    pub(crate) up: &'static str,
     /// Of what tables are generated from there is none.
     pub(crate) sha256: Option<String>,
     pub(crate) down: Down,
@@ -132,7 +130,7 @@ pub(crate) struct Migration {
 impl Migration {
     fn new(version: i64, script: &Script) -> Self {
         let name = script.file.split_once('_').map_or(script.file, |(_, name)| name);
-        Self { version, name, up: script.up.into(), sha256: Some(checksum(script.up)), down: script.down }
+        Self { version, name, up: script.up, sha256: Some(checksum(script.up)), down: script.down }
     }
 
     fn step(&self) -> Step {
@@ -177,6 +175,9 @@ pub(crate) enum Deed {
 pub(crate) struct Schema {
     pub(crate) tables: Vec<&'static Table>,
     pub(crate) migrations: Vec<Migration>,
+    /// Where a database that has seen none of them is made from the declarations, which is what so many of them come to.
+    #[cfg(any(feature = "sqlite", test, feature = "testing"))]
+    at_once: Option<(Dialect, i64)>,
 }
 
 impl Schema {
@@ -188,20 +189,26 @@ impl Schema {
     /// This library's, by the scripts that were released.
     pub(crate) fn released(scripts: &[Script]) -> Self {
         let migrations = (1..).zip(scripts).map(|(version, script)| Migration::new(version, script)).collect();
-        Self { tables: crate::storage::tables().to_vec(), migrations }
+        Self {
+            tables: crate::storage::tables().to_vec(),
+            migrations,
+            #[cfg(any(feature = "sqlite", test, feature = "testing"))]
+            at_once: None,
+        }
     }
 
-    /// Made from declarations at once, by the last of so many scripts.
+    /// The same, where a new database is not made script by script, which takes several times as long.
+    #[cfg(any(feature = "sqlite", test, feature = "testing"))]
+    pub(in crate::storage) fn at_once(self, dialect: Dialect) -> Self {
+        Self { at_once: Some((dialect, self.version())), ..self }
+    }
+
+    /// These tables instead, made from their declarations.
     #[cfg(any(test, feature = "testing"))]
     pub(in crate::storage) fn generated(dialect: Dialect, tables: Vec<&'static Table>, scripts: &[Script]) -> Self {
-        let mut migrations = Self::released(scripts).migrations;
-        for migration in &mut migrations {
-            (migration.up, migration.sha256) = ("".into(), None);
-        }
-        if let Some(last) = migrations.last_mut() {
-            last.up = schema::script(dialect, &tables).into();
-        }
-        Self { tables, migrations }
+        let mut schema = Self { tables, ..Self::released(scripts).at_once(dialect) };
+        schema.migrations.iter_mut().for_each(|migration| migration.sha256 = None);
+        schema
     }
 
     /// With one step more, as a later version of the library may have.
@@ -215,6 +222,7 @@ impl Schema {
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn up_to(mut self, version: i64) -> Self {
         self.migrations.retain(|migration| migration.version <= version);
+        self.at_once = None;
         self
     }
 
@@ -225,7 +233,26 @@ impl Schema {
 
     /// The text that runs all scripts after this one, each with the line that says so. `now` is the time, in SQL.
     pub(crate) fn text_after(&self, seen: i64, now: &str) -> String {
-        self.pending(seen).map(|migration| migration.text(now)).collect()
+        let (made, last) = self.made_at_once(seen);
+        let texts = self.pending(seen).map(|migration| match migration.version <= last {
+            true => migration.line(now),
+            false => format!("\n{}\n{}", migration.up.trim_end(), migration.line(now)),
+        });
+        made + &texts.collect::<String>()
+    }
+
+    /// What a database that has seen so many scripts is made by at once, and up to which script it is whole then.
+    #[cfg(any(feature = "sqlite", test, feature = "testing"))]
+    fn made_at_once(&self, seen: i64) -> (String, i64) {
+        match self.at_once.filter(|_| seen == 0) {
+            Some((dialect, last)) => (schema::script(dialect, &self.tables), last),
+            None => (String::new(), 0),
+        }
+    }
+
+    #[cfg(not(any(feature = "sqlite", test, feature = "testing")))]
+    fn made_at_once(&self, _: i64) -> (String, i64) {
+        (String::new(), 0)
     }
 
     /// Refuses a database that another library than this one has migrated.
@@ -299,12 +326,12 @@ impl Schema {
 }
 
 impl Migration {
-    fn text(&self, now: &str) -> String {
-        let Self { version, name, up, sha256, .. } = self;
+    /// The statement that says that it has run.
+    fn line(&self, now: &str) -> String {
+        let Self { version, name, sha256, .. } = self;
         let sha256 = sha256.as_ref().map_or("NULL".to_owned(), |sum| format!("'{sum}'"));
         format!(
-            "\n{}\nINSERT INTO rolekeep_schema (version, name, sha256, applied_at) VALUES ({version}, '{name}', {sha256}, {now});\n",
-            up.trim_end()
+            "INSERT INTO rolekeep_schema (version, name, sha256, applied_at) VALUES ({version}, '{name}', {sha256}, {now});\n"
         )
     }
 

@@ -75,8 +75,8 @@ pub(crate) mod migrations;
 #[cfg(feature = "sql")]
 #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "SQLite tries several ways"))]
 pub(in crate::storage) mod page;
-// Scripts are checked in; only tests make them from the declarations.
-#[cfg(all(feature = "sql", any(test, feature = "testing")))]
+// PostgreSQL runs scripts alone; tests compare these with the declarations.
+#[cfg(all(feature = "sql", any(feature = "sqlite", test, feature = "testing")))]
 pub(in crate::storage) mod schema;
 #[cfg(feature = "sql")]
 #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "SQLite tries several ways"))]

@@ -2,9 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Connection, Row as _, SqliteConnection};
 
-#[cfg(any(test, feature = "testing"))]
-use super::DIALECT;
-use super::{Access, SqliteOptions, connections::Connections, error, refold, rows, scripts::SCRIPTS};
+use super::{Access, DIALECT, SqliteOptions, connections::Connections, error, refold, rows, scripts::SCRIPTS};
 #[cfg(any(test, feature = "testing"))]
 use crate::model::record::Table;
 use crate::{
@@ -24,7 +22,7 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// This library's tables.
 pub(crate) fn released() -> Schema {
-    Schema::released(SCRIPTS)
+    Schema::released(SCRIPTS).at_once(DIALECT)
 }
 
 /// These tables, made from their declarations at once.
@@ -263,7 +261,7 @@ mod tests {
     #[tokio::test]
     async fn the_scripts_make_the_declared_tables() {
         let generated = generated(crate::storage::tables().to_vec());
-        let (scripts, declared) = (made_by(released()).await, made_by(generated).await);
+        let (scripts, declared) = (made_by(Schema::released(SCRIPTS)).await, made_by(generated).await);
         assert_eq!(scripts, declared, "a record changed: core/migrations needs a new script");
         assert!(declared.len() >= crate::storage::tables().len());
     }
