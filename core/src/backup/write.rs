@@ -14,24 +14,28 @@ use crate::{
         record::{Key, Table},
         time::Time,
     },
-    storage::{Snapshot, Storage},
+    storage::{Position, Snapshot, Storage},
 };
 
 /// So many rows are read at a time.
 const PAGE: usize = 500;
 
-/// Writes all that a storage holds now. Memory is that of a page of rows, whatever there is.
+/// Writes all that a storage holds now, with what is known to have been committed. Memory is that of a page of rows, whatever there is.
 ///
 /// # Errors
-/// Those of the storage, and [`Reason::StorageUnavailable`] where the sink does not take it.
+/// Those of the storage, and [`Reason::StorageUnavailable`] where it is not as far as that, or the sink does not take it.
 pub(crate) async fn write(
     storage: &dyn Storage,
     at: Time,
     sink: &mut (impl Write + MaybeSend),
-    options: &BackupOptions,
+    (options, at_least): (&BackupOptions, &Position),
 ) -> Result<BackupSummary> {
     let mut digest = Digest::new(options.key.as_ref())?;
     let mut snapshot = storage.snapshot().await?;
+    if !snapshot.position().includes(at_least) {
+        let message = "the storage does not hold what was committed before: it may follow another server";
+        return Err(Error::new(Reason::StorageUnavailable, message));
+    }
     let header = Header::new(at, snapshot.position().clone());
     put(sink, &mut digest, &format::line(&header))?;
     let mut tables = Vec::new();

@@ -194,7 +194,7 @@ impl FailedCommits {
 
     fn note(&self, reason: Option<Reason>, at: Duration) {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = last.map_or(0, |last| last.in_a_row);
+        let before = last.filter(|last| reason == Some(last.reason)).map_or(0, |last| last.in_a_row);
         *last = reason.map(|reason| FailedCommit { reason, at, in_a_row: before.saturating_add(1) });
     }
 }

@@ -8,7 +8,6 @@ use super::{Engine, feed::micros_of};
 use crate::{
     environment::{Env, Task},
     model::deferred::IS_PAGE,
-    rules::Rights,
 };
 
 /// How often they are looked for then, in milliseconds.
@@ -65,14 +64,14 @@ impl Engine {
         Waiting(&self.quiet)
     }
 
-    /// Whether nobody has asked anything for a while, waits for commits, or has rights in memory: then the first who asks has this
-    /// instance catch up before there is an answer.
+    /// Whether nobody has asked anything for a while, waits for commits, or has rights in memory, as whoever is not signed in has where
+    /// the policy gives them any: then the first who asks has this instance catch up before there is an answer.
     pub(super) fn is_quiet(&self) -> bool {
         let asked = self.quiet.asked.load(Ordering::SeqCst);
         !IS_PAGE
             && self.quiet.waiting.load(Ordering::SeqCst) == 0
             && micros_of(self.services.env.elapsed()).saturating_sub(asked) > AFTER_MICROS
-            && self.principals.with_rights(Rights::count) == 0
+            && self.principals.with_rights(|rights| rights.count() == 0 && !rights.rules().is_open_to_anonymous())
     }
 
     /// A sleep until others' commits are to be looked for again: so many milliseconds, or longer while it is quiet.

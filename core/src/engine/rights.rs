@@ -449,10 +449,12 @@ impl Engine {
         ask: impl FnOnce(&RuleSet, &Principal) -> Result<T>,
     ) -> Result<T> {
         self.require_open()?;
-        self.require_fresh(clock)?;
+        // Asked before the rights are read: what is heard of in between may not be in them.
+        let fresh = self.require_fresh(clock);
         self.require_heard(at_least)?;
         self.principals.with_rights(|rights| {
             let principal = find(rights).filter(|one| is_good(one, clock)).ok_or_else(not_loaded)?;
+            fresh?;
             ask(rights.rules(), principal)
         })
     }

@@ -163,17 +163,26 @@ impl Engine {
         self.require_open()?;
         let tidied = upkeep::run(&self.services, self, self.services.now(), looks, faults).await;
         // In a page there may be a part of a store alone.
-        let purged = unless_page(Ok(0), || Box::pin(self.purge_due())).await;
-        let users = faults.note(User::TABLE.name, purged).unwrap_or_default();
+        let users = match faults.is_out_of_reach() {
+            true => 0,
+            false => unless_page(0, || Box::pin(self.purge_due(faults))).await,
+        };
         Ok(Tidied { users, has_more: tidied.has_more || users > 0, ..tidied })
     }
 
     /// Purges users who were deleted so long ago that they are not restored any more; how many. One that cannot be purged keeps nobody else.
-    async fn purge_due(self: &Arc<Self>) -> Result<i64> {
+    async fn purge_due(self: &Arc<Self>, faults: &mut Faults) -> i64 {
+        let mut purged = 0;
+        let done = self.purge_until(&mut purged, faults).await;
+        faults.note(User::TABLE.name, done);
+        purged
+    }
+
+    async fn purge_until(self: &Arc<Self>, purged: &mut i64, faults: &mut Faults) -> Result<()> {
         let keep = self.services.config.keep_deleted_users_seconds;
         let before = Value::Time(self.services.now().plus_seconds(-keep).as_microsecond());
         let host = Who { kind: WhoKind::System, request: Arc::default() };
-        let (mut purged, mut left) = (0, 0);
+        let mut left = 0;
         loop {
             let query = Query {
                 order: vec![Order { column: "deleted_at".into(), direction: Direction::Ascending }],
@@ -184,7 +193,7 @@ impl Engine {
             for user in &users {
                 let purge = PurgeUser { id: user.id, expected_version: Some(user.version) };
                 match self.run(&host, purge).await {
-                    Ok(()) => purged += 1,
+                    Ok(()) => *purged += 1,
                     // Another instance was first, or somebody restored it.
                     Err(error)
                         if matches!(error.reason(), Reason::NotFound | Reason::VersionStale | Reason::WrongStatus) => {}
@@ -192,15 +201,16 @@ impl Engine {
                     Err(error) if error.code() == Code::Unavailable && error.reason() != Reason::EncryptionKeyWrong => {
                         return Err(error);
                     }
-                    Err(_error) => {
+                    Err(error) => {
                         #[cfg(feature = "tracing")]
-                        tracing::warn!(user = %user.id, error = %_error, "a deleted user could not be purged");
+                        tracing::warn!(user = %user.id, error = %error, "a deleted user could not be purged");
+                        faults.tell(error);
                         left += 1;
                     }
                 }
             }
-            if purged > 0 || (users.len() as u64) < USERS {
-                return Ok(purged);
+            if *purged > 0 || (users.len() as u64) < USERS {
+                return Ok(());
             }
         }
     }

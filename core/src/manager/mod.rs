@@ -199,7 +199,7 @@ impl UserManagement {
     }
 
     /// Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms, or some milliseconds if the storage
-    /// notifies of it, as PostgreSQL does.
+    /// notifies of it, as PostgreSQL does. Where nobody has asked anything for a minute, it takes up to five seconds, or until somebody does.
     ///
     /// # Errors
     /// `UNAVAILABLE` if the storage does not respond.
@@ -251,9 +251,11 @@ impl UserManagement {
         mut sink: impl std::io::Write + crate::environment::MaybeSend,
         options: &crate::backup::BackupOptions,
     ) -> Result<crate::backup::BackupSummary> {
-        self.engine.require_open()?;
+        // A storage that does not know what this instance does is none to back up, such as a server that follows another one.
+        self.refresh().await?;
         let services = &self.engine.services;
-        crate::backup::write(&*services.storage, services.now(), &mut sink, options).await
+        let at_least = self.engine.newest();
+        crate::backup::write(&*services.storage, services.now(), &mut sink, (options, &at_least)).await
     }
 
     /// The number of users whose rights are in memory, and how often rights were found there: for metrics.

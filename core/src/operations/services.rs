@@ -93,6 +93,8 @@ pub struct Shared {
     is_notifying: bool,
     /// Whether all that is encrypted is so under the key of today: this instance has looked.
     pub(super) is_encrypted: AtomicBool,
+    /// Held by who encrypts what is not under the key of today.
+    pub(super) encrypting: async_lock::Mutex<()>,
     /// Up to which key of each table it has made it so; none: to its end.
     encrypted_up_to: Mutex<BTreeMap<&'static str, Option<Key>>>,
 }
@@ -154,6 +156,7 @@ impl Services {
             leases: Leases::default(),
             is_notifying,
             is_encrypted: AtomicBool::new(false),
+            encrypting: async_lock::Mutex::new(()),
             encrypted_up_to: Mutex::default(),
         };
         let storage = shared.observed(storage);

@@ -13,7 +13,7 @@ use crate::{
         consumer::Consumer,
         credential::HashCost,
         deferred::{IS_PAGE, unless_page},
-        error::{Error, Result},
+        error::{Error, Reason, Result},
         id::ChangeSetId,
         noun::{OnDelete, Period, Retention},
         predicate::{Comparison, Predicate},
@@ -80,22 +80,41 @@ pub enum LooksForOldKeys {
 pub(crate) struct Faults {
     parts: BTreeSet<&'static str>,
     first: Option<Error>,
+    /// How many parts in a row the storage did not answer of.
+    unanswered: u32,
 }
 
 impl Faults {
     /// What came of a part, most of them tables; none: it failed.
     pub(crate) fn note<T>(&mut self, part: &'static str, result: Result<T>) -> Option<T> {
         let error = match result {
-            Ok(done) => return Some(done),
+            Ok(done) => {
+                self.unanswered = 0;
+                return Some(done);
+            }
             Err(error) => error,
+        };
+        self.unanswered = match error.reason() {
+            Reason::StorageUnavailable => self.unanswered + 1,
+            _ => 0,
         };
         let _is_news = self.parts.insert(part);
         #[cfg(feature = "tracing")]
-        if _is_news && error.reason() != crate::model::error::Reason::Closed {
+        if _is_news && error.reason() != Reason::Closed {
             tracing::warn!(part, error = %error, "a part of the store could not be tidied");
         }
-        self.first.get_or_insert(error);
+        self.tell(error);
         None
+    }
+
+    /// Something of a part has failed, and is logged.
+    pub(crate) fn tell(&mut self, error: Error) {
+        self.first.get_or_insert(error);
+    }
+
+    /// Whether it is of no use to go on: each part would wait for as long as the storage may take.
+    pub(crate) fn is_out_of_reach(&self) -> bool {
+        self.unanswered > 1
     }
 
     /// The first of them.
@@ -127,6 +146,9 @@ pub(crate) async fn run(
     for _ in 0..ROUNDS {
         let mut left = Vec::new();
         for old in all {
+            if faults.is_out_of_reach() {
+                return tidied;
+            }
             // By each of the columns in turn, so a short batch is not the last.
             if let Some(Some(gone)) = faults.note(old.table.name, old.forget(services, commits, now).await) {
                 tidied.rows += count(gone);
@@ -170,6 +192,8 @@ async fn encrypt_all(
     looks: LooksForOldKeys,
     faults: &mut Faults,
 ) -> bool {
+    // One run at a time goes through the tables: where it has come to is of this instance.
+    let _alone = services.encrypting.lock().await;
     let is_sure = match looks {
         LooksForOldKeys::UntilNoneWasFound => services.is_encrypted.load(Ordering::Acquire),
         LooksForOldKeys::Anew => false,
@@ -203,6 +227,9 @@ enum Rest {
 async fn encrypt_rest(services: &Services, commits: &dyn HeardCommits, faults: &mut Faults) -> Rest {
     let mut rest = Rest::Nothing;
     for table in tables() {
+        if faults.is_out_of_reach() {
+            return rest.max(Rest::Failed);
+        }
         rest = rest.max(encrypt_some(services, commits, table, faults).await);
     }
     rest

@@ -113,6 +113,10 @@ pub(crate) fn prunable(oldest: impl IntoIterator<Item = Time>, retention: &Reten
     count
 }
 
+/// By how many seconds the times of commits may be out of the order in which they took place: clocks differ, and a commit is planned for some time
+/// before it takes place.
+pub(crate) const SKEW_SECONDS: i64 = 60;
+
 /// What is to say of a commit that has no line: none if it never took place.
 ///
 /// `oldest` has the oldest line of each lane.
@@ -126,7 +130,7 @@ pub(crate) fn outcome_of_missing(
 ) -> Result<Option<Committed>> {
     let pruned = oldest.into_iter().filter(|(line, _)| LanePosition::of_line(*line).1 > 1);
     let Some(at) = pruned.map(|(_, at)| at).max() else { return Ok(None) };
-    if made_at(id).is_some_and(|made_at| made_at > at) {
+    if made_at(id).is_some_and(|made_at| made_at > at.plus_seconds(SKEW_SECONDS)) {
         return Ok(None);
     }
     let message = "it is no longer known whether this commit took place: its part of the change feed was pruned";
@@ -180,7 +184,7 @@ impl LaneLines {
 
     /// From where on to read next, and how many lines; none: it is enough.
     pub(crate) fn next(&self) -> Option<(i64, u64)> {
-        let (left, (told, bytes)) = (most_lines(self.part) - self.read.len() as u64, self.told);
+        let (left, (told, bytes)) = (most_lines(self.part).saturating_sub(self.read.len() as u64), self.told);
         let is_enough = left == 0 || self.from > LanePosition::line(LANE, self.newest.number);
         if is_enough || bytes >= self.part.bytes.max(1) {
             return None;

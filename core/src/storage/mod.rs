@@ -38,7 +38,7 @@ pub(crate) use change_set::fits;
 pub use change_set::{ChangeSet, Check, CommitError, Write};
 pub use condition::{PoolUse, ReplicaUse, StorageCondition};
 pub use ledger::CommitRecord;
-pub(crate) use ledger::LANE;
+pub(crate) use ledger::{LANE, SKEW_SECONDS};
 pub use memory::MemoryStorage;
 pub(crate) use observed::Observed;
 pub use one_lane::{CommitWork, OneLane};
@@ -215,7 +215,8 @@ pub trait Storage: MaybeSend + MaybeSync + 'static {
     /// Whether a commit took place, if its response was lost.
     ///
     /// # Errors
-    /// [`Reason::OutcomeUnknown`](crate::Reason::OutcomeUnknown) if its entry may have been pruned.
+    /// [`Reason::OutcomeUnknown`](crate::Reason::OutcomeUnknown) if its entry may have been pruned: the id does not tell that it was made
+    /// more than a minute after the oldest entry of each lane that was pruned. Clocks differ, and a commit is planned before it takes place.
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>>;
 
     /// Removes the oldest entries of the change feed that are not to be kept, at most [`PRUNE_BATCH`], and never the

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, RwLock};
 use async_trait::async_trait;
 use rolekeep::{
     ChangeSetId, Policy, Reason, Result, UserManagement,
+    backup::BackupOptions,
     roles::{AssignRole, UnassignRole},
     storage::{
         ChangeSet, Changes, CommitError, Committed, FeedPart, Gap, Key, MemoryStorage, Position, Pruned, Query,
-        Retention, Row, Rows, Storage, Table,
+        Retention, Row, Rows, Snapshot, Storage, Table,
     },
     users::CreateUser,
 };
@@ -60,6 +61,14 @@ impl Storage for Server {
     }
     async fn scrub(&self) -> Result<bool> {
         self.now().scrub().await
+    }
+    /// By a connection of its own, which may lead to a server that the others do not lead to yet.
+    async fn snapshot<'s>(&'s self) -> Result<Box<dyn Snapshot + 's>> {
+        let elsewhere: &'static MemoryStorage = match &*self.1.lock().unwrap() {
+            Some(copy) => Box::leak(Box::new(copy.fork().unwrap())),
+            None => Box::leak(Box::new(self.now().fork().unwrap())),
+        };
+        elsewhere.snapshot().await
     }
     fn is_shared(&self) -> bool {
         true
@@ -150,4 +159,17 @@ async fn a_commit_that_the_feed_tells_nothing_of_is_reached() {
     let reached = server.commit(&nothing).await.unwrap().place.position();
     assert!(!um.checks().at_least(reached.clone()).check(ada, "document:edit", None).await.unwrap());
     assert!(um.position().includes(&reached));
+}
+
+/// What an instance has committed, or has seen of others' commits, is in its backup.
+#[tokio::test]
+async fn a_copy_that_lags_is_not_backed_up() {
+    let server = Server::new(Arc::new(MemoryStorage::new()));
+    let um = open(&server).await;
+    let copy = server.now().fork().unwrap();
+    um.system().users().create(CreateUser::new("ada@example.org")).await.unwrap();
+    let options = BackupOptions::new();
+    um.backup(Vec::new(), &options).await.unwrap();
+    *server.1.lock().unwrap() = Some(Arc::new(copy));
+    assert_eq!(um.backup(Vec::new(), &options).await.unwrap_err().reason(), Reason::StorageUnavailable);
 }

@@ -254,6 +254,14 @@ async fn ops_1_an_account_that_may_not_write_is_left_out_for_a_while() {
     let storage = Arc::new(Moody::default());
     let builder = UserManagement::builder().config(cheap::config()).storage(storage.clone()).environment(clock.clone());
     let um = builder.open().await.unwrap();
+    // What failed before for another reason says nothing of the account.
+    for (name, reason) in [(6, Reason::StorageFull), (7, Reason::StorageFull), (8, Reason::StorageDenied)] {
+        storage.refuse(Some(reason));
+        assert_eq!(create(&um, name).await, Some(reason));
+        assert!(um.ready().await);
+    }
+    storage.refuse(None);
+    assert_eq!(create(&um, 9).await, None);
     storage.refuse(Some(Reason::StorageDenied));
     for (name, is_ready) in [(0, true), (1, true), (2, false), (3, false)] {
         assert_eq!(create(&um, name).await, Some(Reason::StorageDenied));

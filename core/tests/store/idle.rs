@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use rolekeep::{
-    Policy, Reason, Result, Time, UserManagement,
+    Policy, Reason, RequestContext, Result, Time, UserManagement,
     environment::{Environment, Task, TokioEnvironment, Work},
     roles::{AssignRole, UnassignRole},
     storage::{
@@ -104,9 +104,12 @@ impl Persister for Host {
 }
 
 async fn open(storage: Arc<dyn Storage>) -> (UserManagement, Counting) {
+    open_with(storage, Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"])).await
+}
+
+async fn open_with(storage: Arc<dyn Storage>, policy: Policy) -> (UserManagement, Counting) {
     let world = Arc::new(TokioEnvironment::current().unwrap());
     let counting = Counting { world, ahead: Arc::default(), sleeps: Arc::default(), tasks: Arc::default() };
-    let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
     let um = cheap::builder().storage(storage).policy(policy).environment(counting.clone());
     (um.open().await.unwrap(), counting)
 }
@@ -188,6 +191,8 @@ async fn changes_of_others_are_looked_for_less_often_while_nobody_needs_them() {
     counting.ahead.store(1_200, Ordering::Relaxed);
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert!(sleeps(&counting, 1_500).await <= 1);
+    // Whoever is not in memory is to be read, which catches up.
+    assert_eq!(um.check_cached(ada.id, "document:edit", None).unwrap_err().reason(), Reason::NotLoaded);
     // It is healthy: nobody's rights are old.
     assert!(um.health().await.is_ready);
     assert!(sleeps(&counting, 1_500).await <= 1);
@@ -198,6 +203,19 @@ async fn changes_of_others_are_looked_for_less_often_while_nobody_needs_them() {
     other.system().roles().assign(AssignRole::new(ada.id, "editor")).await.unwrap();
     tokio::time::sleep(Duration::from_millis(1_000)).await;
     assert!(me.can("document:edit", None).unwrap());
+}
+
+/// Whoever is not signed in asks without an operation, and of rights that are always there.
+#[tokio::test]
+async fn what_everybody_may_is_looked_for_as_often_as_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = SqliteStorage::open(SqliteOptions::new(folder.path().join("x.db"))).await.unwrap();
+    let policy = Policy::new().permissions(["document:read"]).role("guest", ["document:read"]).anonymous("guest");
+    let (um, counting) = open_with(Arc::new(storage), policy).await;
+    counting.ahead.store(600, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(sleeps(&counting, 1_500).await >= 4);
+    assert!(um.anonymous(RequestContext::default()).can("document:read", None).unwrap());
 }
 
 #[tokio::test]

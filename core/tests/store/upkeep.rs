@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -199,6 +199,61 @@ async fn what_fails_keeps_nothing_else() {
     }
 }
 
+/// Each part would wait for as long as a storage may take.
+#[tokio::test]
+async fn a_storage_that_does_not_answer_is_not_asked_for_every_part() {
+    let storage = Watched::new();
+    let (is_away, asked) = (storage.is_away.clone(), storage.asked.clone());
+    let config = cheap::config().encryption_key("k".repeat(32)).tidy_every_seconds(0);
+    let um = cheap::builder().storage(Arc::new(storage)).config(config).open().await.unwrap();
+    is_away.store(true, Ordering::SeqCst);
+    let before = asked.load(Ordering::SeqCst);
+    assert_eq!(um.tidy().await.unwrap_err().reason(), Reason::StorageUnavailable);
+    assert_eq!(asked.load(Ordering::SeqCst) - before, 2);
+    is_away.store(false, Ordering::SeqCst);
+    um.tidy().await.unwrap();
+}
+
+/// Of two that tidy at once, wherever they meet, none says that all is under the new key while something is not.
+#[tokio::test]
+async fn two_that_encrypt_at_once_leave_nothing_behind() {
+    let (old, new) = ("o".repeat(32), "n".repeat(32));
+    let memory = MemoryStorage::new();
+    let config = cheap::config().encryption_key(old.clone()).tidy_every_seconds(0);
+    let memory = Arc::new(memory);
+    let um = cheap::builder().storage(memory.clone()).config(config).open().await.unwrap();
+    for at in 0..150 {
+        let user = CreateUser::new(format!("user{at}@example.org")).password(PASSWORD);
+        um.system().users().create(user).await.unwrap();
+    }
+    drop(um);
+    let config = cheap::config().encryption_key(new).retired_encryption_keys([old]).tidy_every_seconds(0);
+    for behind in 0..60 {
+        let storage = Watched { storage: Arc::new(memory.fork().unwrap()), ..Watched::new() };
+        let (is_late, inner) = (storage.is_late.clone(), storage.storage.clone());
+        let um = cheap::builder().storage(Arc::new(storage)).config(config.clone()).open().await.unwrap();
+        is_late.store(true, Ordering::SeqCst);
+        let later = async {
+            for _ in 0..behind {
+                tokio::task::yield_now().await;
+            }
+            um.tidy().await.unwrap()
+        };
+        let (one, other) = futures_util::future::join(um.tidy(), later).await;
+        let hashes = async || {
+            let all = crate::encryption::secrets(&*inner).await;
+            let of_store = all.iter().find(|(name, _)| name == "store_secrets.secret").unwrap();
+            let start = of_store.1.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
+            all.iter().filter(|(_, value)| !value.starts_with(&start)).count()
+        };
+        if !one.unwrap().has_more || !other.has_more {
+            assert_eq!(hashes().await, 0, "the other began {behind} steps later");
+        }
+        while um.tidy().await.unwrap().has_more {}
+        assert_eq!(hashes().await, 0);
+    }
+}
+
 /// Counts how often it was asked to prune, and may take its time; refuses commits that write one of these users, and to read a table.
 struct Watched {
     storage: Arc<MemoryStorage>,
@@ -206,6 +261,11 @@ struct Watched {
     takes: Duration,
     refused: Arc<Mutex<HashSet<Key>>>,
     unreadable: Option<&'static str>,
+    /// It does not answer; and how often it was asked nevertheless.
+    is_away: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
+    /// The first large commit from here on comes too late.
+    is_late: Arc<AtomicBool>,
 }
 
 impl Watched {
@@ -216,6 +276,19 @@ impl Watched {
             takes: Duration::ZERO,
             refused: Arc::default(),
             unreadable: None,
+            is_away: Arc::default(),
+            asked: Arc::default(),
+            is_late: Arc::default(),
+        }
+    }
+
+    async fn reach(&self) -> Result<()> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        // Others go on in between.
+        tokio::task::yield_now().await;
+        match self.is_away.load(Ordering::SeqCst) {
+            true => Err(Error::new(Reason::StorageUnavailable, "it does not answer")),
+            false => Ok(()),
         }
     }
 }
@@ -227,12 +300,20 @@ impl Storage for Watched {
         if change_set.writes.iter().any(|write| write.table.name == "users" && refused.contains(&write.key)) {
             return Err(CommitError::Failed(Error::new(Reason::Internal, "this one is refused")));
         }
+        if let [first, .., _] = &*change_set.writes
+            && change_set.writes.len() > 50
+            && self.is_late.swap(false, Ordering::SeqCst)
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            return Err(CommitError::Stale { table: first.table, key: first.key.clone() });
+        }
         self.storage.commit(change_set).await
     }
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
         self.storage.get(table, keys).await
     }
     async fn query(&self, query: &Query) -> Result<Rows> {
+        self.reach().await?;
         if self.unreadable == Some(query.table.name) {
             return Err(Error::new(Reason::Internal, "this one is refused"));
         }
@@ -248,6 +329,7 @@ impl Storage for Watched {
         self.storage.outcome(id).await
     }
     async fn prune(&self, retention: &Retention) -> Result<Pruned> {
+        self.reach().await?;
         self.pruned.fetch_add(1, Ordering::SeqCst);
         tokio::time::sleep(self.takes).await;
         self.storage.prune(retention).await
@@ -355,7 +437,8 @@ async fn users_who_cannot_be_purged_keep_nobody_else() {
         }
     }
     clock.go_on(31 * DAY);
-    assert_eq!(um.tidy().await.unwrap().users, 2);
+    // And the host is told.
+    assert_eq!(um.tidy().await.unwrap_err().reason(), Reason::Internal);
     let memory: Arc<dyn Storage> = memory;
     assert_eq!(count::<User>(&memory).await, 101);
     refused.lock().unwrap().clear();

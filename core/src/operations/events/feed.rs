@@ -19,11 +19,9 @@ use crate::{
         time::Time,
     },
     operations::services::Services,
-    storage::{Changes, FEED_PAGE, FeedPart, Gap, LanePosition, Line, Position, Storage},
+    storage::{Changes, FEED_PAGE, FeedPart, Gap, LanePosition, Line, Position, SKEW_SECONDS, Storage},
 };
 
-/// By how much the clocks of instances differ at most, and how long a commit is under way, in seconds.
-const SKEW_SECONDS: i64 = 60;
 /// About as many bytes of the feed tell of an event.
 const EVENT_BYTES: u64 = 400;
 /// So many commits of each lane are read at least, and the bytes of so many events: many a commit tells the caller nothing.
@@ -120,8 +118,13 @@ impl Feed {
             self.certain = self.commits.len();
             return Ok(());
         }
-        let commits = in_order(std::mem::take(&mut self.commits).into());
-        let is_certain = certainty(&commits, &changes.cut);
+        let mut commits = in_order(std::mem::take(&mut self.commits).into());
+        // What was read in part goes on first, as whatever is before it was told before that part.
+        let begun = commits.iter().position(|told| self.since.read_of(told.line.place) > 0);
+        if let Some(at) = begun {
+            commits[..=at].rotate_right(1);
+        }
+        let is_certain = certainty(&commits, usize::from(begun.is_some()), &changes.cut);
         let (mut certain, mut left) = (VecDeque::new(), Vec::new());
         for (told, is_certain) in commits.into_iter().zip(is_certain) {
             if is_certain { certain.push_back(told) } else { left.push(told) }
@@ -193,27 +196,27 @@ fn corrupt() -> Error {
 }
 
 /// Of commits in their order, whether nothing that was not read can have come before: it follows what was read of the lanes that were cut,
-/// whose last commits tell the time.
-fn certainty(commits: &[CommitEvents], cut: &[u16]) -> Vec<bool> {
+/// whose last commits tell the time. Of so many it is known.
+fn certainty(commits: &[CommitEvents], known: usize, cut: &[u16]) -> Vec<bool> {
     let mut ends: BTreeMap<u16, Time> = BTreeMap::new();
     for told in commits.iter().filter(|told| cut.contains(&told.line.place.lane)) {
         ends.insert(told.line.place.lane, told.line.at);
     }
     let (mut lanes, mut rows) = (HashSet::new(), HashSet::new());
-    let is_certain = |told: &CommitEvents| {
+    let is_certain = |(at, told): (usize, &CommitEvents)| {
         let lane = told.line.place.lane;
         let is_before = |(of, end): (&u16, &Time)| *of == lane || told.line.at < end.plus_seconds(-SKEW_SECONDS);
         let row = |event: &StoredEvent| (event.table.clone(), event.key.clone());
         // What follows another one in its lane or of its row waits with it.
         let waits = lanes.contains(&lane) || told.events.iter().any(|event| rows.contains(&row(event)));
-        let is_certain = !waits && ends.iter().all(is_before);
+        let is_certain = at < known || (!waits && ends.iter().all(is_before));
         if !is_certain {
             lanes.insert(lane);
             rows.extend(told.events.iter().map(row));
         }
         is_certain
     };
-    commits.iter().map(is_certain).collect()
+    commits.iter().enumerate().map(is_certain).collect()
 }
 
 /// In an order in which lanes and the versions of rows agree; of several such, the earlier planned first.
@@ -395,6 +398,22 @@ mod tests {
         let mut feed = Feed::behind(Cursor::default(), 16);
         feed.add(&history.changes(&feed.reached, feed.part)).unwrap();
         assert_eq!((feed.certain, feed.commits.len()), (16, 17), "the one of the other lane waits for it");
+    }
+
+    /// Who stopped in the middle of a commit is told the rest of it before anything else, and never the first part again.
+    #[test]
+    fn a_commit_that_was_read_in_part_goes_on_first() {
+        for seed in 1..40 {
+            let history = History::new(seed, 300, 10, 2_000);
+            let begun = history.0.iter().rev().find(|line| line.place.number == 1).unwrap();
+            let events = begun.events.as_ref().unwrap().read::<Vec<StoredEvent>>().unwrap();
+            let mut feed = Feed::behind(Cursor::within(Position::START, begun.place, 1), 16);
+            feed.add(&history.changes(&feed.reached, feed.part)).unwrap();
+            assert!(feed.certain > 0 && feed.commits[0].line.place == begun.place, "{seed}");
+            feed.take(1, |_| Ok(true)).unwrap();
+            assert_eq!(feed.events.len(), events.len() - 1, "{seed}");
+            assert_eq!(feed.taken.number(begun.place.lane), 1, "{seed}");
+        }
     }
 
     /// More than a page of each lane, and clocks that differ: slow commits, fast ones of which more is read before any is certain.

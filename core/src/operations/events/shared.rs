@@ -3,20 +3,20 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use crate::{
     model::{deferred::IS_PAGE, error::Result},
-    storage::{Changes, FeedPart, Position, Storage},
+    storage::{Changes, FeedPart, Position, Storage, Touched},
 };
 
 /// So many parts are kept.
 const PARTS: usize = 8;
 /// None that tells more bytes than this.
-const MOST_BYTES: usize = 256 << 10;
+const MOST_BYTES: usize = 512 << 10;
 
 /// The parts that were read since this instance last heard of a commit.
 #[derive(Default)]
@@ -31,7 +31,14 @@ struct Part {
     since: Position,
     part: FeedPart,
     /// Held by who reads it.
-    changes: async_lock::Mutex<Option<Arc<Changes>>>,
+    content: async_lock::Mutex<Content>,
+}
+
+enum Content {
+    Unread,
+    Read(Arc<Changes>),
+    /// It is too large to be kept, or could not be read: everybody reads it, without waiting for one another.
+    Apart,
 }
 
 impl SharedParts {
@@ -46,28 +53,51 @@ impl SharedParts {
             return storage.changes(since, part).await.map(Arc::new);
         }
         let shared = self.part(since, part);
-        let mut changes = shared.changes.lock().await;
-        if let Some(changes) = &*changes {
-            return Ok(changes.clone());
+        let mut content = shared.content.lock().await;
+        match &*content {
+            Content::Read(changes) => return Ok(changes.clone()),
+            Content::Unread => {
+                let read = storage.changes(since, part).await.map(Arc::new);
+                *content = match &read {
+                    Ok(changes) if bytes_of(changes) <= MOST_BYTES => Content::Read(changes.clone()),
+                    Ok(_) => Content::Apart,
+                    Err(_) => {
+                        self.forget(&shared);
+                        Content::Apart
+                    }
+                };
+                return read;
+            }
+            Content::Apart => drop(content),
         }
-        let read = Arc::new(storage.changes(since, part).await?);
-        let bytes: usize = read.lines.iter().flat_map(|line| &line.events).map(|events| events.0.len()).sum();
-        if bytes + read.touched.len() * size_of::<crate::storage::Touched>() <= MOST_BYTES {
-            *changes = Some(read.clone());
-        }
-        Ok(read)
+        storage.changes(since, part).await.map(Arc::new)
+    }
+
+    /// Whoever comes from here on tries anew.
+    fn forget(&self, part: &Arc<Part>) {
+        self.all().retain(|known| !Arc::ptr_eq(known, part));
+    }
+
+    fn all(&self) -> MutexGuard<'_, VecDeque<Arc<Part>>> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn part(&self, since: &Position, part: FeedPart) -> Arc<Part> {
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parts = self.all();
         let heard = self.heard.load(Ordering::Acquire);
         parts.retain(|known| known.heard == heard);
         if let Some(known) = parts.iter().find(|known| known.part == part && known.since == *since) {
             return known.clone();
         }
-        let new = Arc::new(Part { heard, since: since.clone(), part, changes: async_lock::Mutex::new(None) });
+        let new =
+            Arc::new(Part { heard, since: since.clone(), part, content: async_lock::Mutex::new(Content::Unread) });
         parts.push_front(new.clone());
         parts.truncate(PARTS);
         new
     }
+}
+
+fn bytes_of(changes: &Changes) -> usize {
+    let events: usize = changes.lines.iter().flat_map(|line| &line.events).map(|events| events.0.len()).sum();
+    events + changes.touched.len() * size_of::<Touched>()
 }

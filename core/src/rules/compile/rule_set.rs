@@ -176,6 +176,11 @@ impl RuleSet {
         }
     }
 
+    /// Whether somebody who is not signed in holds a role.
+    pub(crate) fn is_open_to_anonymous(&self) -> bool {
+        self.anonymous.is_some()
+    }
+
     /// A permission by name; the error names the nearest known one.
     pub fn permission(&self, name: &str) -> Result<PermissionId> {
         match self.shared.symbols.permission_ids.get(name) {

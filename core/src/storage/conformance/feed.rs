@@ -243,6 +243,9 @@ pub(super) async fn old_lines_are_pruned_and_missed(storage: &impl Storage) -> O
     same("an outcome that is there", is_there, Ok(place.map(|place| place.position())))?;
     same("one that is gone", unknown(change_set_id(1)).await, Err(Reason::OutcomeUnknown))?;
     same("one of that time", unknown(change_set_id(9)).await, Err(Reason::OutcomeUnknown))?;
+    // Clocks differ, and the one that is gone may have been made after the one that is left.
+    let made = uuid::Builder::from_unix_timestamp_millis(72 * 3_600_000 + 30_000, &[7; 10]).into_uuid();
+    same("one that came just behind", unknown(ChangeSetId(made)).await, Err(Reason::OutcomeUnknown))?;
     for (name, hours) in [("one that came later", 96), ("one that came between", 73)] {
         let made = uuid::Builder::from_unix_timestamp_millis(hours * 3_600_000, &[7; 10]).into_uuid();
         same(name, unknown(ChangeSetId(made)).await, Ok(None))?;

@@ -189,7 +189,8 @@ impl Model {
             return Ok(None);
         };
         let made = id.0.get_timestamp().map(|made| i64::try_from(made.to_unix().0).unwrap_or(i64::MAX));
-        let is_later = made.is_some_and(|seconds| Time::from_second(seconds).is_ok_and(|made| made > pruned));
+        let is_later =
+            made.is_some_and(|seconds| Time::from_second(seconds).is_ok_and(|made| made > pruned.plus_seconds(60)));
         if is_later { Ok(None) } else { Err(Reason::OutcomeUnknown) }
     }
 

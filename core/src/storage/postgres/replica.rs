@@ -142,6 +142,10 @@ impl Replica {
 
     fn note(&self, has_answered: bool) {
         let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        // Several lists that waited for the same thing are one reason.
+        if !has_answered && rest.is_some_and(|rest| Instant::now() < rest.until) {
+            return;
+        }
         let length = rest.map_or(FIRST_REST, |rest| LONGEST_REST.min(rest.length * 2));
         *rest = (!has_answered).then(|| Rest { until: Instant::now() + length, length });
     }
