@@ -27,7 +27,7 @@ use crate::{
         signing_keys, store_secrets, upkeep,
     },
     rules::Policy,
-    storage::{MemoryStorage, PersistedStorage, Persister, Position, Storage},
+    storage::{MemoryStorage, PersistedStorage, Persister, Storage},
 };
 
 /// Where a store is kept and how it behaves. Made by [`UserManagement::builder`].
@@ -267,7 +267,8 @@ impl Builder {
     ) -> Result<crate::backup::BackupSummary> {
         // What is to be copied is not to be made.
         let (storage, prepared) = Self::database(config.migrates(false)).await?;
-        let written = crate::backup::write(&*storage, prepared.env.now(), &mut sink, (options, &Position::START)).await;
+        let at_least = crate::storage::Position::START;
+        let written = crate::backup::write(&*storage, prepared.env.now(), &mut sink, (options, &at_least)).await;
         let closed = storage.close().await;
         written.and_then(|summary| closed.map(|()| summary))
     }
