@@ -24,7 +24,7 @@ pub struct RowChange {
 pub struct Batch {
     /// The position that it builds on.
     pub base: i64,
-    /// Its own position: one more.
+    /// Its own position: one more than the base; much more for the first one after a restore from a backup.
     pub position: i64,
     /// The rows, each at most once.
     pub changes: Vec<RowChange>,

@@ -42,14 +42,19 @@ export async function* subscribe(caller: Caller, from = "now"): AsyncGenerator<E
  */
 export async function* consume(caller: Caller, name: string): AsyncGenerator<Event, never, undefined> {
   const { lease, position } = await claim(caller, name);
-  let [handled, at] = [position, Date.now()];
-  const acknowledge = () => caller.consumers.acknowledge({ name, lease, position: handled }).then(() => (at = Date.now()));
+  let [handled, acknowledged, at, isHandling] = [position, position, Date.now(), false];
+  const acknowledge = async (by = caller) => {
+    await by.consumers.acknowledge({ name, lease, position: handled });
+    [acknowledged, at] = [handled, Date.now()];
+  };
   try {
     for (let from = position; ; ) {
       const batch = await caller.events.read({ from, limit: BATCH });
       from = batch.position;
       for (const event of batch.events) {
+        isHandling = true;
         yield event;
+        isHandling = false;
         handled = event.position;
         if (Date.now() - at >= ACKNOWLEDGE_AFTER_MILLIS) await acknowledge();
       }
@@ -59,8 +64,14 @@ export async function* consume(caller: Caller, name: string): AsyncGenerator<Eve
       if (batch.events.length > 0 || Date.now() - at >= RENEW_MILLIS) await acknowledge();
     }
   } finally {
-    // So that nobody waits for its end; where another process has it, that changes nothing.
-    await caller.consumers.release({ name, lease });
+    // Neither is what ended this, nor is it for the signal to stop them.
+    try {
+      const host = caller.withRequest({ signal: new AbortController().signal });
+      // Whoever breaks off at an event has handled those before it.
+      if (isHandling && handled !== acknowledged) await acknowledge(host);
+      // So that nobody waits for its end; where another process has it, that changes nothing.
+      await host.consumers.release({ name, lease });
+    } catch {}
   }
 }
 

@@ -6,8 +6,9 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Generator
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 
+from ._error import RolekeepError
 from ._store import AsyncCaller, Caller
 from .errors import Conflict
 from .records import ConsumerLease, Event, EventBatch, Reason
@@ -76,24 +77,32 @@ def consume(caller: Caller, name: str) -> Generator[Event, None, None]:
         with closing(_consumed(caller, lease)) as events:
             yield from events
     finally:
-        # So that nobody waits for its end; where another process has it, that changes nothing.
-        caller.consumers.release(name=name, lease=lease.lease)
+        # So that nobody waits for its end; where another process has it, that changes nothing. A failure is not what ended this.
+        with suppress(RolekeepError):
+            caller.consumers.release(name=name, lease=lease.lease)
 
 
 def _consumed(caller: Caller, lease: ConsumerLease) -> Generator[Event, None, None]:
-    handled = position = lease.position
+    handled = acknowledged = position = lease.position
     at = time.monotonic()
 
     def acknowledge() -> None:
-        nonlocal at
+        nonlocal acknowledged, at
         caller.consumers.acknowledge(name=lease.name, lease=lease.lease, position=handled)
-        at = time.monotonic()
+        acknowledged, at = handled, time.monotonic()
 
     while True:
         batch = caller.events.read(from_=position, limit=BATCH)
         position = batch.position
         for event in batch.events:
-            yield event
+            try:
+                yield event
+            except BaseException:
+                # Whoever breaks off, or fails at one, has handled those before it.
+                if handled != acknowledged:
+                    with suppress(RolekeepError):
+                        acknowledge()
+                raise
             handled = event.position
             if time.monotonic() - at >= ACKNOWLEDGE_AFTER_SECONDS:
                 acknowledge()
@@ -116,23 +125,30 @@ async def consume_async(caller: AsyncCaller, name: str) -> AsyncGenerator[Event,
             async for event in events:
                 yield event
     finally:
-        await caller.consumers.release(name=name, lease=lease.lease)
+        with suppress(RolekeepError):
+            await caller.consumers.release(name=name, lease=lease.lease)
 
 
 async def _consumed_async(caller: AsyncCaller, lease: ConsumerLease) -> AsyncGenerator[Event, None]:
-    handled = position = lease.position
+    handled = acknowledged = position = lease.position
     at = time.monotonic()
 
     async def acknowledge() -> None:
-        nonlocal at
+        nonlocal acknowledged, at
         await caller.consumers.acknowledge(name=lease.name, lease=lease.lease, position=handled)
-        at = time.monotonic()
+        acknowledged, at = handled, time.monotonic()
 
     while True:
         batch = await caller.events.read(from_=position, limit=BATCH)
         position = batch.position
         for event in batch.events:
-            yield event
+            try:
+                yield event
+            except BaseException:
+                if handled != acknowledged:
+                    with suppress(RolekeepError):
+                        await acknowledge()
+                raise
             handled = event.position
             if time.monotonic() - at >= ACKNOWLEDGE_AFTER_SECONDS:
                 await acknowledge()

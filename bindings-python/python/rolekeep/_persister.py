@@ -25,7 +25,7 @@ class Batch(TypedDict):
     base: int
     """The position that it builds on: the newest one, else the answer is `"stale"`."""
     position: int
-    """Its own position: one more."""
+    """Its own position: one more than the base; much more for the first one after a restore from a backup."""
     changes: list[RowChange]
 
 
@@ -104,7 +104,13 @@ class Host:
 
     def close(self, _: str) -> str:
         close = getattr(self._persister, "close", None)
-        if close is not None:
-            self._loop.wait(close())
-        self._loop.stop()
+        try:
+            if close is not None:
+                self._loop.wait(close())
+        finally:
+            self._loop.stop()
         return ""
+
+    def __del__(self) -> None:
+        # Of a store that was not closed, or not opened.
+        self._loop.stop()

@@ -56,13 +56,21 @@ test("a consumer reads on where it was left", () => withStore(async ({ system })
   // What was in hand as the loop was left is read again.
   const again = consume(system, "mails");
   const first = (await again.next()).value;
-  assert.ok(handled.includes(first.id));
+  assert.equal(first.id, handled.at(-1));
   const rest = [first.id];
   while (rest.at(-1) !== all.at(-1)) rest.push((await again.next()).value.id);
   assert.deepEqual(new Set([...handled, ...rest]), new Set(all));
   await assert.rejects(system.consumers.claim({ name: "mails" }), (error) => error instanceof ConflictError && error.reason === "lease_held");
   await again.return();
   assert.equal((await system.consumers.claim({ name: "mails" })).name, "mails");
+}));
+
+test("a consumer that its signal ends leaves its lease to the next", () => withStore(async (um) => {
+  const stop = new AbortController();
+  const ended = consume(um.system.withRequest({ signal: stop.signal }), "mails").next();
+  setTimeout(() => stop.abort(new Error("enough")), 200);
+  await assert.rejects(ended, /enough/);
+  assert.equal((await um.system.consumers.claim({ name: "mails" })).name, "mails");
 }));
 
 test("nobody hears without signing in", () => withStore(async (um) => {

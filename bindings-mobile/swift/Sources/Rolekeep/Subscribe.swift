@@ -45,10 +45,13 @@ extension Caller {
         let claimed = try await claim(name)
         let lease = claimed.lease
         var handled = claimed.position
+        var acknowledged = handled
         var position = handled
+        var isHandling = false
         var at = Date()
         func acknowledge() async throws {
             _ = try await consumers.acknowledge(Acknowledge(name: name, lease: lease, position: handled))
+            acknowledged = handled
             at = Date()
         }
         do {
@@ -57,7 +60,9 @@ extension Caller {
                 let batch = try await events.read(ReadEvents(from: position, limit: batchSize))
                 position = batch.position
                 for event in batch.events {
+                    isHandling = true
                     try await handle(event)
+                    isHandling = false
                     handled = event.position
                     if Date().timeIntervalSince(at) >= acknowledgeAfter { try await acknowledge() }
                 }
@@ -67,6 +72,8 @@ extension Caller {
                 if !batch.events.isEmpty || Date().timeIntervalSince(at) * 1000 >= Double(renewMillis) { try await acknowledge() }
             }
         } catch {
+            // Whoever fails at an event has handled those before it.
+            if isHandling, handled != acknowledged { try? await acknowledge() }
             // So that nobody waits for its end; where another process has it, that changes nothing.
             try? await consumers.release(ReleaseConsumer(name: name, lease: lease))
             throw error

@@ -39,9 +39,8 @@ class EventsTest {
         val all = me.events.read(ReadEvents(from = "earliest", limit = 1000)).events.map { it.id }
         val handled = me.consume("mails").take(3).toList().map { it.id }
         // What was in hand as the collection ended is read again.
-        val rest = me.consume("mails").take(all.size).toList().map { it.id }
-        assertTrue(rest.first() in handled)
-        assertEquals(all.toSet(), (handled + rest).toSet())
+        val rest = me.consume("mails").take(all.size - 2).toList().map { it.id }
+        assertEquals(all, handled.dropLast(1) + rest)
         assertEquals("mails", me.consumers.claim(ClaimConsumer("mails")).name)
         val held = assertFailsWith<RolekeepException.Conflict> { me.consumers.claim(ClaimConsumer("mails")) }
         assertEquals(Reason.LEASE_HELD, held.reason)

@@ -141,7 +141,7 @@ class PersisterTest {
     @Test
     fun `what a persister throws is a typed error, and nothing is kept`() = runBlocking<Unit> {
         inFolder { folder ->
-            var problem: Exception? = null
+            var problem: Throwable? = null
             val persister = object : FilePersister(folder.resolve("store.json")) {
                 override suspend fun persist(batch: Batch) = problem?.let { throw it } ?: super.persist(batch)
             }
@@ -155,6 +155,8 @@ class PersisterTest {
             val failed = assertFailsWith<RolekeepException.Unavailable> { create() }
             assertEquals(Reason.STORAGE_UNAVAILABLE, failed.reason)
             assertTrue("the network is down" in failed.message && "\tat " !in failed.message, failed.message)
+            problem = NotImplementedError("not yet")
+            assertEquals(Reason.STORAGE_UNAVAILABLE, assertFailsWith<RolekeepException.Unavailable> { create() }.reason)
             problem = null
             assertEquals(1, create().version)
             assertEquals(1, um.system().users.list().total)

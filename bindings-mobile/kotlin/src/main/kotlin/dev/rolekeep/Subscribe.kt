@@ -52,9 +52,12 @@ fun Caller.subscribe(from: String = "now"): Flow<Event> = flow {
 fun Caller.consume(name: String): Flow<Event> = flow {
     val (lease, begin) = claim(name).let { it.lease to it.position }
     var handled = begin
+    var acknowledged = begin
+    var isHandling = false
     var at = System.nanoTime()
     suspend fun acknowledge() {
         consumers.acknowledge(Acknowledge(name, lease, handled))
+        acknowledged = handled
         at = System.nanoTime()
     }
     try {
@@ -63,7 +66,9 @@ fun Caller.consume(name: String): Flow<Event> = flow {
             val batch = events.read(ReadEvents(from = position, limit = BATCH))
             position = batch.position
             for (event in batch.events) {
+                isHandling = true
                 emit(event)
+                isHandling = false
                 handled = event.position
                 if (System.nanoTime() - at >= ACKNOWLEDGE_AFTER_NANOS) acknowledge()
             }
@@ -73,8 +78,16 @@ fun Caller.consume(name: String): Flow<Event> = flow {
             if (batch.events.isNotEmpty() || System.nanoTime() - at >= RENEW_MILLIS * 1_000_000L) acknowledge()
         }
     } finally {
-        // So that nobody waits for its end; where another process has it, that changes nothing.
-        withContext(NonCancellable) { consumers.release(ReleaseConsumer(name, lease)) }
+        withContext(NonCancellable) {
+            try {
+                // Whoever breaks off at an event, or fails, has handled those before it.
+                if (isHandling && handled != acknowledged) acknowledge()
+                // So that nobody waits for its end; where another process has it, that changes nothing.
+                consumers.release(ReleaseConsumer(name, lease))
+            } catch (_: RolekeepException) {
+                // That is not what ended it.
+            }
+        }
     }
 }
 
