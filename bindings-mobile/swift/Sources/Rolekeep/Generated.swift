@@ -17288,7 +17288,7 @@ public struct Batch: Equatable, Hashable {
      */
     public let base: Int64
     /**
-     * Its own position: one more.
+     * Its own position: one more than the base; much more for the first one after a restore from a backup.
      */
     public let position: Int64
     /**
@@ -17303,7 +17303,7 @@ public struct Batch: Equatable, Hashable {
          * The position that it builds on.
          */base: Int64, 
         /**
-         * Its own position: one more.
+         * Its own position: one more than the base; much more for the first one after a restore from a backup.
          */position: Int64, 
         /**
          * The rows, each at most once.
