@@ -42,19 +42,14 @@ export async function* subscribe(caller: Caller, from = "now"): AsyncGenerator<E
  */
 export async function* consume(caller: Caller, name: string): AsyncGenerator<Event, never, undefined> {
   const { lease, position } = await claim(caller, name);
-  let [handled, acknowledged, at, isHandling] = [position, position, Date.now(), false];
-  const acknowledge = async (by = caller) => {
-    await by.consumers.acknowledge({ name, lease, position: handled });
-    [acknowledged, at] = [handled, Date.now()];
-  };
+  let [handled, acknowledged, at] = [position, position, Date.now()];
+  const acknowledge = () => caller.consumers.acknowledge({ name, lease, position: handled }).then(() => ([acknowledged, at] = [handled, Date.now()]));
   try {
     for (let from = position; ; ) {
       const batch = await caller.events.read({ from, limit: BATCH });
       from = batch.position;
       for (const event of batch.events) {
-        isHandling = true;
         yield event;
-        isHandling = false;
         handled = event.position;
         if (Date.now() - at >= ACKNOWLEDGE_AFTER_MILLIS) await acknowledge();
       }
@@ -64,19 +59,15 @@ export async function* consume(caller: Caller, name: string): AsyncGenerator<Eve
       if (batch.events.length > 0 || Date.now() - at >= RENEW_MILLIS) await acknowledge();
     }
   } finally {
-    // Neither is what ended this, nor is it for the signal to stop them.
-    try {
-      const host = caller.withRequest({ signal: new AbortController().signal });
-      // Whoever breaks off at an event has handled those before it.
-      if (isHandling && handled !== acknowledged) await acknowledge(host);
-      // So that nobody waits for its end; where another process has it, that changes nothing.
-      await host.consumers.release({ name, lease });
-    } catch {}
+    // Whoever breaks off at an event has handled those before it; that is not for the signal to stop, and no failure is what ended this.
+    const { consumers } = caller.withRequest({ signal: new AbortController().signal });
+    if (handled !== acknowledged) await consumers.acknowledge({ name, lease, position: handled }).catch(() => {});
+    // So that nobody waits for its end; where another process has it, that changes nothing.
+    await consumers.release({ name, lease }).catch(() => {});
   }
 }
 
-const isNews = async (caller: Caller, position: string, millis: number) =>
-  (await caller.call("events.wait", JSON.stringify({ position, millis }))) === "true";
+const isNews = async (caller: Caller, position: string, millis: number) => (await caller.call("events.wait", JSON.stringify({ position, millis }))) === "true";
 
 async function claim(caller: Caller, name: string) {
   for (;;) {

@@ -80,17 +80,8 @@ class IndexedDb implements Persister {
       transaction.oncomplete = () => resolve();
       transaction.onabort = () => reject(transaction.error ?? unavailable("storage_unavailable", "the transaction was aborted"));
     });
-    const undone = (problem: unknown) => {
-      // What was put before it must not be committed; what has ended cannot be aborted.
-      try {
-        transaction.abort();
-      } catch {}
-      throw problem;
-    };
     // Both are waited for, so that neither is left with a rejection that nobody hears.
-    const done = work(transaction.objectStore("rows"), transaction.objectStore("head")).catch(undone);
-    const [worked, completed] = await Promise.allSettled([done, complete]);
-    if (worked.status === "rejected" && transaction.error === null) throw worked.reason;
+    const [worked, completed] = await Promise.allSettled([work(transaction.objectStore("rows"), transaction.objectStore("head")), complete]);
     if (completed.status === "rejected") throw completed.reason;
     if (worked.status === "rejected") throw worked.reason;
     return worked.value;
