@@ -214,40 +214,6 @@ async fn a_storage_that_does_not_answer_is_not_asked_for_every_part() {
     um.tidy().await.unwrap();
 }
 
-/// Of two that tidy at once, wherever they meet, none says that all is under the new key while something is not.
-#[tokio::test]
-async fn two_that_encrypt_at_once_leave_nothing_behind() {
-    let (old, new) = ("o".repeat(32), "n".repeat(32));
-    let memory = MemoryStorage::new();
-    let config = cheap::config().encryption_key(old.clone()).tidy_every_seconds(0);
-    let memory = Arc::new(memory);
-    let um = cheap::builder().storage(memory.clone()).config(config).open().await.unwrap();
-    for at in 0..150 {
-        let user = CreateUser::new(format!("user{at}@example.org")).password(PASSWORD);
-        um.system().users().create(user).await.unwrap();
-    }
-    drop(um);
-    let config = cheap::config().encryption_key(new).retired_encryption_keys([old]).tidy_every_seconds(0);
-    for schedule in 0..60 {
-        let storage = Watched { storage: Arc::new(memory.fork().unwrap()), schedule, ..Watched::new() };
-        let (is_late, inner) = (storage.is_late.clone(), storage.storage.clone());
-        let um = cheap::builder().storage(Arc::new(storage)).config(config.clone()).open().await.unwrap();
-        is_late.store(true, Ordering::SeqCst);
-        let (one, other) = futures_util::future::join(um.tidy(), um.tidy()).await;
-        let hashes = async || {
-            let all = crate::encryption::secrets(&*inner).await;
-            let of_store = all.iter().find(|(name, _)| name == "store_secrets.secret").unwrap();
-            let start = of_store.1.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
-            all.iter().filter(|(_, value)| !value.starts_with(&start)).count()
-        };
-        if !one.unwrap().has_more || !other.unwrap().has_more {
-            assert_eq!(hashes().await, 0, "schedule {schedule}");
-        }
-        while um.tidy().await.unwrap().has_more {}
-        assert_eq!(hashes().await, 0);
-    }
-}
-
 /// Counts how often it was asked to prune, and may take its time; refuses commits that write one of these users, and to read a table.
 struct Watched {
     storage: Arc<MemoryStorage>,
@@ -258,9 +224,6 @@ struct Watched {
     /// It does not answer; and how often it was asked nevertheless.
     is_away: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
-    schedule: u64,
-    /// The first large commit from here on comes too late.
-    is_late: Arc<AtomicBool>,
 }
 
 impl Watched {
@@ -273,18 +236,11 @@ impl Watched {
             unreadable: None,
             is_away: Arc::default(),
             asked: Arc::default(),
-            schedule: 0,
-            is_late: Arc::default(),
         }
     }
 
-    async fn reach(&self) -> Result<()> {
-        let asked = self.asked.fetch_add(1, Ordering::SeqCst) as u64;
-        // Others go on in between, by different steps in each schedule.
-        let dice = (asked ^ (self.schedule << 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        for _ in 0..=dice % 4 {
-            tokio::task::yield_now().await;
-        }
+    fn reach(&self) -> Result<()> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         match self.is_away.load(Ordering::SeqCst) {
             true => Err(Error::new(Reason::StorageUnavailable, "it does not answer")),
             false => Ok(()),
@@ -299,20 +255,13 @@ impl Storage for Watched {
         if change_set.writes.iter().any(|write| write.table.name == "users" && refused.contains(&write.key)) {
             return Err(CommitError::Failed(Error::new(Reason::Internal, "this one is refused")));
         }
-        if let [first, .., _] = &*change_set.writes
-            && change_set.writes.len() > 50
-            && self.is_late.swap(false, Ordering::SeqCst)
-        {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            return Err(CommitError::Stale { table: first.table, key: first.key.clone() });
-        }
         self.storage.commit(change_set).await
     }
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
         self.storage.get(table, keys).await
     }
     async fn query(&self, query: &Query) -> Result<Rows> {
-        self.reach().await?;
+        self.reach()?;
         if self.unreadable == Some(query.table.name) {
             return Err(Error::new(Reason::Internal, "this one is refused"));
         }
@@ -328,7 +277,7 @@ impl Storage for Watched {
         self.storage.outcome(id).await
     }
     async fn prune(&self, retention: &Retention) -> Result<Pruned> {
-        self.reach().await?;
+        self.reach()?;
         self.pruned.fetch_add(1, Ordering::SeqCst);
         tokio::time::sleep(self.takes).await;
         self.storage.prune(retention).await
