@@ -15,11 +15,11 @@ rust_tests=(--workspace --exclude rolekeep-python --exclude rolekeep-wasm --excl
 failures=0
 trap 'code=$?; [ "$failures" -eq 0 ] || code=1; exit $code' EXIT
 
-# A check that counts as one: check NAME COMMAND...
+# A check that counts as one, with the seconds that it took: check NAME COMMAND...
 check() {
-  local name=$1
+  local name=$1 started=$SECONDS
   shift
-  if "$@"; then echo "check passed: $name"; else
+  if "$@"; then echo "check passed: $name ($((SECONDS - started)) s)"; else
     echo "check failed: $name"
     failures=1
   fi

@@ -11,7 +11,7 @@ use rolekeep::{
 use super::kit::PASSWORD;
 
 /// A machine that is busy with something else only adds time: what is looked at is the fastest of each kind, of all attempts so far.
-const ATTEMPTS: usize = 4;
+const ATTEMPTS: usize = 20;
 
 /// Every kind of account, and a password that does not let it in.
 const KINDS: [(&str, &str); 7] = [

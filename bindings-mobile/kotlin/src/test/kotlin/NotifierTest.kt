@@ -56,6 +56,8 @@ class NotifierTest {
         assertFalse(sent.isCompleted)
         gate.complete(Unit)
         assertEquals("ada@example.org", withTimeout(10_000) { sent.await() })
+        // Until here it is in use: what nobody holds any more is collected, and closed.
+        um.close()
     }
 
     @Test
@@ -108,6 +110,7 @@ class NotifierTest {
         val second = addresses.map { address -> whole(mailbox.take { it.address == address }) }
         assertEquals(first, second)
         assertTrue(Duration.between(start, Instant.now()) >= Duration.ofSeconds(9))
+        um.close()
     }
 
     @Test
