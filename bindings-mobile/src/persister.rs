@@ -96,8 +96,8 @@ impl From<PersisterError> for Error {
 ///   returns everything for a `load` from before (`is_whole`).
 /// - After an exception of `persist` nothing of that batch may be stored later.
 ///
-/// Calls come one after another, from threads of the library. A call is never cancelled. `is_shared` and `forget` have
-/// defaults: shared, and nothing is forgotten.
+/// Calls come one after another, from threads of the library. A call is never cancelled. `is_shared`, `forget` and
+/// `shutdown` have defaults: shared, nothing is forgotten, and nothing is held open.
 #[uniffi::export(with_foreign)]
 #[async_trait::async_trait]
 pub trait Persister: Send + Sync + fmt::Debug {
@@ -111,6 +111,9 @@ pub trait Persister: Send + Sync + fmt::Debug {
     /// otherwise grows with each commit. They may be dropped, now or later, without a trace. After an exception they
     /// are named again some day.
     async fn forget(&self, ids: Vec<String>) -> Result<(), PersisterError>;
+
+    /// Releases what is held open. Called when the store is shut down, and when it could not be opened.
+    async fn shutdown(&self) -> Result<(), PersisterError>;
 
     /// Whether anybody else, such as another process or an extension of the app, may write to the same data; read
     /// when the store is opened. If not, the store does not look for changes, never wakes up when idle, and rights in
@@ -186,6 +189,10 @@ impl core::Persister for Host {
     fn is_shared(&self) -> bool {
         self.is_shared
     }
+
+    async fn close(&self) -> rolekeep::Result<()> {
+        self.ask(|host| async move { host.shutdown().await }).await
+    }
 }
 
 fn signed(position: u64) -> rolekeep::Result<i64> {
@@ -227,6 +234,10 @@ mod tests {
         }
 
         async fn forget(&self, _ids: Vec<String>) -> Result<(), PersisterError> {
+            Ok(())
+        }
+
+        async fn shutdown(&self) -> Result<(), PersisterError> {
             Ok(())
         }
 

@@ -1,7 +1,7 @@
 //! What a call answers: `await` it, or `wait` for it.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Mutex, PoisonError},
@@ -48,6 +48,25 @@ impl Answer {
             Ok(Box::new(move |py: Python<'_>| value.into_py_any(py)) as Finish)
         });
         Self { work: Mutex::new(Some(Box::pin(work))), is_in_memory }
+    }
+
+    /// An answer that nothing but time or others' commits bring about, for which no fork waits.
+    pub fn waiting<T>(is_in_memory: bool, call: impl Future<Output = Result<T>> + Send + 'static) -> Self
+    where
+        T: for<'py> IntoPyObject<'py> + Send + 'static,
+    {
+        if !is_in_memory {
+            return Self::new(false, call);
+        }
+        let mut call = Box::pin(call);
+        let steps = poll_fn(move |context| match Counted::step() {
+            Some(_counted) => call.as_mut().poll(context),
+            None => {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+        });
+        Self::new(false, steps)
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<Work> {

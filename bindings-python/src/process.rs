@@ -185,6 +185,12 @@ impl Counted {
         wait_until(py, || FORKS.load(Ordering::SeqCst) == 0);
         Self::new(&IN_MEMORY)
     }
+
+    /// A step of a call that holds nothing between its steps; none while somebody forks.
+    pub fn step() -> Option<Self> {
+        let counted = Self::new(&IN_MEMORY);
+        (FORKS.load(Ordering::SeqCst) == 0).then_some(counted)
+    }
 }
 
 impl Drop for Counted {

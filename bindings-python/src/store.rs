@@ -304,7 +304,9 @@ impl Caller {
     fn _call(&self, py: Python<'_>, operation: &Bound<'_, PyString>, input: &Bound<'_, PyString>) -> PyResult<Answer> {
         let caller = self.0.here(py)?.clone();
         let (operation, input) = at_once(py, || Ok((text(operation)?.to_owned(), text(input)?.to_owned())))?;
-        Ok(Answer::new(self.0.store.plan.is_in_memory, async move { ffi::call(&caller, &operation, &input).await }))
+        let (is_in_memory, is_wait) = (self.0.store.plan.is_in_memory, operation == ffi::WAIT);
+        let call = async move { ffi::call(&caller, &operation, &input).await };
+        Ok(if is_wait { Answer::waiting(is_in_memory, call) } else { Answer::new(is_in_memory, call) })
     }
 
     fn _with_request(&self, py: Python<'_>, request: Option<&str>) -> PyResult<Self> {

@@ -249,6 +249,17 @@ def test_async_persister_has_one_loop(tmp_path):
     assert persister.is_closed
 
 
+def test_the_persister_of_a_store_that_could_not_be_opened_is_closed(tmp_path):
+    class Broken(AsyncPersister):
+        async def load(self, since):
+            raise OSError("the cable is out")
+
+    persister = Broken(tmp_path / "log")
+    with pytest.raises(Unavailable):
+        rolekeep.open(persister=persister, **CHEAP)
+    assert persister.is_closed
+
+
 def test_a_failing_persister(open_store, tmp_path):
     class Failing(LogPersister):
         error = None
@@ -421,6 +432,30 @@ def test_fork_while_others_work(um, ada):
         stop.set()
         for thread in threads:
             thread.join()
+
+
+@pytestmark_fork
+def test_fork_while_others_wait_for_events(um, ada):
+    """What waits for half a minute holds nothing that a child could inherit, and no fork waits for it."""
+    heard, stop = threading.Event(), threading.Event()
+
+    def listen():
+        for event in rolekeep.subscribe(um.system, "earliest"):
+            heard.set()
+            if event.event_type is rolekeep.EventType.USER_SUSPENDED:
+                return stop.set()
+
+    listening = threading.Thread(target=listen, daemon=True)
+    listening.start()
+    assert heard.wait(10)
+    time.sleep(0.1)
+    started = time.monotonic()
+    assert in_child(lambda: um.login("ada@example.org", PASSWORD).done().user.id == ada.id) == 0
+    # Where it does, it gives up after ten seconds.
+    assert time.monotonic() - started < 8
+    um.system.users.suspend(ada.id)
+    assert stop.wait(10)
+    listening.join()
 
 
 @pytestmark_fork

@@ -80,10 +80,13 @@ class IndexedDb implements Persister {
       transaction.oncomplete = () => resolve();
       transaction.onabort = () => reject(transaction.error ?? unavailable("storage_unavailable", "the transaction was aborted"));
     });
+    const working = work(transaction.objectStore("rows"), transaction.objectStore("head"));
+    // What was put before something failed would be committed. One that has ended refuses to be aborted.
+    working.catch(() => transaction.abort()).catch(() => {});
     // Both are waited for, so that neither is left with a rejection that nobody hears.
-    const [worked, completed] = await Promise.allSettled([work(transaction.objectStore("rows"), transaction.objectStore("head")), complete]);
-    if (completed.status === "rejected") throw completed.reason;
+    const [worked, completed] = await Promise.allSettled([working, complete]);
     if (worked.status === "rejected") throw worked.reason;
+    if (completed.status === "rejected") throw completed.reason;
     return worked.value;
   }
 

@@ -32,7 +32,8 @@ const STALE_MILLIS = 3_600_000;
 class Files implements Persister {
   readonly #path: string;
   #snapshot = { position: 0, rows: 0 };
-  #isMade = false;
+  /** Whether the names in the folder are known to be durable; undefined before it is made. */
+  #isDurable: boolean | undefined;
   /** Not written any more when commits are next drawn together. */
   readonly #forgotten = new Set<string>();
 
@@ -42,8 +43,9 @@ class Files implements Persister {
 
   async load(since: number): Promise<Loaded> {
     // Once: a folder that is taken away under an open store stays away.
-    if (!this.#isMade) await mkdir(this.#path, { recursive: true, mode: 0o700 });
-    this.#isMade = true;
+    if (this.#isDurable === undefined) await mkdir(this.#path, { recursive: true, mode: 0o700 });
+    // Here a commit is found whose writer was not told: nobody else makes it last.
+    if (!this.#isDurable) await this.#sync();
     const { position, rows, dropped = 0 } = await this.#read(since);
     return { position, ...(since < dropped && { isWhole: true }), changes: rows.map(({ id, table, row }) => ({ id, table, row })) };
   }
@@ -55,8 +57,9 @@ class Files implements Persister {
   async persist(batch: Batch): Promise<Persisted> {
     const { base, position, changes } = batch;
     const draft = await this.#draft(JSON.stringify({ position, changes }));
+    this.#isDurable = false;
     try {
-      await link(draft, this.#commit(position));
+      await link(draft, this.#file("commit", position));
     } catch (problem) {
       if (code(problem) === "EEXIST") return "stale";
       if (code(problem) === "EPERM" || code(problem) === "ENOTSUP") {
@@ -67,8 +70,8 @@ class Files implements Persister {
       await unlink(draft);
     }
     // Where others have drawn the commits together meanwhile, ours came too late.
-    if (base === 0 ? (await this.#newestSnapshot()) > 0 : !(await exists(this.#commit(base)))) {
-      await unlink(this.#commit(position));
+    if (base === 0 ? (await this.#newestSnapshot()) > 0 : !(await exists(this.#file("commit", base)))) {
+      await unlink(this.#file("commit", position));
       return "stale";
     }
     await this.#sync();
@@ -109,10 +112,10 @@ class Files implements Persister {
     for (let position = since; ; position += 1) {
       let batch;
       try {
-        batch = await read<Batch>(this.#commit(position + 1));
+        batch = await read<Batch>(this.#file("commit", position + 1));
       } catch (problem) {
         if (code(problem) !== "ENOENT") throw problem;
-        const isNewest = position === 0 ? (await this.#newestSnapshot()) === 0 : await exists(this.#commit(position));
+        const isNewest = position === 0 ? (await this.#newestSnapshot()) === 0 : await exists(this.#file("commit", position));
         return isNewest ? { position, rows } : undefined;
       }
       for (const change of batch.changes) rows.push({ ...change, position: position + 1 });
@@ -165,13 +168,9 @@ class Files implements Persister {
 
   /** Makes the names in the folder durable; Windows does so by itself, and does not open folders. */
   async #sync(): Promise<void> {
-    if (process.platform === "win32") return;
-    const folder = await open(this.#path, "r");
-    await folder.sync().finally(() => folder.close());
-  }
-
-  #commit(position: number): string {
-    return this.#file("commit", position);
+    const folder = process.platform === "win32" ? undefined : await open(this.#path, "r");
+    await folder?.sync().finally(() => folder.close());
+    this.#isDurable = true;
   }
 
   #file(kind: string, name: number | string): string {

@@ -65,7 +65,7 @@ export interface Persister {
    * later, without a trace. Without this method they are kept for ever. After an error they are named again some day.
    */
   forget?(ids: readonly string[]): void | Promise<void>;
-  /** Releases what is held open. */
+  /** Releases what is held open. Called when the store is closed, and when it could not be opened. */
   close?(): void | Promise<void>;
   /**
    * Calls back when somebody else may have stored a batch. Without this method that is noticed within 200 ms, or when

@@ -45,6 +45,7 @@ pub mod fetch {
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use backup::{BackupPlace, backup, restore, verify_backup};
 pub use delivery::{delivery, notice};
+pub use events::WAIT;
 pub use filters::{FilteredRows, SqlColumn, SqlFilter, SqlKind, SqlParameter, SqlTable};
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 pub use layers::{config, of_layers};

@@ -64,7 +64,7 @@ class Persister(Protocol):
     - `forget(ids: list[str])`, plain or `async`: names rows that are no longer needed, by their `RowChange.id`s: old
       entries of the change feed. They may be dropped, now or later, without a trace. Without this method they are
       kept for ever. After an exception they are named again some day.
-    - `close()`, plain or `async`, called when the store is closed.
+    - `close()`, plain or `async`, called when the store is closed, and when it could not be opened.
     """
 
     def load(self, since: int) -> Loaded | Awaitable[Loaded]:

@@ -108,6 +108,36 @@ test("IndexedDB keeps the contract", async () => {
   await page.close();
 });
 
+test("a batch that IndexedDB refuses half-way leaves nothing", async () => {
+  const page = await stage.chromium.page(stage.site.url);
+  const found = await page.evaluate(async () => {
+    const { open, indexedDB } = await import("rolekeep");
+    const um = await open({ persister: indexedDB("half") });
+    const { put } = IDBObjectStore.prototype;
+    let count = 0;
+    IDBObjectStore.prototype.put = function (...given) {
+      if ((count += 1) === 3) throw new DOMException("refused", "DataCloneError");
+      return put.apply(this, given);
+    };
+    const reason = await um.system.users.create({ email: "ada@example.org" }).then(() => "done", (error) => error.reason);
+    IDBObjectStore.prototype.put = put;
+    await um.close();
+    const database = await new Promise((done) => {
+      const request = globalThis.indexedDB.open("half");
+      request.onsuccess = () => done(request.result);
+    });
+    const all = (store, method) => new Promise((done) => {
+      const request = database.transaction([store]).objectStore(store)[method](...(method === "get" ? ["position"] : []));
+      request.onsuccess = () => done(request.result);
+    });
+    const [rows, position] = [await all("rows", "getAll"), await all("head", "get")];
+    database.close();
+    return { reason, count, later: rows.filter((row) => row.position > position).length };
+  });
+  await page.close();
+  assert.deepEqual(found, { reason: "storage_unavailable", count: 3, later: 0 });
+});
+
 test("what is pruned is gone from IndexedDB, and what stays is whole", async () => {
   const page = await stage.chromium.page(stage.site.url);
   await page.evaluate(async (equal) => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import files, { readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { test } from "node:test";
 
@@ -182,6 +183,40 @@ test("a commit file that is cut off, or no file of ours, is an error and not a s
   await writeFile(join(path, last), whole);
   await (await open({ ...CHEAP, persister: filePersister(path) })).close();
   assert.equal(await reasonOf(open({ ...CHEAP, persister: filePersister(join(path, last)) })), "storage_unavailable");
+});
+
+test("what a folder may forget when the power fails is not acknowledged", async (t) => {
+  const path = await folder(t);
+  const um = await open({ ...CHEAP, persister: filePersister(path) });
+  const real = files.open;
+  const replace = (other) => {
+    files.open = other;
+    syncBuiltinESMExports();
+  };
+  t.after(() => replace(real));
+  let count = 0;
+  replace((name, flags, ...more) => {
+    if (name !== path) return real(name, flags, ...more);
+    count += 1;
+    return Promise.reject(Object.assign(new Error("input/output error"), { code: "EIO" }));
+  });
+  assert.equal(await reasonOf(um.system.users.create({ email: "ada@example.org" })), "outcome_unknown");
+  // Nor is it read before it is sure to last.
+  assert.equal(await reasonOf(um.system.users.list()), "storage_unavailable");
+  assert.ok(count > 1);
+  replace(real);
+  assert.equal((await um.system.users.list()).total, 1);
+  await um.close();
+});
+
+test("a persister is closed with its store, and where none was opened", async () => {
+  let closed = 0;
+  const host = Object.assign(hostPersister(true), { close: () => void (closed += 1) });
+  await (await open({ ...CHEAP, persister: host })).close();
+  assert.equal(closed, 1);
+  const broken = { ...host, load: () => Promise.reject(new Error("broken")) };
+  assert.equal(await reasonOf(open({ ...CHEAP, persister: broken })), "storage_unavailable");
+  assert.equal(closed, 2);
 });
 
 test("a folder taken away under an open store is told", async (t) => {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What [`super::call`] is asked for it, beside the operations.
-pub(super) const WAIT: &str = "events.wait";
+pub const WAIT: &str = "events.wait";
 
 #[derive(Input)]
 struct Waiting {

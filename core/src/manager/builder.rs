@@ -176,8 +176,15 @@ impl Builder {
     /// administrator, [`Reason::StorageMissing`], [`Reason::StorageReadOnly`], [`Reason::SchemaNewer`].
     pub async fn open(self) -> Result<UserManagement> {
         let (place, mut prepared) = self.prepare()?;
+        // A storage of the host's is the host's to close, or to try again with.
+        let is_ours = !matches!(place, StorageChoice::Storage(_));
         let storage = place.open(&mut prepared).await?;
-        prepared.open(storage).await
+        let opened = prepared.open(storage.clone()).await;
+        if opened.is_err() && is_ours {
+            // What comes of that says nothing beside this error.
+            let _ = storage.close().await;
+        }
+        opened
     }
 
     /// Restores a backup that [`UserManagement::backup`] wrote, of a store on any storage, into an empty store, and opens it. Everything

@@ -11,7 +11,7 @@ use std::{
 use crate::common::drop_after;
 use async_trait::async_trait;
 use rolekeep::{
-    Error, Reason, Result,
+    Error, Reason, Result, UserManagement,
     internals::record::Record,
     storage::{
         Batch, CommitError, Committed, FeedPart, LanePosition, Loaded, Persisted, PersistedStorage, Persister,
@@ -94,6 +94,39 @@ async fn the_suite_over_a_map() {
 #[tokio::test]
 async fn the_suite_over_a_log() {
     conformance::run(async || PersistedStorage::open_for_conformance(LogHost::default()).await).await.unwrap();
+}
+
+/// A host that stores nothing, may have nothing to read, and counts how often it is closed.
+#[derive(Clone, Default)]
+struct Broken {
+    loads: bool,
+    closed: Arc<AtomicU32>,
+}
+
+#[async_trait]
+impl Persister for Broken {
+    async fn load(&self, _: u64) -> Result<Loaded> {
+        if self.loads { Ok(Loaded::default()) } else { Err(Error::new(Reason::StorageUnavailable, "no host")) }
+    }
+
+    async fn persist(&self, _: &Batch) -> Result<Persisted> {
+        Err(Error::new(Reason::StorageFull, "no room"))
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.closed.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_host_of_a_store_that_could_not_be_opened_is_closed() {
+    for (loads, reason) in [(false, Reason::StorageUnavailable), (true, Reason::StorageFull)] {
+        let host = Broken { loads, ..Broken::default() };
+        let opened = UserManagement::builder().persister(host.clone()).open().await;
+        assert_eq!(opened.err().map(|error| error.reason()), Some(reason));
+        assert_eq!(host.closed.load(Ordering::SeqCst), 1, "{reason:?}");
+    }
 }
 
 #[tokio::test]

@@ -296,7 +296,13 @@ typedef void (*UniffiCallbackInterfacePersisterMethod2)(uint64_t, RustBuffer, Un
 #endif
 #ifndef UNIFFI_FFIDEF_CALLBACK_INTERFACE_PERSISTER_METHOD3
 #define UNIFFI_FFIDEF_CALLBACK_INTERFACE_PERSISTER_METHOD3
-typedef void (*UniffiCallbackInterfacePersisterMethod3)(uint64_t, int8_t* _Nonnull, 
+typedef void (*UniffiCallbackInterfacePersisterMethod3)(uint64_t, UniffiForeignFutureCompleteVoid _Nonnull, uint64_t, UniffiForeignFutureDroppedCallbackStruct* _Nonnull
+    );
+
+#endif
+#ifndef UNIFFI_FFIDEF_CALLBACK_INTERFACE_PERSISTER_METHOD4
+#define UNIFFI_FFIDEF_CALLBACK_INTERFACE_PERSISTER_METHOD4
+typedef void (*UniffiCallbackInterfacePersisterMethod4)(uint64_t, int8_t* _Nonnull, 
         RustCallStatus *_Nonnull uniffiCallStatus
     );
 
@@ -353,7 +359,8 @@ typedef struct UniffiVTableCallbackInterfacePersister {
     UniffiCallbackInterfacePersisterMethod0 _Nonnull load;
     UniffiCallbackInterfacePersisterMethod1 _Nonnull persist;
     UniffiCallbackInterfacePersisterMethod2 _Nonnull forget;
-    UniffiCallbackInterfacePersisterMethod3 _Nonnull isShared;
+    UniffiCallbackInterfacePersisterMethod3 _Nonnull shutdown;
+    UniffiCallbackInterfacePersisterMethod4 _Nonnull isShared;
 } UniffiVTableCallbackInterfacePersister;
 
 #endif
@@ -2089,6 +2096,11 @@ uint64_t uniffi_rolekeep_mobile_fn_method_persister_persist(uint64_t ptr, RustBu
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERSISTER_FORGET
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERSISTER_FORGET
 uint64_t uniffi_rolekeep_mobile_fn_method_persister_forget(uint64_t ptr, RustBuffer ids
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERSISTER_SHUTDOWN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERSISTER_SHUTDOWN
+uint64_t uniffi_rolekeep_mobile_fn_method_persister_shutdown(uint64_t ptr
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PERSISTER_IS_SHARED
@@ -4625,6 +4637,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_persister_persist(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERSISTER_FORGET
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERSISTER_FORGET
 uint16_t uniffi_rolekeep_mobile_checksum_method_persister_forget(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERSISTER_SHUTDOWN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PERSISTER_SHUTDOWN
+uint16_t uniffi_rolekeep_mobile_checksum_method_persister_shutdown(void
     
 );
 #endif

@@ -7544,8 +7544,8 @@ func FfiConverterTypePermissions_lower(_ value: Permissions) -> UInt64 {
  * returns everything for a `load` from before (`is_whole`).
  * - After an exception of `persist` nothing of that batch may be stored later.
  *
- * Calls come one after another, from threads of the library. A call is never cancelled. `is_shared` and `forget` have
- * defaults: shared, and nothing is forgotten.
+ * Calls come one after another, from threads of the library. A call is never cancelled. `is_shared`, `forget` and
+ * `shutdown` have defaults: shared, nothing is forgotten, and nothing is held open.
  */
 public protocol Persister: AnyObject, Sendable {
     
@@ -7567,6 +7567,11 @@ public protocol Persister: AnyObject, Sendable {
     func forget(ids: [String]) async throws 
     
     /**
+     * Releases what is held open. Called when the store is shut down, and when it could not be opened.
+     */
+    func shutdown() async throws 
+    
+    /**
      * Whether anybody else, such as another process or an extension of the app, may write to the same data; read
      * when the store is opened. If not, the store does not look for changes, never wakes up when idle, and rights in
      * memory are never out of date.
@@ -7585,8 +7590,8 @@ public protocol Persister: AnyObject, Sendable {
  * returns everything for a `load` from before (`is_whole`).
  * - After an exception of `persist` nothing of that batch may be stored later.
  *
- * Calls come one after another, from threads of the library. A call is never cancelled. `is_shared` and `forget` have
- * defaults: shared, and nothing is forgotten.
+ * Calls come one after another, from threads of the library. A call is never cancelled. `is_shared`, `forget` and
+ * `shutdown` have defaults: shared, nothing is forgotten, and nothing is held open.
  */
 open class PersisterImpl: Persister, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -7690,6 +7695,25 @@ open func forget(ids: [String])async throws   {
             rustFutureFunc: {
                 uniffi_rolekeep_mobile_fn_method_persister_forget(
                         self.uniffiCloneHandle(),FfiConverterSequenceString.lower(ids)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypePersisterError_lift
+        )
+}
+    
+    /**
+     * Releases what is held open. Called when the store is shut down, and when it could not be opened.
+     */
+open func shutdown()async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_persister_shutdown(
+                        self.uniffiCloneHandle()
                 )
             },
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
@@ -7842,6 +7866,45 @@ fileprivate struct UniffiCallbackInterfacePersister {
                 }
                 return try await uniffiObj.forget(
                      ids: try FfiConverterSequenceString.lift(ids)
+                )
+            }
+
+            let uniffiHandleSuccess = { (returnValue: ()) in
+                uniffiFutureCallback(
+                    uniffiCallbackData,
+                    UniffiForeignFutureResultVoid(
+                        callStatus: RustCallStatus()
+                    )
+                )
+            }
+            let uniffiHandleError = { (statusCode, errorBuf) in
+                uniffiFutureCallback(
+                    uniffiCallbackData,
+                    UniffiForeignFutureResultVoid(
+                        callStatus: RustCallStatus(code: statusCode, errorBuf: errorBuf)
+                    )
+                )
+            }
+            uniffiTraitInterfaceCallAsyncWithError(
+                makeCall: makeCall,
+                handleSuccess: uniffiHandleSuccess,
+                handleError: uniffiHandleError,
+                lowerError: FfiConverterTypePersisterError_lower,
+                droppedCallback: uniffiOutDroppedCallback
+            )
+        },
+        shutdown: { (
+            uniffiHandle: UInt64,
+            uniffiFutureCallback: @escaping UniffiForeignFutureCompleteVoid,
+            uniffiCallbackData: UInt64,
+            uniffiOutDroppedCallback: UnsafeMutablePointer<UniffiForeignFutureDroppedCallbackStruct>
+        ) in
+            let makeCall = {
+                () async throws -> () in
+                guard let uniffiObj = try? FfiConverterTypePersister.handleMap.get(handle: uniffiHandle) else {
+                    throw UniffiInternalError.unexpectedStaleHandle
+                }
+                return try await uniffiObj.shutdown(
                 )
             }
 
@@ -60203,7 +60266,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_persister_forget() != 52806) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_persister_is_shared() != 32313) {
+    if (uniffi_rolekeep_mobile_checksum_method_persister_shutdown() != 54349) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_persister_is_shared() != 32588) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_principal_can() != 54371) {

@@ -85,6 +85,9 @@ extension Persister {
     /// Forgets nothing.
     public func forget(ids: [String]) async throws {}
 
+    /// Holds nothing open.
+    public func shutdown() async throws {}
+
     /// Somebody else may write to the same data.
     public func isShared() -> Bool { true }
 }

@@ -150,8 +150,8 @@ impl<P: Persister> PersistedStorage<EncryptedPersister<P>> {
     pub(crate) async fn open_encrypted(persister: P, keys: EncryptionKeys, env: Env) -> Result<Self> {
         let persister = EncryptedPersister { persister, keys, env, old: Mutex::default() };
         let storage = Self::open(persister).await?;
-        storage.renew().await?;
-        Ok(storage)
+        let renewed = storage.renew().await;
+        storage.closed_unless(renewed).await
     }
 
     async fn renew(&self) -> Result<()> {

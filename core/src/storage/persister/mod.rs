@@ -79,7 +79,7 @@ pub trait Persister: MaybeSend + MaybeSync + 'static {
         true
     }
 
-    /// Releases what is held open.
+    /// Releases what is held open. Called when the store is closed, and when it could not be opened.
     async fn close(&self) -> Result<()> {
         Ok(())
     }
@@ -194,7 +194,7 @@ fn another_history(known: LanePosition) -> Error {
 }
 
 impl<P: Persister> PersistedStorage<P> {
-    /// Loads everything that the persister has.
+    /// Loads everything that the persister has. Where that fails, it is closed.
     ///
     /// # Errors
     /// Those of the persister, and [`Reason::Corrupt`] if it has something that this library did not write.
@@ -210,8 +210,17 @@ impl<P: Persister> PersistedStorage<P> {
 
     async fn open_with(persister: P, memory: MemoryStorage) -> Result<Self> {
         let storage = Self { memory, persister, host: Mutex::default() };
-        storage.catch_up(&mut *storage.host.lock().await).await?;
-        Ok(storage)
+        let loaded = storage.catch_up(&mut *storage.host.lock().await).await;
+        storage.closed_unless(loaded).await
+    }
+
+    /// The store that would close it is not there.
+    async fn closed_unless(self, opened: Result<()>) -> Result<Self> {
+        if opened.is_err() {
+            // What comes of that says nothing beside this error.
+            let _ = self.persister.close().await;
+        }
+        opened.map(|()| self)
     }
 
     /// Applies what others have stored since.

@@ -58,6 +58,27 @@ class PersisterTest {
         }
     }
 
+    @Test
+    fun `what a persister holds open is released with the store, and where none was opened`() = runBlocking<Unit> {
+        inFolder { folder ->
+            var closed = 0
+            val holding = object : FilePersister(folder.resolve("holding.json")) {
+                var isBroken = false
+
+                override suspend fun load(since: Long) = if (isBroken) throw PersisterException.Failed("broken") else super.load(since)
+
+                override suspend fun shutdown() {
+                    closed += 1
+                }
+            }
+            UserManagement.open(quick, holding).shutdown()
+            assertEquals(1, closed)
+            holding.isBroken = true
+            assertFailsWith<RolekeepException.Unavailable> { UserManagement.open(quick, holding) }
+            assertEquals(2, closed)
+        }
+    }
+
     /** Nobody else uses its file; deleted and forgotten rows leave nothing behind. */
     private class Own(file: File) : FilePersister(file) {
         val loads = AtomicInteger()

@@ -346,6 +346,9 @@ interface BlockingPersister {
     /** These rows, by the ids of their changes, may be dropped. */
     fun forget(ids: List<String>) {}
 
+    /** Releases what is held open. */
+    fun shutdown() {}
+
     /** Whether anybody else may write to the same data. */
     fun isShared(): Boolean = true
 }
@@ -356,6 +359,8 @@ private class Adapter(private val to: BlockingPersister) : Persister {
     override suspend fun persist(batch: Batch) = withContext(Dispatchers.IO) { to.persist(batch) }
 
     override suspend fun forget(ids: List<String>) = withContext(Dispatchers.IO) { to.forget(ids) }
+
+    override suspend fun shutdown() = withContext(Dispatchers.IO) { to.shutdown() }
 
     override fun isShared() = to.isShared()
 }
