@@ -276,7 +276,7 @@ impl All {
              {} users with hashes of bcrypt from JSON Lines into SQLite, {:.1} rows a user, beside a program that inserts the same rows by prepared \
              statements in commits of the same size: {:.1} s and {:.1} s, {:.0} and {:.0} users a second.\n\n\
              ## At rest\n\n\
-             An instance on PostgreSQL that nobody asks for anything, in {:.0} s: {} transactions, which look for news of others, and {:.0} ms of the processor's time.",
+             An instance on PostgreSQL that nobody has asked for anything for a minute, in {:.0} s: {} transactions, which look for news of others, and {:.0} ms of the processor's time.",
             thousands(import.users as u64),
             import.rows as f64 / import.users as f64,
             import.seconds,
