@@ -176,15 +176,9 @@ impl Builder {
     /// administrator, [`Reason::StorageMissing`], [`Reason::StorageReadOnly`], [`Reason::SchemaNewer`].
     pub async fn open(self) -> Result<UserManagement> {
         let (place, mut prepared) = self.prepare()?;
-        // A storage of the host's is the host's to close, or to try again with.
-        let is_ours = !matches!(place, StorageChoice::Storage(_));
+        let is_ours = place.is_ours();
         let storage = place.open(&mut prepared).await?;
-        let opened = prepared.open(storage.clone()).await;
-        if opened.is_err() && is_ours {
-            // What comes of that says nothing beside this error.
-            let _ = storage.close().await;
-        }
-        opened
+        closed_unless(prepared.open(storage.clone()).await, &*storage, is_ours).await
     }
 
     /// Restores a backup that [`UserManagement::backup`] wrote, of a store on any storage, into an empty store, and opens it. Everything
@@ -202,15 +196,13 @@ impl Builder {
         options: &crate::backup::RestoreOptions,
     ) -> Result<UserManagement> {
         let (place, mut prepared) = self.prepare()?;
+        let is_ours = place.is_ours();
         let storage = place.open(&mut prepared).await?;
-        match prepared.restore(&*storage, backup, options).await {
-            Ok(()) => prepared.open(storage).await,
-            Err(error) => {
-                // What comes of that says nothing beside this error.
-                let _ = storage.close().await;
-                Err(error)
-            }
-        }
+        let opened = match prepared.restore(&*storage, backup, options).await {
+            Ok(()) => prepared.open(storage.clone()).await,
+            Err(error) => Err(error),
+        };
+        closed_unless(opened, &*storage, is_ours).await
     }
 
     /// What a store is opened with. All that is wrong is told, and before a file is made.
@@ -229,7 +221,22 @@ impl Builder {
     }
 }
 
+/// What came of opening a store. Where that failed, the storage is closed if it was opened for it; one of the host's is the host's to
+/// close, or to try again with.
+async fn closed_unless<T>(opened: Result<T>, storage: &dyn Storage, is_ours: bool) -> Result<T> {
+    if opened.is_err() && is_ours {
+        // What comes of that says nothing beside the error.
+        let _ = storage.close().await;
+    }
+    opened
+}
+
 impl StorageChoice {
+    /// Whether the storage is opened by the builder.
+    fn is_ours(&self) -> bool {
+        !matches!(self, Self::Storage(_))
+    }
+
     #[cfg_attr(
         all(feature = "deferred", target_arch = "wasm32"),
         expect(unused_variables, reason = "there is no database to be joined, and nothing is encrypted")

@@ -11,13 +11,15 @@ use std::{
 use crate::common::drop_after;
 use async_trait::async_trait;
 use rolekeep::{
-    Error, Reason, Result, UserManagement,
+    Builder, Config, Error, Policy, Reason, Result, UserManagement,
+    backup::{BackupOptions, RestoreOptions},
     internals::record::Record,
     storage::{
         Batch, CommitError, Committed, FeedPart, LanePosition, Loaded, Persisted, PersistedStorage, Persister,
         Position, Pruned, Retention, RowChange, Storage, Write,
         conformance::{self, Item, change_set, change_set_id},
     },
+    users::CreateUser,
 };
 
 /// A host that keeps a map from id to position and row, as IndexedDB does; all of it is JSON text.
@@ -96,21 +98,30 @@ async fn the_suite_over_a_log() {
     conformance::run(async || PersistedStorage::open_for_conformance(LogHost::default()).await).await.unwrap();
 }
 
-/// A host that stores nothing, may have nothing to read, and counts how often it is closed.
+/// A host that may have nothing to read, has room for so many batches, and counts how often it is closed.
 #[derive(Clone, Default)]
 struct Broken {
     loads: bool,
+    room: u32,
+    kept: MapHost,
+    persisted: Arc<AtomicU32>,
     closed: Arc<AtomicU32>,
 }
 
 #[async_trait]
 impl Persister for Broken {
-    async fn load(&self, _: u64) -> Result<Loaded> {
-        if self.loads { Ok(Loaded::default()) } else { Err(Error::new(Reason::StorageUnavailable, "no host")) }
+    async fn load(&self, since: u64) -> Result<Loaded> {
+        if !self.loads {
+            return Err(Error::new(Reason::StorageUnavailable, "no host"));
+        }
+        self.kept.load(since).await
     }
 
-    async fn persist(&self, _: &Batch) -> Result<Persisted> {
-        Err(Error::new(Reason::StorageFull, "no room"))
+    async fn persist(&self, batch: &Batch) -> Result<Persisted> {
+        if self.persisted.fetch_add(1, Ordering::SeqCst) >= self.room {
+            return Err(Error::new(Reason::StorageFull, "no room"));
+        }
+        self.kept.persist(batch).await
     }
 
     async fn close(&self) -> Result<()> {
@@ -126,6 +137,26 @@ async fn a_host_of_a_store_that_could_not_be_opened_is_closed() {
         let opened = UserManagement::builder().persister(host.clone()).open().await;
         assert_eq!(opened.err().map(|error| error.reason()), Some(reason));
         assert_eq!(host.closed.load(Ordering::SeqCst), 1, "{reason:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_is_closed_wherever_restoring_fails() {
+    let builder = || UserManagement::builder().config(Config::new().signing_key("k".repeat(32)));
+    let source = builder().policy(Policy::preset("standard").unwrap()).open().await.unwrap();
+    source.system().users().create(CreateUser::new("ada@example.org").roles(["admin"])).await.unwrap();
+    let mut backup = Vec::new();
+    source.backup(&mut backup, &BackupOptions::new()).await.unwrap();
+    // Restoring fails, then opening what was restored, then nothing.
+    let nobody = Policy::from_toml("permissions = []").unwrap();
+    for (room, policy, reason) in
+        [(0, None, Some(Reason::StorageFull)), (9, Some(nobody), Some(Reason::LastAdministrator)), (9, None, None)]
+    {
+        let host = Broken { loads: true, room, ..Broken::default() };
+        let builder = policy.into_iter().fold(builder(), Builder::policy).persister(host.clone());
+        let restored = builder.restore(&backup[..], &RestoreOptions::new()).await;
+        assert_eq!(restored.as_ref().err().map(Error::reason), reason);
+        assert_eq!(host.closed.load(Ordering::SeqCst), u32::from(reason.is_some()), "{reason:?}");
     }
 }
 

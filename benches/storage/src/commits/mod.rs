@@ -51,6 +51,8 @@ pub struct Outcome {
     pub commits: f64,
     pub read: f64,
     pub slowest: f64,
+    /// The same where clients only read.
+    pub alone: f64,
 }
 
 /// How quick it was.
@@ -62,10 +64,21 @@ pub struct Rate {
     pub read: f64,
     /// What 99 of 100 commits took at most, with their read, milliseconds.
     pub slowest: f64,
+    /// The mean of a read where clients only read, microseconds.
+    pub alone: f64,
 }
 
-/// What one client does again and again, by its number and that of its commit; gives how long its read took.
-type Client = Arc<dyn Fn(u64, u64) -> BoxFuture<'static, Result<Duration>> + Send + Sync>;
+/// What clients do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// They read a row, change it, and commit.
+    Commit,
+    /// They read a row.
+    Read,
+}
+
+/// What one client does again and again, by its number and that of its turn; gives how long its read took.
+type Client = Arc<dyn Fn(u64, u64, Work) -> BoxFuture<'static, Result<Duration>> + Send + Sync>;
 
 /// Measures both in turns, on servers and files of their own.
 pub async fn measure(extent: Extent) -> Result<Vec<Outcome>> {
@@ -91,7 +104,7 @@ async fn compare(
 ) -> Result<Outcome> {
     let mut rounds = Vec::new();
     for _ in 0..extent.rounds() {
-        rounds.push((run(clients, &bare, extent).await?, run(clients, &ours, extent).await?));
+        rounds.push((both(clients, &bare, extent).await?, both(clients, &ours, extent).await?));
     }
     let median = |of: &dyn Fn(&(Rate, Rate)) -> f64| {
         let mut values: Vec<f64> = rounds.iter().map(of).collect();
@@ -106,18 +119,21 @@ async fn compare(
             commits: median(&|(bare, _)| bare.commits),
             read: median(&|(bare, _)| bare.read),
             slowest: median(&|(bare, _)| bare.slowest),
+            alone: median(&|(bare, _)| bare.alone),
         },
         ours: Rate {
             commits: median(&|(_, ours)| ours.commits),
             read: median(&|(_, ours)| ours.read),
             slowest: median(&|(_, ours)| ours.slowest),
+            alone: median(&|(_, ours)| ours.alone),
         },
         commits: median(&|(bare, ours)| ours.commits / bare.commits),
         read: median(&|(bare, ours)| ours.read / bare.read),
         slowest: median(&|(bare, ours)| ours.slowest / bare.slowest),
+        alone: median(&|(bare, ours)| ours.alone / bare.alone),
     };
     eprintln!(
-        "{storage}, {late} ms, {clients} clients: {:.0} and {:.0} commits/s, {:.2}; reads {:.0} and {:.0} µs, {:.2}; p99 {:.1} and {:.1} ms, {:.2}",
+        "{storage}, {late} ms, {clients} clients: {:.0} and {:.0} commits/s, {:.2}; reads {:.0} and {:.0} µs, {:.2}; p99 {:.1} and {:.1} ms, {:.2}; reads alone {:.0} and {:.0} µs, {:.2}",
         outcome.bare.commits,
         outcome.ours.commits,
         outcome.commits,
@@ -126,13 +142,22 @@ async fn compare(
         outcome.read,
         outcome.bare.slowest,
         outcome.ours.slowest,
-        outcome.slowest
+        outcome.slowest,
+        outcome.bare.alone,
+        outcome.ours.alone,
+        outcome.alone
     );
     Ok(outcome)
 }
 
+/// Runs clients that commit, and then ones that only read.
+async fn both(clients: usize, client: &Client, extent: Extent) -> Result<Rate> {
+    let committed = run(clients, client, Work::Commit, extent).await?;
+    Ok(Rate { alone: run(clients, client, Work::Read, extent).await?.read, ..committed })
+}
+
 /// Runs clients for a while; no number is given twice.
-async fn run(clients: usize, client: &Client, extent: Extent) -> Result<Rate> {
+async fn run(clients: usize, client: &Client, work: Work, extent: Extent) -> Result<Rate> {
     static NUMBER: AtomicU64 = AtomicU64::new(1);
     let (is_counted, is_over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let tasks: Vec<_> = (0..clients as u64)
@@ -142,7 +167,7 @@ async fn run(clients: usize, client: &Client, extent: Extent) -> Result<Rate> {
                 let mut took = Vec::new();
                 while !is_over.load(Ordering::Relaxed) {
                     let start = Instant::now();
-                    let read = client(of, NUMBER.fetch_add(1, Ordering::Relaxed)).await?;
+                    let read = client(of, NUMBER.fetch_add(1, Ordering::Relaxed), work).await?;
                     if is_counted.load(Ordering::Relaxed) {
                         took.push((start.elapsed(), read));
                     }
@@ -167,7 +192,7 @@ async fn run(clients: usize, client: &Client, extent: Extent) -> Result<Rate> {
     let read: f64 = took.iter().map(|(_, read)| read.as_secs_f64() * 1e6).sum();
     took.sort_unstable();
     let slowest = took.get(took.len() * 99 / 100).map_or(0.0, |(whole, _)| whole.as_secs_f64() * 1e3);
-    Ok(Rate { commits: took.len() as f64 / seconds, read: read / took.len() as f64, slowest })
+    Ok(Rate { commits: took.len() as f64 / seconds, read: read / took.len() as f64, slowest, alone: 0.0 })
 }
 
 fn row_of(number: u64) -> u128 {
@@ -180,16 +205,19 @@ async fn ours(storage: Arc<dyn Storage>) -> Result<Client> {
         let items = (from..from + 1_000).map(|number| Write::insert(&mut Item::new(number, "an item"))).collect();
         storage.commit(&change_set((from + 1) << 80, items)).await?;
     }
-    Ok(Arc::new(move |_, number| Box::pin(commit(storage.clone(), number))))
+    Ok(Arc::new(move |_, number, work| Box::pin(turn(storage.clone(), number, work))))
 }
 
-async fn commit(storage: Arc<dyn Storage>, number: u64) -> Result<Duration> {
+async fn turn(storage: Arc<dyn Storage>, number: u64, work: Work) -> Result<Duration> {
     loop {
         let key = Key(vec![Value::Id(id(row_of(number)).0)]);
         let start = Instant::now();
         let row = storage.get(Item::TABLE, &[key]).await?.pop().flatten();
         let read = start.elapsed();
         let Some(row) = row else { bail!("a row is not there") };
+        if work == Work::Read {
+            return Ok(read);
+        }
         let mut item = Item::from_row(row)?;
         item.note = Some(format!("changed by {number}"));
         let mut tie = Tie { item: item.id, tag: number.to_string(), version: 0 };

@@ -18,7 +18,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use super::{Client, READERS, ROWS, TOUCHED, WRITERS, entry, ours, row_of};
+use super::{Client, READERS, ROWS, TOUCHED, WRITERS, Work, entry, ours, row_of};
 
 /// A server of its own, behind a network that is so slow.
 pub struct Server {
@@ -61,25 +61,41 @@ async fn bare(url: &str, clients: usize) -> Result<Client> {
     sqlx::query(rows).bind(ROWS as i64).execute(&pool).await?;
     let heads = "INSERT INTO audit_heads (lane, seq, hash, key_id, mac, version) SELECT n, 0, '', '', '', 1 FROM generate_series(0, $1 - 1) n";
     sqlx::query(heads).bind(clients as i64).execute(&pool).await?;
-    Ok(Arc::new(move |client, number| Box::pin(commit(pool.clone(), client as i64, number))))
+    Ok(Arc::new(move |client, number, work| Box::pin(turn(pool.clone(), client as i64, number, work))))
 }
 
-type Read = (Uuid, String, Option<String>, Option<i64>, bool, i64, Option<Uuid>, i64);
+type Read = (
+    Uuid,
+    String,
+    Option<String>,
+    Option<i64>,
+    bool,
+    Option<bool>,
+    i64,
+    Option<i64>,
+    Option<Uuid>,
+    Option<String>,
+    Option<String>,
+    i64,
+);
 
 /// Each client has a lane to itself, so that none waits for another.
-async fn commit(pool: PgPool, lane: i64, number: u64) -> Result<Duration> {
+async fn turn(pool: PgPool, lane: i64, number: u64, work: Work) -> Result<Duration> {
     loop {
         let id = Uuid::from_u128(row_of(number));
         let start = Instant::now();
-        let read = "SELECT id, name, note, rank, flag, at, owner, version FROM conformance_items WHERE id = $1";
+        let read = "SELECT id, name, note, rank, flag, seen, at, until, owner, data, attributes, version FROM conformance_items WHERE id = $1";
         let row: Read = sqlx::query_as(read).bind(id).fetch_one(&pool).await?;
         let read = start.elapsed();
+        if work == Work::Read {
+            return Ok(read);
+        }
         let mut transaction = pool.begin().await?;
         let change = "UPDATE conformance_items SET note = $1, note_key = $4, search_text = $4, version = version + 1 \
                       WHERE id = $2 AND version = $3";
         let note = format!("changed by {number}");
         let changed =
-            sqlx::query(change).bind(note.clone()).bind(id).bind(row.7).bind(note).execute(&mut *transaction).await?;
+            sqlx::query(change).bind(note.clone()).bind(id).bind(row.11).bind(note).execute(&mut *transaction).await?;
         if changed.rows_affected() == 0 {
             transaction.rollback().await?;
             continue;

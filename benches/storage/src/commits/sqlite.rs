@@ -15,7 +15,7 @@ use sqlx::{
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::{Client, ROWS, TOUCHED, entry, ours, row_of};
+use super::{Client, ROWS, TOUCHED, Work, entry, ours, row_of};
 
 /// The same connections for both.
 const READERS: usize = 4;
@@ -27,9 +27,9 @@ pub async fn clients() -> Result<(Client, Client)> {
     let ours = ours(Arc::new(SqliteStorage::open_for_conformance(options).await?)).await?;
     let bare = Arc::new(Bare::open(&folder.path().join("bare.db")).await?);
     let folder = Arc::new(folder);
-    let client: Client = Arc::new(move |_, number| {
+    let client: Client = Arc::new(move |_, number, work| {
         let (bare, _folder) = (bare.clone(), folder.clone());
-        Box::pin(async move { bare.commit(number).await })
+        Box::pin(async move { bare.turn(number, work).await })
     });
     Ok((client, ours))
 }
@@ -39,7 +39,20 @@ struct Bare {
     readers: SqlitePool,
 }
 
-type Read = (String, String, Option<String>, Option<i64>, bool, i64, Option<String>, i64);
+type Read = (
+    String,
+    String,
+    Option<String>,
+    Option<i64>,
+    bool,
+    Option<bool>,
+    i64,
+    Option<i64>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    i64,
+);
 
 impl Bare {
     async fn open(file: &Path) -> Result<Self> {
@@ -64,19 +77,22 @@ impl Bare {
         Ok(Self { writer: Mutex::new(writer), readers })
     }
 
-    async fn commit(&self, number: u64) -> Result<Duration> {
+    async fn turn(&self, number: u64, work: Work) -> Result<Duration> {
         loop {
             let id = Uuid::from_u128(row_of(number)).to_string();
             let start = Instant::now();
-            let read = "SELECT id, name, note, rank, flag, at, owner, version FROM conformance_items WHERE id = ?1";
+            let read = "SELECT id, name, note, rank, flag, seen, at, until, owner, data, attributes, version FROM conformance_items WHERE id = ?1";
             let row: Read = sqlx::query_as(read).bind(&id).fetch_one(&self.readers).await?;
             let read = start.elapsed();
+            if work == Work::Read {
+                return Ok(read);
+            }
             let mut writer = self.writer.lock().await;
             let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
             let change = "UPDATE conformance_items SET note = ?1, note_key = ?1, search_text = ?1, version = version + 1 \
                           WHERE id = ?2 AND version = ?3";
             let note = format!("changed by {number}");
-            let changed = sqlx::query(change).bind(note).bind(&id).bind(row.7).execute(&mut *transaction).await?;
+            let changed = sqlx::query(change).bind(note).bind(&id).bind(row.11).execute(&mut *transaction).await?;
             if changed.rows_affected() == 0 {
                 transaction.rollback().await?;
                 continue;

@@ -46,6 +46,55 @@ extension RolekeepError: CustomStringConvertible, CustomDebugStringConvertible {
     }
 }
 
+extension SqlParameter {
+    /// A value as drivers bind it.
+    public enum Bound: Sendable, Equatable {
+        case bool(Bool), int(Int64), text(String), uuid(UUID), blob(Data)
+        /// Arrays of PostgreSQL.
+        case bools([Bool]), ints([Int64]), texts([String]), uuids([UUID])
+    }
+
+    /// The value as drivers bind it, by its kind.
+    public func bound() throws -> Bound {
+        switch kind {
+        case .bool: return .bool(try decoded())
+        case .int: return .int(try (decoded() as Exact).value)
+        case .text: return .text(try decoded())
+        case .uuid: return .uuid(try decoded())
+        case .blob:
+            let digits = Array(try decoded() as String)
+            let bytes = stride(from: 0, to: digits.count - 1, by: 2).compactMap { UInt8(String(digits[$0...($0 + 1)]), radix: 16) }
+            return .blob(Data(bytes))
+        case .bools: return .bools(try decoded())
+        case .ints: return .ints(try (decoded() as [Exact]).map(\.value))
+        case .texts: return .texts(try decoded())
+        case .uuids: return .uuids(try decoded())
+        }
+    }
+
+    // In an array, as older systems take nothing else for JSON.
+    private func decoded<T: Decodable>() throws -> T {
+        try JSONDecoder().decode([T].self, from: Data("[\(value)]".utf8))[0]
+    }
+
+    // One beyond 2^53 is text.
+    private struct Exact: Decodable {
+        let value: Int64
+
+        init(from decoder: Decoder) throws {
+            let container = try decoder.singleValueContainer()
+            if let number = try? container.decode(Int64.self) {
+                value = number
+                return
+            }
+            guard let number = Int64(try container.decode(String.self)) else {
+                throw DecodingError.dataCorruptedError(in: container, debugDescription: "no integer")
+            }
+            value = number
+        }
+    }
+}
+
 extension Resource {
     /// A resource of the application: `Resource("document", ["owner_id": .text(id)])`.
     public init(_ resourceType: String, _ attributes: [String: Value] = [:]) {

@@ -225,6 +225,9 @@ async fn a_store_with_anything_in_it_is_left_alone() {
     let position = storage.position().await.unwrap();
     let refused = builder().storage(storage.clone()).restore(&file[..], &RestoreOptions::new()).await.err().unwrap();
     assert_eq!((refused.reason(), refused.http_status()), (Reason::StoreNotEmpty, 409));
+    // It is the host's, who may go on with it.
+    assert_eq!(storage.position().await.unwrap(), position);
+    storage.close().await.unwrap();
     let um = builder().sqlite(&path).open().await.unwrap();
     assert_eq!(um.position(), position);
     assert_eq!(um.system().users().list(ListUsers::new()).await.unwrap().items.len(), 0);

@@ -152,10 +152,28 @@ class GuardsTest {
         assertEquals(FilteredRows.SOME, some.rows)
         assertTrue(""""d"."author" = $2::uuid""" in some.sql, some.sql)
         assertEquals(SqlKind.UUID to "\"$ada\"", some.parameters.first().kind to some.parameters.first().value)
+        assertEquals(ada, some.parameters.first().bound())
         assertTrue(some.expires > Instant.now())
         assertEquals(listOf(FilteredRows.ALL, "TRUE"), um.system().filter("document:read", table).let { listOf(it.rows, it.sql) })
         assertEquals(FilteredRows.NONE, um.anonymous().filter("document:read", table).rows)
         val wrong = SqlTable(SqlDialect.SQLITE, qualifier = "documents", ids = IdStorage.UUID)
         assertEquals("owner_id", assertFailsWith<RolekeepException.Validation> { um.actingAs(ada).filter("document:read", wrong) }.fields.first().field)
+    }
+
+    @Test
+    fun `what a filter compares with is bound as it is`() {
+        val id = UUID.fromString("0198c0de-0000-7000-8000-00000000000a")
+        val texts = listOf("", "\"", "\\\"n", "[\"a\",\"b\"]", "\u0000\u0008\u000c\n\r\t\u001f", "ä漢😀", ",", "]")
+        for (text in texts) assertEquals(text, SqlParameter(SqlKind.TEXT, jsonText(text)).bound())
+        assertEquals("\b\u000c\n\r\t/", SqlParameter(SqlKind.TEXT, """"\b\f\n\r\t\/"""").bound())
+        for (list in listOf(texts, emptyList())) assertEquals(list, SqlParameter(SqlKind.TEXTS, jsonText(list)).bound())
+        assertEquals(listOf(true, false), listOf("true", "false").map { SqlParameter(SqlKind.BOOL, it).bound() })
+        assertEquals(listOf(-7L, Long.MAX_VALUE), listOf("-7", "\"${Long.MAX_VALUE}\"").map { SqlParameter(SqlKind.INT, it).bound() })
+        assertEquals(listOf(1L, Long.MIN_VALUE), SqlParameter(SqlKind.INTS, "[1,\"${Long.MIN_VALUE}\"]").bound())
+        assertEquals(emptyList<Long>(), SqlParameter(SqlKind.INTS, "[]").bound())
+        assertEquals(listOf(true, false), SqlParameter(SqlKind.BOOLS, "[true,false]").bound())
+        assertEquals(id, SqlParameter(SqlKind.UUID, jsonText(id)).bound())
+        assertEquals(listOf(id, id), SqlParameter(SqlKind.UUIDS, jsonText(listOf(id, id))).bound())
+        assertContentEquals(byteArrayOf(0, 127, -1), SqlParameter(SqlKind.BLOB, "\"007fff\"").bound() as ByteArray)
     }
 }
