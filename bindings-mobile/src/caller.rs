@@ -97,8 +97,7 @@ pub(crate) fn ask_many(
 }
 
 pub(crate) fn read_scope(scope: Option<String>) -> Result<Option<Scope>> {
-    let scope = scope.map(|scope| scope.parse::<Scope>()).transpose();
-    scope.map_err(|problem| RolekeepError::unfit(&format!("scope: {problem}")))
+    Ok(scope.map(|scope| rolekeep::ffi::scope(&scope)).transpose()?)
 }
 
 /// Asks for a filter as JSON.
@@ -166,7 +165,8 @@ impl Caller {
     }
 
     /// Whether the caller holds a role now, directly or by a role that inherits it: everywhere or, if a scope
-    /// (`region:ID`) is given, in that scope. Prefer `can`: which role allows something is up to the policy.
+    /// (`region:ID`) is given, everywhere or in exactly this one. An API key holds none. Prefer `can`: which role allows
+    /// something is up to the policy.
     #[uniffi::method(default(scope = None))]
     pub fn has_role(&self, role: String, scope: Option<String>) -> Result<bool> {
         Ok(self.caller.has_role(&role, read_scope(scope)?.as_ref())?)

@@ -279,7 +279,7 @@ impl UserManagement {
         self.store.position().to_string()
     }
 
-    /// Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms.
+    /// Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms, and up to five seconds where nobody has asked anything for a minute.
     ///
     /// Throws `UNAVAILABLE` if the storage does not answer.
     pub async fn refresh(&self) -> Result<()> {

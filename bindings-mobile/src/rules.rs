@@ -99,7 +99,8 @@ impl Principal {
     }
 
     /// Whether the principal holds a role now, directly or by a role that inherits it: everywhere or, if a scope
-    /// (`region:ID`) is given, in that scope. Prefer `can`: which role allows something is up to the policy.
+    /// (`region:ID`) is given, everywhere or in exactly this one. An API key holds none. Prefer `can`: which role allows
+    /// something is up to the policy.
     #[uniffi::method(default(scope = None))]
     pub fn has_role(&self, role: String, scope: Option<String>) -> Result<bool> {
         Ok(self.0.checks().has_role(self.0.principal(), &role, read_scope(scope)?.as_ref())?)

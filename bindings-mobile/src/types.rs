@@ -43,7 +43,7 @@ pub struct JsonText(pub serde_json::Value);
 uniffi::custom_type!(JsonText, String, {
     lower: |json| json.0.to_string(),
     try_lift: |text| serde_json::from_str(&text).map(JsonText)
-        .map_err(|problem| RolekeepError::unfit(&format!("a JSON value is no JSON: {problem}")).into()),
+        .map_err(|problem| RolekeepError::unfit(&format!("not valid JSON: {problem}")).into()),
 });
 
 /// For a record that holds secrets: it prints as its name alone.

@@ -6,6 +6,7 @@ import runpy
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, get_args
+from uuid import UUID
 
 import pytest
 import rolekeep
@@ -84,6 +85,12 @@ def test_who_asks_too_often_hears_when_to_come_back():
     answer = asyncio.run(error_response(None, error))
     assert answer.status_code == 429 and answer.headers["retry-after"] == "7" and json.loads(answer.body)["retry_after"] == 7
     assert "retry_after" not in json.loads(asyncio.run(error_response(None, errors.Forbidden("no"))).body)
+
+
+def test_what_may_have_been_done_is_named():
+    error = errors.Conflict("this was done before", reason=Reason.ALREADY_DONE, change_id=UUID(int=7))
+    assert json.loads(asyncio.run(error_response(None, error)).body)["change_id"] == str(UUID(int=7))
+    assert "change_id" not in json.loads(asyncio.run(error_response(None, errors.Forbidden("no"))).body)
 
 
 def test_a_401_says_what_to_do():

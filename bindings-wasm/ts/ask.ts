@@ -114,7 +114,8 @@ export abstract class Asker {
 
   /**
    * Whether they hold a role now, directly or by a role that inherits it: everywhere or, if a scope (`region:ID`) is
-   * given, in that scope. Prefer `can`: which role allows something is up to the policy.
+   * given, everywhere or in exactly this one. An API key holds none. Prefer `can`: which role allows something is up to
+   * the policy.
    */
   hasRole(role: string, scope?: string): boolean {
     return this.#answer("has_role", { role: text(role, "role"), scope });

@@ -53,7 +53,7 @@ pub use layers::{config, of_layers};
 pub use metrics::metrics;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use migrate::migrate;
-pub use questions::{QUESTIONS, ask, at_least, can, check, consult, resource};
+pub use questions::{QUESTIONS, ask, at_least, can, check, consult, resource, scope};
 pub use rules_config::RulesConfig;
 pub use waiting::{acting_as, acting_as_identity, authenticate, close, open, refresh};
 

@@ -256,8 +256,8 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rights_max_age_millis: Option<i64>,
-    /// For how many users the rights are kept in memory, in addition to those of callers in use: some 500 bytes each. The least used are
-    /// dropped first and read again when needed. Default: 100000.
+    /// For how many users the rights are kept in memory, some 500 bytes each. The least used are dropped first and read again when needed;
+    /// those of callers in use stay, even if there are more. Default: 100000.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users_in_memory: Option<i64>,

@@ -136,7 +136,7 @@ pub enum Reason {
     /// The same for a value of the context.
     #[serde(rename = "context_invalid")]
     ContextInvalid,
-    /// The resource lacks an attribute that the policy reads.
+    /// The resource, or the principal, lacks an attribute that the policy reads.
     #[serde(rename = "resource_incomplete")]
     ResourceIncomplete,
     /// The context lacks a value that the policy reads.

@@ -100,7 +100,8 @@ pub enum ChangeKind {
     /// `role` loses `grant`, which denies.
     #[serde(rename = "lift_deny")]
     LiftDeny,
-    /// No role of the policy grants it: one that is held must get a grant of `permission`.
+    /// No role of the policy grants it: one that is held where this is asked must get a grant of `permission`. If none is, one must also
+    /// be assigned, as the text says.
     #[serde(rename = "add_grant")]
     AddGrant,
 }

@@ -108,7 +108,8 @@ class Asker:
 
     def has_role(self, role: str, scope: str | None = None) -> bool:
         """Whether they hold a role now, directly or by a role that inherits it: everywhere or, if a scope
-        (`region:ID`) is given, in that scope. Prefer `can`: which role allows something is up to the policy."""
+        (`region:ID`) is given, everywhere or in exactly this one. An API key holds none. Prefer `can`: which role allows
+        something is up to the policy."""
         return decode(bool, self._ask("has_role", encode({"role": role, "scope": scope})))
 
     def require_role(self, role: str, scope: str | None = None) -> None:

@@ -211,9 +211,9 @@ def open(
         rights_max_age_millis: How old, in milliseconds, the rights used by a check without I/O may
             be if other processes write to the same storage; also those of operations, up to a
             second, if the storage notifies of others' commits, as PostgreSQL does. Default: 1000.
-        users_in_memory: For how many users the rights are kept in memory, in addition to those of
-            callers in use: some 500 bytes each. The least used are dropped first and read again
-            when needed. Default: 100000.
+        users_in_memory: For how many users the rights are kept in memory, some 500 bytes each. The
+            least used are dropped first and read again when needed; those of callers in use stay,
+            even if there are more. Default: 100000.
         slow_statement_millis: A storage call that takes longer than this, in milliseconds, is
             counted in `health` and logged as a warning with the tables' names (in Rust with the
             feature `tracing`). Default: 250; 0: never.
@@ -599,9 +599,9 @@ def open_async(
         rights_max_age_millis: How old, in milliseconds, the rights used by a check without I/O may
             be if other processes write to the same storage; also those of operations, up to a
             second, if the storage notifies of others' commits, as PostgreSQL does. Default: 1000.
-        users_in_memory: For how many users the rights are kept in memory, in addition to those of
-            callers in use: some 500 bytes each. The least used are dropped first and read again
-            when needed. Default: 100000.
+        users_in_memory: For how many users the rights are kept in memory, some 500 bytes each. The
+            least used are dropped first and read again when needed; those of callers in use stay,
+            even if there are more. Default: 100000.
         slow_statement_millis: A storage call that takes longer than this, in milliseconds, is
             counted in `health` and logged as a warning with the tables' names (in Rust with the
             feature `tracing`). Default: 250; 0: never.

@@ -152,6 +152,8 @@ async def error_response(_: Request, error: Exception) -> JSONResponse:
     }
     if error.retry_after is not None:
         body["retry_after"] = error.retry_after
+    if error.change_id is not None:
+        body["change_id"] = error.change_id
     if error.request_id is not None:
         body["request_id"] = error.request_id
     return JSONResponse(jsonable_encoder(body), error.http_status, error_headers(error))

@@ -1,6 +1,6 @@
 //! A row filter that knows whose it is, so that it is refused once their rights are others.
 
-use super::{Caller, exists};
+use super::Caller;
 use crate::{
     model::{
         error::{Error, Reason, Result},
@@ -36,10 +36,14 @@ impl Caller {
     /// The filter by the rights of now, as of this moment or of now.
     fn row_filter(&self, permission: &str, at: Option<Time>) -> Result<RowFilter> {
         let of_host = || RowFilter::of_host(at.unwrap_or_else(|| self.engine.services.now()));
-        self.ask(exists(permission), of_host, |rules, principal, clock| {
-            let now = at.unwrap_or_else(|| clock.now());
-            rules.filter(principal, rules.permission(permission)?, self.context(), now)
-        })
+        self.ask(
+            |rules| rules.permission(permission).map(drop),
+            of_host,
+            |rules, principal, clock| {
+                let now = at.unwrap_or_else(|| clock.now());
+                rules.filter(principal, rules.permission(permission)?, self.context(), now)
+            },
+        )
     }
 }
 

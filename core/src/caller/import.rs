@@ -29,7 +29,7 @@ pub struct Importer {
 }
 
 impl Caller {
-    /// Begins an import of users (USR-8).
+    /// Begins an import of users.
     ///
     /// ```
     /// # async fn import(um: rolekeep::UserManagement) -> rolekeep::Result<()> {

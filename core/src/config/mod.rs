@@ -321,8 +321,8 @@ pub struct Config {
     /// of operations, up to a second, if the storage notifies of others' commits, as PostgreSQL does. Default: 1000.
     #[input(default = 1000)]
     pub rights_max_age_millis: i64,
-    /// For how many users the rights are kept in memory, in addition to those of callers in use: some 500 bytes each. The least used are
-    /// dropped first and read again when needed. Default: 100000.
+    /// For how many users the rights are kept in memory, some 500 bytes each. The least used are dropped first and read again when needed;
+    /// those of callers in use stay, even if there are more. Default: 100000.
     #[input(default = 100_000)]
     pub users_in_memory: u32,
     /// A storage call that takes longer than this, in milliseconds, is counted in `health` and logged as a warning with the tables' names

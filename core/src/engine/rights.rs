@@ -390,6 +390,10 @@ impl Engine {
         let (id, pin, by) = match &who.kind {
             WhoKind::System => return Ok(None),
             WhoKind::Anonymous => {
+                // A policy that gives them nothing is too narrow, where it is out of date.
+                if self.services.rules().is_open_to_anonymous() {
+                    self.require_fresh(clock)?;
+                }
                 return self.principals.with_rights(|rights| ask(rights.rules(), rights.anonymous())).map(Some);
             }
             WhoKind::User { id, pin, by } => (*id, pin, by),

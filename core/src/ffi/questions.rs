@@ -19,7 +19,7 @@ use crate::{
         id::UserId,
         input::{Limits, read},
     },
-    rules::{Context, Explanation, Resource, Scope},
+    rules::{Context, Explanation, ParseScopeError, Resource, Scope},
     storage::Position,
 };
 
@@ -120,6 +120,14 @@ impl Answers for Caller {
     fn has_role(&self, role: &str, scope: Option<&Scope>) -> Result<bool> {
         Self::has_role(self, role, scope)
     }
+}
+
+/// The scope of a question about a role.
+///
+/// # Errors
+/// [`Reason::InvalidInput`] naming the field `scope`.
+pub fn scope(text: &str) -> Result<Scope> {
+    text.parse().map_err(|problem: ParseScopeError| wrong("scope", FieldCode::InvalidFormat, problem.to_string()))
 }
 
 fn needed<T>(field: &str, given: Option<T>) -> Result<T> {

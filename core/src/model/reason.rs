@@ -26,7 +26,7 @@ pub enum Reason {
     PrincipalInvalid,
     /// The same for a value of the context.
     ContextInvalid,
-    /// The resource lacks an attribute that the policy reads.
+    /// The resource, or the principal, lacks an attribute that the policy reads.
     ResourceIncomplete,
     /// The context lacks a value that the policy reads.
     ContextIncomplete,

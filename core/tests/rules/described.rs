@@ -59,6 +59,20 @@ fn fields(problem: &Error) -> Vec<(&str, String)> {
 }
 
 #[test]
+fn a_grant_that_no_role_has_takes_a_role_that_is_held() {
+    let policy = Policy::new().permissions(["document:read", "document:edit"]).role("reader", ["document:read"]);
+    let rules = Rules::compile(&policy).unwrap();
+    let text = |held: AssignedRole| {
+        let ada =
+            rules.resolve_principal(&PrincipalData::new("00000000-0000-0000-0000-000000000001").roles([held])).unwrap();
+        rules.explain(&ada, "document:edit", None).unwrap().changes.remove(0).text
+    };
+    assert!(text(AssignedRole::new("reader")).ends_with("a role that is held needs a grant of document:edit"));
+    let past = AssignedRole::new("reader").valid_until(Time::UNIX_EPOCH);
+    assert!(text(past).ends_with("a role needs a grant of document:edit, and must be assigned"));
+}
+
+#[test]
 fn a_host_with_users_of_its_own_asks() {
     let rules = rules();
     let ada = rules.resolve_principal(&maps("ada").roles(["author"]).attribute("level", 2)).unwrap();

@@ -2,7 +2,7 @@
 
 use rolekeep::{
     Error, Reason,
-    rules::{Policy, Role, RuleSet},
+    rules::{Policy, Role, RuleSet, Schema},
 };
 
 fn errors(policy: Result<Policy, Error>) -> String {
@@ -33,6 +33,16 @@ fn when(condition: &str) -> String {
     let errors = errors(Ok(policy));
     let told = errors.lines().map(|line| line.strip_prefix("1:").unwrap_or(line).replace("role r, drone:read: ", ""));
     told.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn what_names_the_type_of_a_resource_is_no_attribute() {
+    let declared = |ty: &str| {
+        let policy = Policy::from_toml(&format!("[types.{ty}]\nattributes = {{ type = \"string\" }}")).unwrap();
+        RuleSet::compile(&policy, &Schema::new()).map_err(|error| error.to_string())
+    };
+    assert!(declared("document").unwrap_err().contains("cannot be called `type`"));
+    assert!(declared("user").is_ok());
 }
 
 #[test]

@@ -177,6 +177,37 @@ fn what_multiplies_is_refused() {
 }
 
 #[test]
+fn an_edit_is_refused_where_the_policy_with_it_would_be() {
+    let roles =
+        |count: usize| (0..count).fold(Policy::new(), |policy, at| policy.add_role(Role::new(format!("r{at}"))));
+    let full = RuleSet::compile(&roles(100_000), &Schema::new()).unwrap();
+    assert!(full.with_role(Role::new("other")).unwrap_err().to_string().contains("at most 100000 roles"));
+    full.with_role(Role::new("r7").description("changed")).unwrap();
+    full.without_role("r7").unwrap().with_role(Role::new("other")).unwrap();
+
+    // Each matches all permissions, and there is room for some of them.
+    let permissions: Vec<String> = (0..20_000).map(|number| format!("type{number}:read")).collect();
+    let wide = (0..1_480).fold(Policy::new().permissions(permissions), |policy, number| {
+        policy.role(format!("role{number}"), ["*:read"])
+    });
+    let mut rules = RuleSet::compile(&wide, &Schema::new()).unwrap();
+    // What is replaced leaves room.
+    for _ in 0..40 {
+        rules = rules.with_role(Role::new("role0").allow("*:read")).unwrap();
+    }
+    let refused =
+        (0..40).find_map(|number| match rules.with_role(Role::new(format!("more{number}")).allow("*:read")) {
+            Ok(edited) => {
+                rules = edited;
+                None
+            }
+            Err(error) => Some(error),
+        });
+    assert!(refused.unwrap().to_string().contains("too large"));
+    RuleSet::compile(&rules.policy(), &Schema::new()).unwrap();
+}
+
+#[test]
 fn a_chain_of_a_thousand_roles_decides() {
     let chain = (0..1_000).fold(Policy::new().permissions(["a:b"]), |policy, number| {
         policy.add_role(match number {

@@ -103,8 +103,12 @@ impl Persister for Host {
     }
 }
 
+fn policy() -> Policy {
+    Policy::new().permissions(["document:edit", "document:read"]).role("editor", ["document:edit"])
+}
+
 async fn open(storage: Arc<dyn Storage>) -> (UserManagement, Counting) {
-    open_with(storage, Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"])).await
+    open_with(storage, policy()).await
 }
 
 async fn open_with(storage: Arc<dyn Storage>, policy: Policy) -> (UserManagement, Counting) {
@@ -115,9 +119,9 @@ async fn open_with(storage: Arc<dyn Storage>, policy: Policy) -> (UserManagement
 }
 
 /// What a store does in most of a second in which nobody asks it for anything: sleeps, and what checks say after
-/// two hours of the clock.
+/// two hours of the clock, of a user and of whoever is not signed in.
 async fn idle(storage: Arc<dyn Storage>) -> (u64, u64, Result<bool, Reason>) {
-    let (um, counting) = open(storage).await;
+    let (um, counting) = open_with(storage, policy().role("guest", ["document:read"]).anonymous("guest")).await;
     let ada = um.system().users().create(CreateUser::new("ada@example.org").roles(["editor"])).await.unwrap();
     let me = um.acting_as(ada.id).await.unwrap();
     assert!(me.can("document:edit", None).unwrap());
@@ -129,6 +133,8 @@ async fn idle(storage: Arc<dyn Storage>) -> (u64, u64, Result<bool, Reason>) {
     let after = counted();
     counting.ahead.store(7_200, Ordering::Relaxed);
     let answer = me.can("document:edit", None).map_err(|error| error.reason());
+    let anybody = um.anonymous(RequestContext::default());
+    assert_eq!(anybody.can("document:read", None).map_err(|error| error.reason()), answer);
     um.close().await.unwrap();
     (after.0 - before.0, after.1 - before.1, answer)
 }
@@ -162,6 +168,15 @@ async fn a_store_that_others_share_looks_for_their_changes() {
         assert_eq!(answer, Err(Reason::RightsStale));
     }
     assert!(host.loads.load(Ordering::Relaxed) > 5);
+}
+
+#[tokio::test]
+async fn whom_a_policy_gives_nothing_is_given_nothing_however_old_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = SqliteStorage::open(SqliteOptions::new(folder.path().join("x.db"))).await.unwrap();
+    let (um, counting) = open(Arc::new(storage)).await;
+    counting.ahead.store(7_200, Ordering::Relaxed);
+    assert!(!um.anonymous(RequestContext::default()).can("document:read", None).unwrap());
 }
 
 /// How often it sleeps in so many milliseconds.

@@ -2505,7 +2505,8 @@ public protocol CallerProtocol: AnyObject, Sendable {
     
     /**
      * Whether the caller holds a role now, directly or by a role that inherits it: everywhere or, if a scope
-     * (`region:ID`) is given, in that scope. Prefer `can`: which role allows something is up to the policy.
+     * (`region:ID`) is given, everywhere or in exactly this one. An API key holds none. Prefer `can`: which role allows
+     * something is up to the policy.
      */
     func hasRole(role: String, scope: String?) throws  -> Bool
     
@@ -2884,7 +2885,8 @@ open func filter(permission: String, table: SqlTable)throws  -> SqlFilter  {
     
     /**
      * Whether the caller holds a role now, directly or by a role that inherits it: everywhere or, if a scope
-     * (`region:ID`) is given, in that scope. Prefer `can`: which role allows something is up to the policy.
+     * (`region:ID`) is given, everywhere or in exactly this one. An API key holds none. Prefer `can`: which role allows
+     * something is up to the policy.
      */
 open func hasRole(role: String, scope: String? = nil)throws  -> Bool  {
     return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
@@ -8542,7 +8544,8 @@ public protocol PrincipalProtocol: AnyObject, Sendable {
     
     /**
      * Whether the principal holds a role now, directly or by a role that inherits it: everywhere or, if a scope
-     * (`region:ID`) is given, in that scope. Prefer `can`: which role allows something is up to the policy.
+     * (`region:ID`) is given, everywhere or in exactly this one. An API key holds none. Prefer `can`: which role allows
+     * something is up to the policy.
      */
     func hasRole(role: String, scope: String?) throws  -> Bool
     
@@ -8732,7 +8735,8 @@ open func filter(permission: String, table: SqlTable)throws  -> SqlFilter  {
     
     /**
      * Whether the principal holds a role now, directly or by a role that inherits it: everywhere or, if a scope
-     * (`region:ID`) is given, in that scope. Prefer `can`: which role allows something is up to the policy.
+     * (`region:ID`) is given, everywhere or in exactly this one. An API key holds none. Prefer `can`: which role allows
+     * something is up to the policy.
      */
 open func hasRole(role: String, scope: String? = nil)throws  -> Bool  {
     return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
@@ -11819,7 +11823,7 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
     func ready() async throws  -> Bool
     
     /**
-     * Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms.
+     * Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms, and up to five seconds where nobody has asked anything for a minute.
      *
      * Throws `UNAVAILABLE` if the storage does not answer.
      */
@@ -12290,7 +12294,7 @@ open func ready()async throws  -> Bool  {
 }
     
     /**
-     * Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms.
+     * Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms, and up to five seconds where nobody has asked anything for a minute.
      *
      * Throws `UNAVAILABLE` if the storage does not answer.
      */
@@ -19040,8 +19044,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let rightsMaxAgeMillis: Int64?
     /**
-     * For how many users the rights are kept in memory, in addition to those of callers in use: some 500 bytes each. The least used are
-     * dropped first and read again when needed. Default: 100000.
+     * For how many users the rights are kept in memory, some 500 bytes each. The least used are dropped first and read again when needed;
+     * those of callers in use stay, even if there are more. Default: 100000.
      */
     public let usersInMemory: Int64?
     /**
@@ -19359,8 +19363,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * of operations, up to a second, if the storage notifies of others' commits, as PostgreSQL does. Default: 1000.
          */rightsMaxAgeMillis: Int64? = nil, 
         /**
-         * For how many users the rights are kept in memory, in addition to those of callers in use: some 500 bytes each. The least used are
-         * dropped first and read again when needed. Default: 100000.
+         * For how many users the rights are kept in memory, some 500 bytes each. The least used are dropped first and read again when needed;
+         * those of callers in use stay, even if there are more. Default: 100000.
          */usersInMemory: Int64? = nil, 
         /**
          * A storage call that takes longer than this, in milliseconds, is counted in `health` and logged as a warning with the tables' names
@@ -48711,7 +48715,8 @@ public enum ChangeKind: Equatable, Hashable {
      */
     case liftDeny
     /**
-     * No role of the policy grants it: one that is held must get a grant of `permission`.
+     * No role of the policy grants it: one that is held where this is asked must get a grant of `permission`. If none is, one must also
+     * be assigned, as the text says.
      */
     case addGrant
 
@@ -53001,7 +53006,7 @@ public enum Reason: Equatable, Hashable {
      */
     case contextInvalid
     /**
-     * The resource lacks an attribute that the policy reads.
+     * The resource, or the principal, lacks an attribute that the policy reads.
      */
     case resourceIncomplete
     /**
@@ -59513,7 +59518,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_filter() != 32438) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_has_role() != 31283) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_has_role() != 51039) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_is_administrator() != 11868) {
@@ -60230,7 +60235,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_ready() != 38129) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_refresh() != 22986) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_refresh() != 51679) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_shutdown() != 11003) {
@@ -60293,7 +60298,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_principal_filter() != 3372) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_principal_has_role() != 38968) {
+    if (uniffi_rolekeep_mobile_checksum_method_principal_has_role() != 45045) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_principal_numbers() != 18671) {

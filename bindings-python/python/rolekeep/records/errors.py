@@ -108,7 +108,7 @@ class Reason(Word):
     CONTEXT_INVALID = "context_invalid"
     """The same for a value of the context."""
     RESOURCE_INCOMPLETE = "resource_incomplete"
-    """The resource lacks an attribute that the policy reads."""
+    """The resource, or the principal, lacks an attribute that the policy reads."""
     CONTEXT_INCOMPLETE = "context_incomplete"
     """The context lacks a value that the policy reads."""
     BACKUP_INVALID = "backup_invalid"

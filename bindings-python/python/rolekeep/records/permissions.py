@@ -81,7 +81,9 @@ class ChangeKind(Word):
     LIFT_DENY = "lift_deny"
     """`role` loses `grant`, which denies."""
     ADD_GRANT = "add_grant"
-    """No role of the policy grants it: one that is held must get a grant of `permission`."""
+    """No role of the policy grants it: one that is held where this is asked must get a grant of
+    `permission`. If none is, one must also be assigned, as the text says.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

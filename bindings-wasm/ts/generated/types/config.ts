@@ -197,8 +197,8 @@ export interface Config {
    */
   readonly rightsMaxAgeMillis?: number | null | undefined;
   /**
-   * For how many users the rights are kept in memory, in addition to those of callers in use: some 500 bytes each. The least used are
-   * dropped first and read again when needed. Default: 100000.
+   * For how many users the rights are kept in memory, some 500 bytes each. The least used are dropped first and read again when needed;
+   * those of callers in use stay, even if there are more. Default: 100000.
    */
   readonly usersInMemory?: number | null | undefined;
   /**

@@ -92,7 +92,7 @@ export type Reason =
   | "principal_invalid"
   /** The same for a value of the context. */
   | "context_invalid"
-  /** The resource lacks an attribute that the policy reads. */
+  /** The resource, or the principal, lacks an attribute that the policy reads. */
   | "resource_incomplete"
   /** The context lacks a value that the policy reads. */
   | "context_incomplete"

@@ -64,7 +64,7 @@ export type ChangeKind =
   | "meet_condition"
   /** `role` loses `grant`, which denies. */
   | "lift_deny"
-  /** No role of the policy grants it: one that is held must get a grant of `permission`. */
+  /** No role of the policy grants it: one that is held where this is asked must get a grant of `permission`. If none is, one must also be assigned, as the text says. */
   | "add_grant";
 
 /**

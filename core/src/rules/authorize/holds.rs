@@ -14,8 +14,8 @@ impl RuleSet {
     }
 
     /// Whether a principal holds a role now, itself or as the junior of one that it holds: everywhere, or, where a
-    /// scope is given, everywhere or just there. Roles say what somebody is, not what it may do: ask for
-    /// permissions where there is a choice.
+    /// scope is given, everywhere or just there. An API key holds none. Roles say what somebody is, not what it may do: ask
+    /// for permissions where there is a choice.
     pub fn holds_role(&self, principal: &Principal, role: RoleId, scope: Option<&Scope>, now: Time) -> bool {
         let now = now.as_microsecond();
         let scope = scope.map(|scope| bind(&self.shared.symbols.kinds, scope));
@@ -25,7 +25,7 @@ impl RuleSet {
                 let is_somewhere = *held.scope() != BoundScope::Nowhere && is_here(held.scope());
                 is_somewhere && self.is_in_force(held, now) && self.has_active_junior(one, held.role, role.0)
             };
-            one.is_active() && one.is_of(self) && one.assignments().any(counts)
+            one.is_active() && one.is_of(self) && !one.is_key() && one.assignments().any(counts)
         })
     }
 }

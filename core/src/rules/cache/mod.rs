@@ -30,6 +30,9 @@ use crate::rules::{RuleSet, StoredPrincipal};
 
 pub use rights::{Rights, UserHandle};
 
+/// So many are looked at for one to let go: more would keep all who write waiting.
+const MOST_LOOKED_AT: u64 = 1_024;
+
 /// The principals in memory, and the rules that decide about them: for hosts that keep users themselves.
 ///
 /// ```
@@ -160,7 +163,7 @@ impl Kept<Reading> {
 }
 
 impl PrincipalCache {
-    /// An empty cache, which keeps `max` principals in addition to those that are pinned.
+    /// An empty cache, which keeps `max` principals. Those that are pinned are among them, and stay where there are more.
     pub fn new(rules: Arc<RuleSet>, max: usize) -> Self {
         Self { current: ArcSwap::from_pointee(Rights::new(rules)), writer: Mutex::default(), max }
     }
@@ -353,10 +356,10 @@ fn remove(rights: &mut Rights, writer: &mut Writer, user: UserHandle) {
 }
 
 /// Lets one user go that was not asked about since the hand came by last (second chance); false where
-/// all are pinned.
+/// all are pinned, or many of them: who comes next goes on from there.
 fn make_room(rights: &mut Rights, writer: &mut Writer) -> bool {
     let len = rights.pages.len();
-    for _ in 0..2 * u64::from(len) {
+    for _ in 0..(2 * u64::from(len)).min(MOST_LOOKED_AT) {
         writer.hand = (writer.hand + 1) % len;
         let Some(entry) = rights.pages.get(writer.hand) else { continue };
         let is_pinned = || entry.principal.id().is_some_and(|id| writer.pins.is_held(id));

@@ -4,7 +4,12 @@
 use std::sync::Arc;
 
 use super::{
-    Budget, bits, conditions, grants, interner::Interner, reads::Reads, role::Closure, roles, sorted, too_large,
+    Budget, bits, conditions, grants,
+    interner::Interner,
+    reads::Reads,
+    role::Closure,
+    roles::{self, MAX_ROLES},
+    sorted,
 };
 
 use crate::model::error::{Error, Reason, Result};
@@ -34,9 +39,12 @@ impl RuleSet {
     /// ```
     pub fn with_role(&self, role: Role) -> Result<Self> {
         let known = self.role_ids.get(role.name.text.as_str()).copied();
-        let (mut diagnostics, mut budget) = (Diagnostics::default(), Budget::new());
+        let (mut diagnostics, mut budget) = (Diagnostics::default(), self.budget);
         if known.is_none() {
             roles::check_name(&role.name, &mut diagnostics);
+        }
+        if self.role(&role.name.text).is_err() && self.live_roles().count() >= MAX_ROLES {
+            diagnostics.add(role.name.span, roles::too_many());
         }
         let find = |name: &str| self.role(name).ok();
         let names = || self.live_roles().map(CompiledRole::name);
@@ -52,18 +60,28 @@ impl RuleSet {
         let closure = self.closure(id, &inherits);
         let mut interner = (*self.interner).clone();
         let own = grants::own(id, &role, &self.shared.symbols, &mut interner, &mut budget, &mut diagnostics);
+        // Whether it is too large, or only what edits replaced, is known once everything is compiled.
+        let Some(own) = own else { return self.compiled_with(role) };
         diagnostics.refuse()?;
-        let own = own.ok_or_else(too_large)?;
         if self.is_for_anonymous(id, &closure) || self.has_much_left_over(&interner) {
-            let mut policy = self.policy();
-            policy.roles.retain(|other| other.name != role.name);
-            return Self::compile(&policy.add_role(role), &self.shared.schema);
+            return self.compiled_with(role);
         }
-        let mut edited = self.clone();
+        let (mut edited, role) = (self.clone(), Arc::new(role));
         edited.interner = Arc::new(interner);
-        edited.put(CompiledRole::new(id, Arc::new(role), inherits, closure, Arc::new(own)), &mut budget)?;
+        let compiled = CompiledRole::new(id, role.clone(), inherits, closure, Arc::new(own));
+        if edited.put(compiled, &mut budget).is_none() {
+            return self.compiled_with(Role::clone(&role));
+        }
+        edited.budget = budget;
         edited.after_edit(self);
         Ok(edited)
+    }
+
+    /// The same policy with this role, compiled anew.
+    fn compiled_with(&self, role: Role) -> Result<Self> {
+        let mut policy = self.policy();
+        policy.roles.retain(|other| other.name != role.name);
+        Self::compile(&policy.add_role(role), &self.shared.schema)
     }
 
     /// The same policy without this role. Assignments of it no longer have an effect.
@@ -119,14 +137,16 @@ impl RuleSet {
         Closure::from_slice(&sorted(juniors.flat_map(|junior| junior.closure.iter().copied()).chain([id]).collect()))
     }
 
-    /// Puts a role in its place, and makes its seniors anew.
-    fn put(&mut self, role: CompiledRole, budget: &mut Budget) -> Result<()> {
+    /// Puts a role in its place, and makes its seniors anew; none where that takes more than is left.
+    fn put(&mut self, role: CompiledRole, budget: &mut Budget) -> Option<()> {
         let id = role.id;
         let is_senior = |one: &&Arc<CompiledRole>| one.id != id && one.has_junior(id);
         let mut seniors: Vec<Arc<CompiledRole>> = self.roles.iter().filter(is_senior).cloned().collect();
         // A senior's closure is larger than that of any of its juniors.
         seniors.sort_by_key(|senior| senior.closure.len());
         let mut row = bits::empty(self.all_permissions().len());
+        let takes = |closure: &Closure, budget: &mut Budget| budget.takes_closure(closure.len()).then_some(());
+        takes(&role.closure, budget)?;
         let role = role.flattened(&self.roles, &mut row, budget)?;
         if !self.role_ids.contains_key(role.name()) {
             let mut ids = (*self.role_ids).clone();
@@ -140,10 +160,11 @@ impl RuleSet {
         self.change(role);
         for senior in seniors {
             let closure = self.closure(senior.id, &senior.inherits);
+            takes(&closure, budget)?;
             let role = CompiledRole { closure, ..CompiledRole::clone(&senior) };
             self.change(role.flattened(&self.roles, &mut row, budget)?);
         }
-        Ok(())
+        Some(())
     }
 
     /// Another role in the place of the one that was there.

@@ -95,7 +95,8 @@ impl Checked {
         let mut row = bits::empty(symbols.permissions.len());
         for at in hierarchy.order {
             let role = CompiledRole::clone(&roles[at as usize]);
-            roles[at as usize] = Arc::new(role.flattened(&roles, &mut row, &mut budget)?);
+            let role = role.flattened(&roles, &mut row, &mut budget).ok_or_else(too_large)?;
+            roles[at as usize] = Arc::new(role);
         }
         let mut rules = RuleSet {
             rules_version: RuleSetVersion::new(),
@@ -115,6 +116,7 @@ impl Checked {
             second_factors: Box::default(),
             tree: None,
             anonymous: hierarchy.anonymous,
+            budget,
         };
         rules.derive_from_roles();
         Ok(rules)
@@ -134,7 +136,8 @@ fn sorted<T: Ord>(mut all: Vec<T>) -> Box<[T]> {
 }
 
 /// What is left of the work and space that a policy may cost.
-pub(super) struct Budget {
+#[derive(Clone, Copy, Debug)]
+pub(in crate::rules) struct Budget {
     steps: Left,
     bytes: Left,
 }
@@ -143,8 +146,14 @@ impl Budget {
     fn new() -> Self {
         Self { steps: Left(MAX_STEPS), bytes: Left(MAX_BYTES) }
     }
+
+    /// Takes what a role with so many juniors costs.
+    fn takes_closure(&mut self, juniors: usize) -> bool {
+        self.bytes.takes(juniors * 4) && self.steps.takes(juniors)
+    }
 }
 
+#[derive(Clone, Copy, Debug)]
 struct Left(usize);
 
 impl Left {

@@ -1,4 +1,4 @@
-//! Which roles say something of each permission: a set of roles for each, so that the roles of one principal stand
+//! Which roles allow each permission under no condition: a set of roles for each, so that the roles of one principal stand
 //! close together.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ const BLOCK: usize = 64;
 /// Sets of roles are bits, which answer fastest, while all of them take no more bytes than this.
 const MAX_BITS_BYTES: usize = 128 * 1024 * 1024;
 
-/// Of each permission, by number, the roles that say something of it. Cheap to clone.
+/// Of each permission, by number, the roles that allow it under no condition. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(in crate::rules) struct PermissionIndex(Vec<Arc<[Bits]>>);
 

@@ -7,10 +7,8 @@ use smallvec::SmallVec;
 use super::{
     Budget,
     bits::{self, Bits},
-    too_large,
 };
 
-use crate::model::error::Result;
 use crate::rules::{Effect, Grant, Pattern, Role, RoleId};
 
 /// Stands for "no condition" and "not narrowed to fields", and among a principal's roles for "none".
@@ -79,8 +77,8 @@ impl CompiledRole {
         Self { id, source, is_gone, inherits, closure, own, is_administrator, needs_second_factor, plain }
     }
 
-    /// With all its grants, its juniors having theirs. Needs room for one bit for each permission.
-    pub(super) fn flattened(mut self, roles: &[Arc<Self>], row: &mut [u64], budget: &mut Budget) -> Result<Self> {
+    /// With all its grants, its juniors having theirs; none where the policy is too large. Needs room for one bit for each permission.
+    pub(super) fn flattened(mut self, roles: &[Arc<Self>], row: &mut [u64], budget: &mut Budget) -> Option<Self> {
         row.fill(0);
         self.own.plain.iter().for_each(|permission| bits::set(row, *permission));
         self.is_administrator = self.own.is_administrator;
@@ -91,12 +89,12 @@ impl CompiledRole {
             self.needs_second_factor |= junior.needs_second_factor;
             // A word of it holds 64 permissions and costs next to nothing.
             if !budget.steps.takes(row.len() / 8) {
-                return Err(too_large());
+                return None;
             }
         }
         // It matches every permission, and nothing narrows it.
         self.plain = if self.is_administrator { Bits::All } else { Bits::of(row) };
-        if budget.bytes.takes(self.plain.bytes()) { Ok(self) } else { Err(too_large()) }
+        budget.bytes.takes(self.plain.bytes()).then_some(self)
     }
 
     pub(in crate::rules) fn name(&self) -> &str {

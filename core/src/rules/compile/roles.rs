@@ -9,7 +9,7 @@ use super::{Budget, problems::tell, role::Closure, sorted, symbols::Ids};
 use crate::rules::{CompiledRole, Diagnostics, Policy, Role, RoleId, Span, Text, is_word, shown};
 
 /// The most roles of a policy.
-const MAX_ROLES: usize = 100_000;
+pub(super) const MAX_ROLES: usize = 100_000;
 
 #[derive(Default)]
 pub(super) struct Hierarchy {
@@ -36,7 +36,7 @@ impl Hierarchy {
 pub(super) fn hierarchy(policy: &Policy, budget: &mut Budget, diagnostics: &mut Diagnostics) -> Hierarchy {
     let mut hierarchy = Hierarchy::default();
     if let Some(role) = policy.roles.get(MAX_ROLES) {
-        diagnostics.add(role.name.span, format!("a policy has at most {MAX_ROLES} roles"));
+        diagnostics.add(role.name.span, too_many());
         return hierarchy;
     }
     let mut sorted: Vec<&Arc<Role>> = policy.roles.iter().collect();
@@ -118,6 +118,10 @@ pub(super) fn check_name(Text { text, span }: &Text, diagnostics: &mut Diagnosti
     }
 }
 
+pub(super) fn too_many() -> String {
+    format!("a policy has at most {MAX_ROLES} roles")
+}
+
 /// Orders juniors before seniors, and gathers every role's juniors. What cannot be ordered is in a cycle.
 fn close(hierarchy: &mut Hierarchy, budget: &mut Budget, diagnostics: &mut Diagnostics) {
     let count = hierarchy.roles.len();
@@ -134,7 +138,7 @@ fn close(hierarchy: &mut Hierarchy, budget: &mut Budget, diagnostics: &mut Diagn
             closure.extend_from_slice(&hierarchy.roles[junior.0 as usize].closure);
         }
         let closure = sorted(closure);
-        if !budget.bytes.takes(closure.len() * 4) || !budget.steps.takes(closure.len()) {
+        if !budget.takes_closure(closure.len()) {
             diagnostics.add(hierarchy.span(role), "the hierarchy of this policy is too large");
             return;
         }

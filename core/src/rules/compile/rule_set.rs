@@ -10,6 +10,7 @@ use rolekeep_macros::Describe;
 use serde::Serialize;
 
 use super::{
+    Budget,
     interner::Interner,
     permission_index::PermissionIndex,
     qualified_grants::{GrantsOfRoles, QualifiedGrants},
@@ -67,6 +68,8 @@ pub struct RuleSet {
     /// Of principals that come without one of their own.
     pub(in crate::rules) tree: Option<Arc<ScopeTree>>,
     pub(in crate::rules) anonymous: Option<RoleId>,
+    /// What is left for edits; what they replaced counts until everything is compiled anew.
+    pub(in crate::rules) budget: Budget,
 }
 
 /// Tells a rule set, those that edits gave, and their principals from all others of this process; after two
@@ -308,7 +311,7 @@ impl RuleSet {
         self.live_roles().filter(is_given).map(CompiledRole::name).collect()
     }
 
-    /// The attributes and relations that a [`crate::rules::Resource`] of this type must have; their values may be null.
+    /// The attributes and relations that a [`crate::rules::Resource`] of this type must have. The value of an optional one may be null.
     pub fn reads(&self, resource_type: &str) -> &[String] {
         self.reads_of(resource_type).map(|reads| reads.names.as_slice()).unwrap_or_default()
     }

@@ -119,7 +119,11 @@ impl Symbols {
                 attributes_of(&declared.attributes, "an attribute", diagnostics)
             {
                 let own = &attribute.name;
-                if ours.is_some_and(|table| table.position(own).is_some()) || self.types[id].slot(own).is_some() {
+                if own == "type" && name != USER {
+                    let help = "a resource that is given as one object has its type there";
+                    diagnostics.add(at.span, "an attribute of a resource cannot be called `type`").help(help);
+                } else if ours.is_some_and(|table| table.position(own).is_some()) || self.types[id].slot(own).is_some()
+                {
                     diagnostics.add(at.span, format!("type `{name}` already has an attribute `{own}`"));
                 } else if ours.is_some() && !attribute.is_optional {
                     let message = format!("`{own}` is not a column of `{name}`, so rows may lack it");

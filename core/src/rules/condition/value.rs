@@ -112,7 +112,7 @@ pub(in crate::rules) fn parse_type(text: &str) -> Option<(Type, bool)> {
     Some((Type { base, is_set: element.is_some() }, name.len() < text.len()))
 }
 
-/// The names of all types, for suggestions.
+/// The names of types, for suggestions; of sets, the usual ones.
 pub(in crate::rules) fn type_names() -> impl Iterator<Item = &'static str> {
     BASES.iter().map(|(name, _)| *name).chain(["set<string>", "set<id>", "set<int>"])
 }

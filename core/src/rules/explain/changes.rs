@@ -43,7 +43,8 @@ pub enum ChangeKind {
     MeetCondition,
     /// `role` loses `grant`, which denies.
     LiftDeny,
-    /// No role of the policy grants it: one that is held must get a grant of `permission`.
+    /// No role of the policy grants it: one that is held where this is asked must get a grant of `permission`. If none is, one must also
+    /// be assigned, as the text says.
     AddGrant,
 }
 
@@ -144,8 +145,17 @@ impl<'a> Inquiry<'a> {
                 of_permission(ChangeKind::WidenKey, format!("the API key needs a pattern that matches {asked}"))
             }
             Step::AddGrant => {
-                let text = "no role of this policy gives it: a role that is held needs a grant of";
-                of_permission(ChangeKind::AddGrant, format!("{text} {asked}"))
+                let what_if = self.what_if(who, changes);
+                let (cx, now) = (what_if.cx(), self.cx(who).now());
+                let is_there = |role: u32| self.rules.roles.get(role as usize).is_some_and(|role| !role.is_gone);
+                let counts = |held: RoleAssignment<'_>| {
+                    is_there(held.role) && self.rules.is_in_force(held, now) && cx.covers(held.scope())
+                };
+                let text = match what_if.principal.assignments().any(counts) {
+                    true => format!("a role that is held needs a grant of {asked}"),
+                    false => format!("a role needs a grant of {asked}, and must be assigned"),
+                };
+                of_permission(ChangeKind::AddGrant, format!("no role of this policy gives it: {text}"))
             }
             Step::LieIn(_) | Step::NameResource => self.named_resource(changes),
             Step::NameFields(fields) => {

@@ -225,7 +225,11 @@ impl Policy {
         file::write::to_json(self)
     }
 
-    /// A policy that comes with the library: `standard` or `flyos`.
+    /// A policy that comes with the library: `standard`, with the roles `user` (the default), `moderator` and `admin`, or `flyos`, of
+    /// the example application, with drones and regions.
+    ///
+    /// # Errors
+    /// [`Reason::PolicyInvalid`](crate::Reason::PolicyInvalid) for another name.
     pub fn preset(name: &str) -> Result<Self> {
         file::preset(name)
     }

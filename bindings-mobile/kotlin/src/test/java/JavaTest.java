@@ -80,6 +80,8 @@ class JavaTest {
             assertEquals(403, assertThrows(RolekeepException.Forbidden.class, () -> me.require("document:delete")).getHttpStatus());
             assertTrue(me.explain("document:delete").getText().contains("document:delete"));
             assertTrue(um.check(ada.getId(), "document:edit"));
+            assertTrue(um.checkCached(ada.getId(), "document:edit"));
+            assertFalse(um.checkCached(ada.getId(), "document:delete", RolekeepBlocking.resource("document", Map.of())));
             assertEquals(List.of(true), um.checkMany(List.of(new UserCheck(ada.getId(), "document:edit", null)),
                 RolekeepBlocking.circumstances(Map.of(), um.position())));
 

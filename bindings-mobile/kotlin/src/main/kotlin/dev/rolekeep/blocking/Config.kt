@@ -294,8 +294,8 @@ class ConfigBuilder() {
     fun rightsMaxAgeMillis(value: Long?) = apply { rightsMaxAgeMillis = value }
 
     /**
-     * For how many users the rights are kept in memory, in addition to those of callers in use: some 500 bytes each. The least used are
-     * dropped first and read again when needed. Default: 100000.
+     * For how many users the rights are kept in memory, some 500 bytes each. The least used are dropped first and read again when needed;
+     * those of callers in use stay, even if there are more. Default: 100000.
      */
     fun usersInMemory(value: Long?) = apply { usersInMemory = value }
 

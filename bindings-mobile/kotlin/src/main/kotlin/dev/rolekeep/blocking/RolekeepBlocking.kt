@@ -42,9 +42,9 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
     ): SignInResult = await { um.login(identifier, password, request, deviceToken) }
 
     /**
-     * The caller of an access token.
+     * The caller of an access token or an API key.
      *
-     * @throws RolekeepException.Unauthorized for a token that is not valid, or no longer.
+     * @throws RolekeepException.Unauthorized for one that is not valid, or no longer.
      */
     @JvmOverloads
     fun authenticate(accessToken: String, request: RequestContext = RequestContext()) =
@@ -76,6 +76,20 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
     fun check(userId: UUID, permission: String, resource: Resource, circumstances: Circumstances = Circumstances()): Boolean =
         await { um.check(userId, permission, resource, circumstances) }
 
+    /**
+     * Like `check`, from memory alone: it reads nothing.
+     *
+     * @throws RolekeepException.Unavailable with the reason `NOT_LOADED` where the user's rights are not in memory.
+     */
+    @JvmOverloads
+    fun checkCached(userId: UUID, permission: String, circumstances: Circumstances = Circumstances()): Boolean =
+        um.checkCached(userId, permission, circumstances)
+
+    /** The same with a resource. */
+    @JvmOverloads
+    fun checkCached(userId: UUID, permission: String, resource: Resource, circumstances: Circumstances = Circumstances()): Boolean =
+        um.checkCached(userId, permission, resource, circumstances)
+
     /** Many checks at one moment, about one user or several. */
     @JvmOverloads
     fun checkMany(checks: List<UserCheck>, circumstances: Circumstances = Circumstances()): List<Boolean> =
@@ -94,7 +108,7 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
     /** How far the commits of the storage are known here, as an opaque text: see [circumstances]. */
     fun position(): String = um.position()
 
-    /** Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms. */
+    /** Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms, and up to five seconds where nobody has asked anything for a minute. */
     fun refresh() = await { um.refresh() }
 
     /** How well the store works, with everything that it depends on. Of a store that was closed it says so. */
