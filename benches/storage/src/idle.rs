@@ -26,8 +26,8 @@ pub async fn measure(extent: Extent) -> Result<Idle> {
     let mut db = cluster.connect().await;
     let um = UserManagement::builder().postgres_with(PostgresOptions::new(cluster.url())).open().await?;
     um.system().users().create(CreateUser::new("ada@example.org")).await?;
-    // What follows a commit is over, and an instance counts as at rest.
-    let (settled, seconds) = if extent == Extent::Whole { (70, 60) } else { (5, 5) };
+    // What follows a commit is over, and the instance counts as at rest: a minute after it has tidied, which it does within its first.
+    let (settled, seconds) = if extent == Extent::Whole { (130, 60) } else { (5, 5) };
     tokio::time::sleep(Duration::from_secs(settled)).await;
     let (before, spent_before) = (transactions(&mut db).await?, spent());
     tokio::time::sleep(Duration::from_secs(seconds)).await;
