@@ -224,7 +224,10 @@ export class UserManagement {
     return this.#native.position();
   }
 
-  /** Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms, and up to five seconds where nobody has asked anything for a minute. */
+  /**
+   * Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms, and up to five seconds where
+   * nobody has asked anything for a minute.
+   */
   async refresh(): Promise<void> {
     await store.asking(() => this.#native.refresh());
   }

@@ -26,7 +26,8 @@ pub async fn measure(extent: Extent) -> Result<Idle> {
     let mut db = cluster.connect().await;
     let um = UserManagement::builder().postgres_with(PostgresOptions::new(cluster.url())).open().await?;
     um.system().users().create(CreateUser::new("ada@example.org")).await?;
-    // What follows a commit is over, and the instance counts as at rest: a minute after it has tidied, which it does within its first.
+    // What follows a commit is over, the instance counts as at rest, and it has tidied for the first time, which it does in its second
+    // minute.
     let (settled, seconds) = if extent == Extent::Whole { (130, 60) } else { (5, 5) };
     tokio::time::sleep(Duration::from_secs(settled)).await;
     let (before, spent_before) = (transactions(&mut db).await?, spent());

@@ -168,10 +168,9 @@ impl All {
              Each client reads a row, changes it, adds a row and an entry of the audit log, again and again; bare sqlx writes the line of the feed, the \
              place in its lane and the end of the log as well, as a program would that keeps such. What is ours besides: to compare all that was \
              relied on, and to seal the log. As many connections for both; SQLite with `synchronous = FULL`, PostgreSQL with `fsync`. Over a network with \
-             latency, one statement instead of eight is what counts. Where processors are busy, a read waits for what runs before it, which is one \
-             long statement of ours and one of several short ones of bare sqlx; what a read costs by itself is seen where clients only read. There a \
-             single client is given its row by a thread that sleeps, and bare sqlx, whose pool keeps a second thread awake, is woken sooner. Medians \
-             of the rounds, and of the ratios within each.\n\n\
+             latency, one statement instead of eight is what counts. A read that waits for processors waits for whatever runs before it, and a commit \
+             of ours is one long statement, where bare sqlx has several short ones; what a read costs by itself is seen where clients only read. Medians of the \
+             rounds, and of the ratios within each.\n\n\
              | storage | network | clients | bare, commits/s | ours | | a read, bare | ours | | 99 of 100, bare | ours | | only reads, bare | ours | |\n\
              |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
         );

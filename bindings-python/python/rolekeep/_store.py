@@ -299,7 +299,8 @@ class UserManagement(_AnyStore[Caller]):
         return AsyncUserManagement(self)
 
     def refresh(self) -> None:
-        """Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms, and up to five seconds where nobody has asked anything for a minute."""
+        """Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms, and up to five seconds
+        where nobody has asked anything for a minute."""
         self._refresh().wait()
 
     def health(self) -> Health:
@@ -422,7 +423,8 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
         return UserManagement(self)
 
     async def refresh(self) -> None:
-        """Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms, and up to five seconds where nobody has asked anything for a minute."""
+        """Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms, and up to five seconds
+        where nobody has asked anything for a minute."""
         await self._refresh()
 
     async def health(self) -> Health:

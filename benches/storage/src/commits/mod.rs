@@ -68,6 +68,22 @@ pub struct Rate {
     pub alone: f64,
 }
 
+/// A row as bare sqlx reads it: all columns of its declaration, as ours does.
+type Read<Id> = (
+    Id,
+    String,
+    Option<String>,
+    Option<i64>,
+    bool,
+    Option<bool>,
+    i64,
+    Option<i64>,
+    Option<Id>,
+    Option<String>,
+    Option<String>,
+    i64,
+);
+
 /// What clients do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Work {

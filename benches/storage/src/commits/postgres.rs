@@ -18,7 +18,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use super::{Client, READERS, ROWS, TOUCHED, WRITERS, Work, entry, ours, row_of};
+use super::{Client, READERS, ROWS, Read, TOUCHED, WRITERS, Work, entry, ours, row_of};
 
 /// A server of its own, behind a network that is so slow.
 pub struct Server {
@@ -64,28 +64,13 @@ async fn bare(url: &str, clients: usize) -> Result<Client> {
     Ok(Arc::new(move |client, number, work| Box::pin(turn(pool.clone(), client as i64, number, work))))
 }
 
-type Read = (
-    Uuid,
-    String,
-    Option<String>,
-    Option<i64>,
-    bool,
-    Option<bool>,
-    i64,
-    Option<i64>,
-    Option<Uuid>,
-    Option<String>,
-    Option<String>,
-    i64,
-);
-
 /// Each client has a lane to itself, so that none waits for another.
 async fn turn(pool: PgPool, lane: i64, number: u64, work: Work) -> Result<Duration> {
     loop {
         let id = Uuid::from_u128(row_of(number));
         let start = Instant::now();
         let read = "SELECT id, name, note, rank, flag, seen, at, until, owner, data, attributes, version FROM conformance_items WHERE id = $1";
-        let row: Read = sqlx::query_as(read).bind(id).fetch_one(&pool).await?;
+        let row: Read<Uuid> = sqlx::query_as(read).bind(id).fetch_one(&pool).await?;
         let read = start.elapsed();
         if work == Work::Read {
             return Ok(read);

@@ -15,7 +15,7 @@ use sqlx::{
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::{Client, ROWS, TOUCHED, Work, entry, ours, row_of};
+use super::{Client, ROWS, Read, TOUCHED, Work, entry, ours, row_of};
 
 /// The same connections for both.
 const READERS: usize = 4;
@@ -38,21 +38,6 @@ struct Bare {
     writer: Mutex<SqliteConnection>,
     readers: SqlitePool,
 }
-
-type Read = (
-    String,
-    String,
-    Option<String>,
-    Option<i64>,
-    bool,
-    Option<bool>,
-    i64,
-    Option<i64>,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-    i64,
-);
 
 impl Bare {
     async fn open(file: &Path) -> Result<Self> {
@@ -82,7 +67,7 @@ impl Bare {
             let id = Uuid::from_u128(row_of(number)).to_string();
             let start = Instant::now();
             let read = "SELECT id, name, note, rank, flag, seen, at, until, owner, data, attributes, version FROM conformance_items WHERE id = ?1";
-            let row: Read = sqlx::query_as(read).bind(&id).fetch_one(&self.readers).await?;
+            let row: Read<String> = sqlx::query_as(read).bind(&id).fetch_one(&self.readers).await?;
             let read = start.elapsed();
             if work == Work::Read {
                 return Ok(read);

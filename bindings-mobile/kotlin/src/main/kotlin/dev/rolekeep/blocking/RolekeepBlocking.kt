@@ -108,7 +108,10 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
     /** How far the commits of the storage are known here, as an opaque text: see [circumstances]. */
     fun position(): String = um.position()
 
-    /** Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms, and up to five seconds where nobody has asked anything for a minute. */
+    /**
+     * Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms, and up to five seconds where nobody has
+     * asked anything for a minute.
+     */
     fun refresh() = await { um.refresh() }
 
     /** How well the store works, with everything that it depends on. Of a store that was closed it says so. */
