@@ -55,7 +55,7 @@ async fn columns_named_true_and_false_do_not_stand_for_truth() {
 
 #[tokio::test]
 async fn columns_named_as_those_of_json_each_are_the_tables_own() {
-    for name in ["json", "key", "value", "type", "path", "atom", "id", "parent", "fullkey", "root"] {
+    for name in ["json", "key", "value", "path", "atom", "id", "parent", "fullkey", "root"] {
         let table =
             format!("CREATE TABLE documents (\"{name}\" TEXT); INSERT INTO documents VALUES ('[\"x\"]'), ('[]');");
         let found = filter(&[(name, "set<string>?")], &format!("resource.{name} contains \"x\""), &[Scope::Global]);
