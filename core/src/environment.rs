@@ -109,6 +109,9 @@ impl Env {
     }
 
     /// Random bytes.
+    ///
+    /// # Errors
+    /// [`Reason::Internal`] if the generator fails.
     pub fn random<const N: usize>(&self) -> Result<[u8; N]> {
         let mut bytes = [0; N];
         self.0.random(&mut bytes)?;
@@ -116,6 +119,9 @@ impl Env {
     }
 
     /// A new id: a UUID of version 7 (RFC 9562, 5.7), so that ids increase with time.
+    ///
+    /// # Errors
+    /// As [`Env::random`].
     pub fn new_id<T: From<Uuid>>(&self) -> Result<T> {
         let millis = self.now().as_millisecond().max(0).unsigned_abs();
         Ok(uuid::Builder::from_unix_timestamp_millis(millis, &self.random()?).into_uuid().into())
@@ -179,6 +185,9 @@ impl Clock<'_> {
 }
 
 /// Random bytes from the operating system, or from the browser's `crypto`.
+///
+/// # Errors
+/// [`Reason::Internal`] if it returns none.
 pub fn os_random(buffer: &mut [u8]) -> Result<()> {
     getrandom::fill(buffer).map_err(|_| Error::new(Reason::Internal, "the operating system returned no random bytes"))
 }

@@ -149,6 +149,7 @@ async def error_response(_: Request, error: Exception) -> JSONResponse:
         "fields": [asdict(each) for each in error.fields],
         "problems": [asdict(each) for each in error.problems],
         "timestamp": error.timestamp,
+        "http_status": error.http_status,
     }
     if error.retry_after is not None:
         body["retry_after"] = error.retry_after

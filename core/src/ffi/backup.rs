@@ -9,8 +9,9 @@ use std::{
     },
 };
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use super::written;
 use crate::{
     backup::{
         self, BackupOptions, RestoreOptions,
@@ -76,7 +77,7 @@ pub async fn backup<S: Write + Send + 'static>(
                 um.backup(BufWriter::with_capacity(PIECE, Wanted(stream, wanted)), &options).await?
             }
         };
-        json(&summary)
+        written(&summary)
     })
     .await
 }
@@ -87,7 +88,7 @@ pub async fn backup<S: Write + Send + 'static>(
 /// [`Reason::InvalidInput`] for the options, and those of [`backup::verify`]
 pub async fn verify_backup<S: Read + Send + 'static>(from: BackupPlace<S>, options: &str) -> Result<String> {
     let key = Options::read(options)?.key.map(Secret::from);
-    apart(|wanted| async move { json(&backup::verify(Wanted(source(from)?, wanted), key.as_ref())?) }).await
+    apart(|wanted| async move { written(&backup::verify(Wanted(source(from)?, wanted), key.as_ref())?) }).await
 }
 
 /// [`Builder::restore`].
@@ -163,8 +164,4 @@ fn source<S: Read + Send + 'static>(from: BackupPlace<S>) -> Result<Box<dyn Read
         BackupPlace::Path(path) => Box::new(file::open(&path)?),
         BackupPlace::Stream(stream) => Box::new(stream),
     })
-}
-
-fn json(answer: &impl Serialize) -> Result<String> {
-    serde_json::to_string(answer).map_err(|_| Error::new(Reason::Internal, "the answer cannot be written"))
 }

@@ -11,7 +11,7 @@ use crate::{
 
 /// A notice as JSON.
 pub fn notice(notice: &Notice) -> Result<String> {
-    serde_json::to_string(notice).map_err(|_| Error::new(Reason::Internal, "a notice cannot be written as JSON"))
+    super::written(notice)
 }
 
 /// What a notifier answered, as JSON: nothing or `"sent"`, `"refused"`, or after how many seconds to try again.

@@ -1,7 +1,6 @@
 //! Migrations by name, with JSON out.
 
-use serde::Serialize;
-
+use super::written;
 use crate::{
     config::Config,
     migrations::Migrations,
@@ -16,15 +15,11 @@ use crate::{
 pub async fn migrate(config: &Config, word: &str) -> Result<String> {
     let migrations = Migrations::of(config)?;
     match word {
-        "status" => json(&migrations.status().await?),
-        "plan" => json(&migrations.plan().await?),
-        "apply" => json(&migrations.apply().await?),
-        "down" => json(&migrations.down().await?),
-        "grants" => json(&migrations.grants()?),
+        "status" => written(&migrations.status().await?),
+        "plan" => written(&migrations.plan().await?),
+        "apply" => written(&migrations.apply().await?),
+        "down" => written(&migrations.down().await?),
+        "grants" => written(&migrations.grants()?),
         _ => Err(Error::new(Reason::UnknownOperation, "there are `status`, `plan`, `apply`, `down` and `grants`")),
     }
-}
-
-fn json(answer: &impl Serialize) -> Result<String> {
-    serde_json::to_string(answer).map_err(|_| Error::new(Reason::Internal, "the answer cannot be written"))
 }

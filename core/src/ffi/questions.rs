@@ -3,10 +3,9 @@
 use std::future::ready;
 
 use rolekeep_macros::{Input, portable_async};
-use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
-use super::{SqlFilter, SqlTable};
+use super::{SqlFilter, SqlTable, written};
 use crate::{
     caller::Caller,
     checks::UserChecks,
@@ -294,10 +293,6 @@ fn to_resource(attributes: Attributes) -> Result<Resource<'static>> {
         Some(Json::String(resource_type)) => Ok(Resource::of_json(resource_type, others)),
         _ => Err(Error::new(Reason::InvalidInput, "a resource must name its type: {\"type\": \"document\", …}")),
     }
-}
-
-fn written(answer: &impl Serialize) -> Result<String> {
-    serde_json::to_string(answer).map_err(|_| Error::new(Reason::Internal, "the answer cannot be written"))
 }
 
 fn unknown(question: &str) -> Error {

@@ -189,6 +189,9 @@ impl UserManagement {
 
     /// Signs in with an e-mail address or username and the password; short for `anonymous(request).sessions().login(…)`, which also takes
     /// the `device_token` of an earlier sign-in: `Login::new(identifier, password).device_token(token)`.
+    ///
+    /// # Errors
+    /// Those of [`Login`].
     pub async fn login(&self, identifier: &str, password: &str, request: RequestContext) -> Result<SignInResult> {
         self.anonymous(request).sessions().login(Login::new(identifier, password)).await
     }
@@ -307,6 +310,10 @@ impl UserManagement {
     }
 
     /// Finishes running commits, refuses further operations, releases the consumers that this process reads for and closes the storage.
+    /// Closing again does nothing.
+    ///
+    /// # Errors
+    /// Those of the storage that is closed.
     pub async fn close(&self) -> Result<()> {
         self.engine.close().await
     }

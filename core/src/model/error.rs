@@ -478,10 +478,11 @@ impl std::error::Error for Error {
     }
 }
 
-/// What a service may send to a client.
+/// What a service may send to a client: `{"code": …, "reason": …, "message": …, "fields": […], "problems": […], "timestamp": …,
+/// "http_status": …}`, and where there are any `change_id`, `retry_after` and `request_id`.
 impl Serialize for Error {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.write(serializer, None)
+        Serialized::of(self).serialize(serializer)
     }
 }
 
@@ -492,29 +493,48 @@ pub(crate) struct ForHost<'e>(pub(crate) &'e Error);
 #[cfg(feature = "bindings")]
 impl Serialize for ForHost<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.write(serializer, self.0.permission())
+        let report = self.0.report().map(|report| report.to_string());
+        Serialized { report, permission: self.0.permission(), ..Serialized::of(self.0) }.serialize(serializer)
     }
 }
 
-impl Error {
-    fn write<S: serde::Serializer>(&self, serializer: S, permission: Option<&str>) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeStruct;
-        let mut body = serializer.serialize_struct("Error", 12)?;
-        body.serialize_field("code", &self.code())?;
-        body.serialize_field("reason", &self.reason())?;
-        body.serialize_field("message", self.message())?;
-        body.serialize_field("fields", self.fields())?;
-        body.serialize_field("problems", self.problems())?;
-        body.serialize_field("report", &self.report().map(|report| report.to_string()))?;
-        body.serialize_field("timestamp", &self.timestamp())?;
-        body.serialize_field("http_status", &self.http_status())?;
-        body.serialize_field("change_id", &self.change_id())?;
-        body.serialize_field("retry_after", &self.retry_after())?;
-        body.serialize_field("request_id", &self.request_id())?;
-        if let Some(permission) = permission {
-            body.serialize_field("permission", permission)?;
+#[derive(Serialize)]
+struct Serialized<'e> {
+    code: Code,
+    reason: Reason,
+    message: &'e str,
+    fields: &'e [FieldError],
+    problems: &'e [Problem],
+    timestamp: Option<Time>,
+    http_status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change_id: Option<ChangeSetId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permission: Option<&'e str>,
+}
+
+impl<'e> Serialized<'e> {
+    fn of(error: &'e Error) -> Self {
+        Self {
+            code: error.code(),
+            reason: error.reason(),
+            message: error.message(),
+            fields: error.fields(),
+            problems: error.problems(),
+            timestamp: error.timestamp(),
+            http_status: error.http_status(),
+            change_id: error.change_id(),
+            retry_after: error.retry_after(),
+            request_id: error.request_id(),
+            report: None,
+            permission: None,
         }
-        body.end()
     }
 }
 

@@ -15,7 +15,10 @@ pub struct IpRange {
 }
 
 impl IpRange {
-    /// `10.0.0.0/8`. Refuses a range without a length, with host bits set or with a zone.
+    /// `10.0.0.0/8`.
+    ///
+    /// # Errors
+    /// What is wrong with a range without a length, with host bits set or with a zone.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let Some((address, length)) = text.split_once('/') else {
             return Err("a range needs its length, as in 10.0.0.0/8");

@@ -27,7 +27,10 @@ impl<T> Patch<T> {
         }
     }
 
-    /// The same change of another type; fails with the first error of `f`.
+    /// The same change of another type.
+    ///
+    /// # Errors
+    /// That of `f`.
     pub fn try_map<U, E>(self, f: impl FnOnce(T) -> Result<U, E>) -> Result<Patch<U>, E> {
         Ok(match self {
             Patch::Keep => Patch::Keep,
@@ -78,7 +81,10 @@ impl<T> Change<T> {
         }
     }
 
-    /// The same change of another type; fails with the error of `f`.
+    /// The same change of another type.
+    ///
+    /// # Errors
+    /// That of `f`.
     pub fn try_map<U, E>(self, f: impl FnOnce(T) -> Result<U, E>) -> Result<Change<U>, E> {
         Ok(match self {
             Change::Keep => Change::Keep,

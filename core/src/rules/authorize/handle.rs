@@ -70,7 +70,10 @@ impl PermissionHandle {
         &self.name
     }
 
-    /// The permission in this rule set; the error names the nearest known one.
+    /// The permission in this rule set.
+    ///
+    /// # Errors
+    /// [`crate::Reason::UnknownPermission`] if it declares no such permission; the message names the nearest one that it does.
     pub fn id(&self, rules: &RuleSet) -> Result<PermissionId> {
         let rules_version = u64::from(rules.rules_version.0) << 32;
         let known = self.known.load(Ordering::Relaxed);

@@ -5,7 +5,7 @@ use crate::rules::{BoundScope, Principal, RoleAssignment, RoleId, RuleSet, Scope
 
 impl RuleSet {
     /// Whether a principal holds `admin:all` now.
-    pub fn holds_admin(&self, principal: &Principal, now: Time) -> bool {
+    pub(crate) fn holds_admin(&self, principal: &Principal, now: Time) -> bool {
         let now = now.as_microsecond();
         principal.chain().all(|one| {
             let is_administrator = one.assignments().any(|held| self.administers(one, held, now));

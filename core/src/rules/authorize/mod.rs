@@ -203,6 +203,9 @@ impl RuleSet {
 
     /// Whether there could be a resource to which the principal may do this: for menus. The answer may be a wrong yes, if no
     /// such row exists, never a wrong no.
+    ///
+    /// # Errors
+    /// As [`RuleSet::decide`].
     pub fn can_somewhere(
         &self,
         principal: &Principal,

@@ -171,7 +171,7 @@ impl Compiler<'_> {
 
 impl RuleSet {
     /// The permissions that a grant of this pattern is about; `admin:all` is about itself.
-    pub fn permissions_matching(&self, pattern: &str) -> Vec<PermissionId> {
+    pub(crate) fn permissions_matching(&self, pattern: &str) -> Vec<PermissionId> {
         let matched = Pattern::parse(pattern).map(|pattern| self.shared.symbols.matching(&pattern));
         matched.unwrap_or_default().into_iter().map(PermissionId).collect()
     }

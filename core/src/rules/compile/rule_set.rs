@@ -184,7 +184,10 @@ impl RuleSet {
         self.anonymous.is_some()
     }
 
-    /// A permission by name; the error names the nearest known one.
+    /// A permission by name.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownPermission`]; the message names the nearest one that there is.
     pub fn permission(&self, name: &str) -> Result<PermissionId> {
         match self.shared.symbols.permission_ids.get(name) {
             Some(id) => Ok(PermissionId(*id)),
@@ -225,6 +228,9 @@ impl RuleSet {
     }
 
     /// A permission and the fields that a query names: `user:update{bio}`.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownPermission`] for a permission or field that is not there, and for braces without a field.
     pub fn permission_and_fields(&self, text: &str) -> Result<(PermissionId, Vec<FieldId>)> {
         let Some((name, _)) = text.split_once('{') else { return Ok((self.permission(text)?, Vec::new())) };
         let permission = self.permission(name)?;
@@ -239,6 +245,9 @@ impl RuleSet {
     }
 
     /// A field of a resource type, for questions that name fields.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownPermission`]; the message names the nearest field that there is.
     pub fn field(&self, resource_type: &str, name: &str) -> Result<FieldId> {
         let slot = self.type_named(resource_type).and_then(|ty| ty.slot(name));
         slot.map(FieldId).ok_or_else(|| {
@@ -266,7 +275,10 @@ impl RuleSet {
         self.all_permissions().iter().map(|one| PermissionInfo { name: one.name.clone(), about: one.about.clone() })
     }
 
-    /// A role by name; the error names the nearest known one.
+    /// A role by name.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownRole`]; the message names the nearest one that there is.
     pub fn role(&self, name: &str) -> Result<RoleId> {
         match self.role_ids.get(name).filter(|id| self.roles.get(**id as usize).is_some_and(|role| !role.is_gone)) {
             Some(id) => Ok(RoleId(*id)),
@@ -322,7 +334,7 @@ impl RuleSet {
     }
 
     /// Attributes that the policy declares for stored types, and that no column holds: `user.department`.
-    pub fn free_attributes(&self) -> Vec<String> {
+    pub(crate) fn free_attributes(&self) -> Vec<String> {
         let stored = self.shared.symbols.types.iter().filter(|ty| ty.table.is_some());
         let free =
             stored.flat_map(|ty| ty.attributes.iter().filter(|one| one.stored.is_none()).map(move |one| (ty, one)));
@@ -338,6 +350,9 @@ impl RuleSet {
     }
 
     /// Checks that the kind of a scope exists, and that its id has the type of that kind.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidInput`], with the nearest kind that there is.
     pub fn check_scope(&self, scope: &Scope) -> Result<()> {
         let Scope::Of { kind, .. } = scope else { return Ok(()) };
         if bind(&self.shared.symbols.kinds, scope) != BoundScope::Nowhere {

@@ -210,17 +210,26 @@ impl Policy {
         file::from_toml(text)
     }
 
-    /// Reads a policy file in JSON, with the same content and the same errors as in TOML.
+    /// Reads a policy file in JSON, with the same content as in TOML.
+    ///
+    /// # Errors
+    /// Those of [`Policy::from_toml`].
     pub fn from_json(text: &str) -> Result<Self> {
         file::from_json(text)
     }
 
     /// Writes it as TOML.
+    ///
+    /// # Errors
+    /// None so far: everything in a policy has a form in TOML.
     pub fn to_toml(&self) -> Result<String> {
         file::write::to_toml(self)
     }
 
     /// Writes it as JSON.
+    ///
+    /// # Errors
+    /// None so far: everything in a policy has a form in JSON.
     pub fn to_json(&self) -> Result<String> {
         file::write::to_json(self)
     }

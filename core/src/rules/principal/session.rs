@@ -76,7 +76,7 @@ impl RuleSet {
     }
 
     /// Whether a role allows nothing until a second factor is proved, by its own setting or through a role that it inherits.
-    pub fn second_factor_demanded_by(&self, role: &str) -> bool {
+    pub(crate) fn second_factor_demanded_by(&self, role: &str) -> bool {
         self.role(role).is_ok_and(|role| self.needs_second_factor(role.0))
     }
 

@@ -50,7 +50,7 @@ impl RuleSet {
     }
 
     /// Whether a scope can cover a resource of the permission's type.
-    pub fn can_cover(&self, scope: &Scope, permission: PermissionId) -> bool {
+    pub(crate) fn can_cover(&self, scope: &Scope, permission: PermissionId) -> bool {
         let scope = bind(self.kinds(), scope);
         let Some(kind) = scope.kind() else { return scope == BoundScope::Global };
         let bound = &self.type_of(permission).0.bound;

@@ -66,13 +66,13 @@ macro_rules! caller_areas {
         caller_areas!(@method $method $input (()) $($unit)?);
     };
     (@method $method:ident ($input:ident) ($output:ty)) => {
-        #[doc = concat!("Runs [`", stringify!($input), "`].")]
+        #[doc = concat!("Runs [`", stringify!($input), "`].\n\n# Errors\nThose of the operation.")]
         pub async fn $method(&self, input: impl Into<$input>) -> Result<$output> {
             self.0.run(input.into()).await
         }
     };
     (@method $method:ident () ($output:ty) $input:ident) => {
-        #[doc = concat!("Runs [`", stringify!($input), "`].")]
+        #[doc = concat!("Runs [`", stringify!($input), "`].\n\n# Errors\nThose of the operation.")]
         pub async fn $method(&self) -> Result<$output> {
             self.0.run($input::new()).await
         }
@@ -82,6 +82,9 @@ crate::operations::operation_list!(caller_areas);
 
 impl Caller {
     /// Runs an operation; the methods of the areas do the same: `me.users().create(…)`.
+    ///
+    /// # Errors
+    /// Those of the operation.
     pub async fn run<O: Operation>(&self, operation: O) -> Result<O::Output> {
         self.engine.run::<O>(&self.who, operation).await
     }

@@ -231,15 +231,14 @@ trait Answering: Steps {
 
 impl<O: Operation + Listed<Output: serde::Serialize>> Answering for Running<O> {
     fn answer(&self) -> Result<String> {
-        written(self.output()?, O::NAME)
+        written(self.output()?)
     }
 }
 
-/// An answer as JSON: once for all operations that answer the same.
+/// An answer as JSON: once for all that answer the same.
 #[inline(never)]
-fn written(answer: &impl serde::Serialize, operation: &str) -> Result<String> {
-    serde_json::to_string(answer)
-        .map_err(|_| Error::new(Reason::Internal, format!("the answer of {operation} cannot be written")))
+fn written(answer: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(answer).map_err(|_| Error::new(Reason::Internal, "the answer cannot be written"))
 }
 
 /// How much a caller may give: what only the host may do is no way in for more.

@@ -38,8 +38,8 @@ impl Language {
     /// Its texts: each begins with a line `# KIND: SUBJECT`, or `# KIND with link: SUBJECT`.
     pub const fn texts(self) -> &'static str {
         match self {
-            Language::En => include_str!("mail/en.txt"),
-            Language::De => include_str!("mail/de.txt"),
+            Language::En => include_str!("en.txt"),
+            Language::De => include_str!("de.txt"),
         }
     }
 }

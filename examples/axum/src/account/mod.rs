@@ -40,8 +40,8 @@ where
         .route("/invitation/accept", post(accept_invitation))
         .route("/register", post(register))
         .route("/register/confirm", post(confirm_registration))
-        .route("/account", get(async || asset("text/html; charset=utf-8", include_str!("account/page.html"))))
-        .route("/account.js", get(async || asset("text/javascript; charset=utf-8", include_str!("account/page.js"))))
+        .route("/account", get(async || asset("text/html; charset=utf-8", include_str!("page.html"))))
+        .route("/account.js", get(async || asset("text/javascript; charset=utf-8", include_str!("page.js"))))
 }
 
 #[derive(Deserialize)]
