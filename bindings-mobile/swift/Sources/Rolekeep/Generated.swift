@@ -2521,13 +2521,6 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func isSignedIn()  -> Bool
     
     /**
-     * What Kotlin's `can` asks by: the numbers of this caller and of a permission.
-     *
-     * Throws as `can` does.
-     */
-    func numbers(permission: String) throws  -> [Int64]
-    
-    /**
      * Throws `FORBIDDEN` unless `can` is true, and `UNAUTHORIZED` where nobody is signed in.
      */
     func require(permission: String) throws 
@@ -2928,7 +2921,7 @@ open func isSignedIn() -> Bool  {
      *
      * Throws as `can` does.
      */
-open func numbers(permission: String)throws  -> [Int64]  {
+func numbers(permission: String)throws  -> [Int64]  {
     return try  FfiConverterSequenceInt64.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_caller_numbers(
@@ -8550,13 +8543,6 @@ public protocol PrincipalProtocol: AnyObject, Sendable {
     func hasRole(role: String, scope: String?) throws  -> Bool
     
     /**
-     * What Kotlin's `can` asks by: the numbers of this principal and of a permission.
-     *
-     * Throws as `can` does.
-     */
-    func numbers(permission: String) throws  -> [Int64]
-    
-    /**
      * Throws `FORBIDDEN` unless `can` is true.
      */
     func require(permission: String) throws 
@@ -8754,7 +8740,7 @@ open func hasRole(role: String, scope: String? = nil)throws  -> Bool  {
      *
      * Throws as `can` does.
      */
-open func numbers(permission: String)throws  -> [Int64]  {
+func numbers(permission: String)throws  -> [Int64]  {
     return try  FfiConverterSequenceInt64.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_principal_numbers(
@@ -11805,13 +11791,6 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
     func login(identifier: String, password: String, request: RequestContext, deviceToken: String?) async throws  -> SignInResult
     
     /**
-     * What Kotlin's `checkCached` asks by: the numbers of this store and of a permission.
-     *
-     * Throws as `check_cached` does for an unknown permission.
-     */
-    func numbers(permission: String) throws  -> [Int64]
-    
-    /**
      * How far the commits of the storage are known here, as an opaque text: up to the newest ones that this instance has made
      * or read. As `at_least` it makes another instance count everything up to it.
      */
@@ -12251,7 +12230,7 @@ open func login(identifier: String, password: String, request: RequestContext = 
      *
      * Throws as `check_cached` does for an unknown permission.
      */
-open func numbers(permission: String)throws  -> [Int64]  {
+func numbers(permission: String)throws  -> [Int64]  {
     return try  FfiConverterSequenceInt64.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_usermanagement_numbers(
