@@ -72,7 +72,7 @@ fn at(micros: i64) -> Time {
 }
 
 fn held(role: &str, scope: Scope, from: i64, until: i64) -> StoredAssignment {
-    StoredAssignment { role: role.into(), scope, from: Some(at(from)), until: Some(at(until)), group: None }
+    StoredAssignment { role: role.into(), scope, valid_from: Some(at(from)), valid_until: Some(at(until)), group: None }
 }
 
 /// A user whose checks take every path: plain, inherited, denied, in a window, in a region, conditional.
@@ -96,7 +96,13 @@ fn cache() -> PrincipalCache {
     facts.attributes = vec![("level".into(), Value::Int(5))];
     let (day, region) = (86_400_000_000, Scope::region(EAST));
     facts.assignments = vec![
-        StoredAssignment { role: "editor".into(), scope: Scope::Global, from: None, until: None, group: None },
+        StoredAssignment {
+            role: "editor".into(),
+            scope: Scope::Global,
+            valid_from: None,
+            valid_until: None,
+            group: None,
+        },
         held("printer", Scope::Global, NOW - day, NOW + day),
         held("flyer", Scope::Global, NOW + day, NOW + 2 * day),
         held("pilot", region, NOW - day, NOW + day),

@@ -26,11 +26,11 @@ pub struct AssignmentTrace {
     /// From when, inclusive.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<Timestamp>,
+    pub valid_from: Option<Timestamp>,
     /// Until when, exclusive.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Timestamp>,
+    pub valid_until: Option<Timestamp>,
     /// Whether it is held at the time of the check.
     pub is_valid: bool,
     /// Whether its scope covers the resource. For a deny it is also true if it is not known what lies within the scope.
@@ -167,7 +167,7 @@ pub struct EffectiveGrant {
     /// Until when it is held, exclusive.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Timestamp>,
+    pub valid_until: Option<Timestamp>,
 }
 
 /// Explains whether a user may do something, and why: the roles, grants and conditions that decide it,

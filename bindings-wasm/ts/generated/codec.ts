@@ -51,7 +51,7 @@ export const records: { readonly [name: string]: string } = {
   DroppedUsers: "users:UserBrief[] hidden_count",
   DryRun: "total users has_more decisions:DecisionChange[]",
   DryRunPolicy: "text format role:RoleEdit delete_role create_permission delete_permission skip limit",
-  EffectiveGrant: "effect permission scope condition role granted_by until:time",
+  EffectiveGrant: "effect permission scope condition role granted_by valid_until:time",
   Enrol: "challenge:secret code:secret name",
   Event: "id event_type at:time position aggregate:Aggregate cause actor changed data",
   EventBatch: "events:Event[] position has_more",

@@ -6,7 +6,7 @@
  */
 export const records: { readonly [name: string]: string } = {
   AssignedRole: "role scope valid_from:time valid_until:time",
-  AssignmentTrace: "role group scope from:time until:time is_valid covers",
+  AssignmentTrace: "role group scope valid_from:time valid_until:time is_valid covers",
   Explanation: "allowed permission cause text decided_by:GrantTrace misses:GrantTrace[] changes:ProposedChange[]",
   GrantTrace: "effect assignment:AssignmentTrace is_active lacks_second_factor role_path permission condition condition_holds tests:TestTrace[]",
   PrincipalData: "id status verified second_factor attributes roles:AssignedRole[] groups:AssignedRole[]{}",

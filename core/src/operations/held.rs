@@ -134,8 +134,9 @@ async fn stored_of_members(reads: Reads<'_>, users: Vec<Value>) -> Result<Vec<(U
         let scope = held.scope.parse::<Scope>().ok()?;
         // A group that went since its roles were read gives nothing.
         let name = names.get(&held.group?)?.clone();
-        let (from, until) = (held.valid_from, held.valid_until);
-        let facts = StoredAssignment { from, until, group: Some(name), ..StoredAssignment::new(held.role, scope) };
+        let (valid_from, valid_until) = (held.valid_from, held.valid_until);
+        let facts =
+            StoredAssignment { valid_from, valid_until, group: Some(name), ..StoredAssignment::new(held.role, scope) };
         Some((held.user, facts))
     });
     Ok(stored.collect())

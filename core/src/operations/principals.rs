@@ -33,8 +33,8 @@ pub async fn load(reads: Reads<'_>, ids: &[UserId], now: Time) -> Result<Vec<Sto
     for assignment in reads.all::<RoleAssignment>(Predicate::In("user_id".into(), values.clone().into())).await? {
         // A scope that cannot be read covers nothing.
         let Ok(scope) = assignment.scope.parse::<Scope>() else { continue };
-        let (from, until) = (assignment.valid_from, assignment.valid_until);
-        let facts = StoredAssignment { from, until, ..StoredAssignment::new(assignment.role, scope) };
+        let (valid_from, valid_until) = (assignment.valid_from, assignment.valid_until);
+        let facts = StoredAssignment { valid_from, valid_until, ..StoredAssignment::new(assignment.role, scope) };
         held.entry(assignment.user_id).or_default().push(facts);
     }
     for (user, facts) in held::stored_by_groups(reads, values).await? {

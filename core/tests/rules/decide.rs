@@ -228,7 +228,7 @@ proptest! {
                 };
                 let condition = grant.when.as_ref().map(Condition::to_string);
                 let (scope, held) = (pair.assignment.scope.to_string(), pair.assignment.role.to_string());
-                let until = pair.assignment.until;
+                let until = pair.assignment.valid_until;
                 expected.extend(listed.into_iter().map(|permission| {
                     (grant.effect, permission, scope.clone(), condition.clone(), held.clone(), role.name.clone(), until)
                 }));
@@ -236,7 +236,7 @@ proptest! {
         }
         let effective = engine.rules.effective(&engine.principal, case.now).into_iter();
         let mut effective: Vec<_> = effective
-            .map(|one| (one.effect, one.permission, one.scope, one.condition, one.role, one.granted_by, one.until))
+            .map(|one| (one.effect, one.permission, one.scope, one.condition, one.role, one.granted_by, one.valid_until))
             .collect();
         effective.sort();
         expected.sort();

@@ -53,7 +53,7 @@ impl World<'_> {
                     }
                     ChangeKind::MoveWindow => {
                         let moved = &mut facts.assignments[assignment.unwrap()];
-                        (moved.from, moved.until) = (None, None);
+                        (moved.valid_from, moved.valid_until) = (None, None);
                     }
                     ChangeKind::MoveScope => {
                         facts.assignments[assignment.unwrap()].scope = change.scopes[0].parse().unwrap();
@@ -123,8 +123,14 @@ fn activate(asker: &mut Asker, role: String) {
 fn place(asker: &Asker, moved: &AssignmentTrace) -> usize {
     let is_it = |one: &StoredAssignment| {
         let group = one.group.as_deref().map(str::to_owned);
-        (one.role.clone(), group, one.scope.to_string(), one.from, one.until)
-            == (moved.role.as_str().into(), moved.group.clone(), moved.scope.clone(), moved.from, moved.until)
+        (one.role.clone(), group, one.scope.to_string(), one.valid_from, one.valid_until)
+            == (
+                moved.role.as_str().into(),
+                moved.group.clone(),
+                moved.scope.clone(),
+                moved.valid_from,
+                moved.valid_until,
+            )
     };
     asker.facts.assignments.iter().position(is_it).unwrap()
 }
@@ -196,7 +202,7 @@ fn an_account_that_stands_twice_in_a_chain_changes_once() {
         .role("lister", ["doc:list"]);
     let rules = RuleSet::compile(&policy, &Schema::new()).unwrap();
     let here = Uuid::from_u128(7);
-    let held = |scope: Scope, until| StoredAssignment { until, ..StoredAssignment::new("reader", scope) };
+    let held = |scope: Scope, until| StoredAssignment { valid_until: until, ..StoredAssignment::new("reader", scope) };
     let at = Time::UNIX_EPOCH;
     for (name, permission, is_active, scope, until) in [
         ("suspended", "doc:read", false, Scope::Global, None),

@@ -131,7 +131,8 @@ fn a_scope_that_is_held_twice_is_asked_for_once() {
 #[test]
 fn a_filter_ends_when_a_window_opens_or_closes_next() {
     let expires = |from: Option<&str>, until: Option<&str>| {
-        let limited = StoredAssignment { from: from.map(time), until: until.map(time), ..held(Scope::Global) };
+        let limited =
+            StoredAssignment { valid_from: from.map(time), valid_until: until.map(time), ..held(Scope::Global) };
         filter_of(Role::new("r").allow("doc:list"), "doc:list", vec![limited]).unwrap().expires()
     };
     let latest = time("2026-06-01T12:00:05Z");
@@ -256,7 +257,14 @@ fn without_a_resource_what_is_held_everywhere_and_now_counts() {
         for scope in [Scope::Global, Scope::region(Uuid::nil())] {
             for (from, until, is_now) in windows {
                 let counts = is_now && scope == Scope::Global;
-                all.push((StoredAssignment { from, until, ..StoredAssignment::new(role, scope.clone()) }, counts));
+                all.push((
+                    StoredAssignment {
+                        valid_from: from,
+                        valid_until: until,
+                        ..StoredAssignment::new(role, scope.clone())
+                    },
+                    counts,
+                ));
             }
         }
     }

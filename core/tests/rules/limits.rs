@@ -131,7 +131,11 @@ fn what_is_given_twice_is_refused_with_both_places() {
 fn an_empty_policy_or_a_backward_window_allows_nothing() {
     let now = "2026-06-01T12:00:00Z".parse().unwrap();
     let time = |text: &str| Some(text.parse().unwrap());
-    let window = |from, until| StoredAssignment { from, until, ..StoredAssignment::new("r", Scope::Global) };
+    let window = |from, until| StoredAssignment {
+        valid_from: from,
+        valid_until: until,
+        ..StoredAssignment::new("r", Scope::Global)
+    };
     let windows = [
         window(time("2026-07-01T00:00:00Z"), time("2026-05-01T00:00:00Z")),
         window(time("2026-06-01T12:00:00Z"), time("2026-06-01T12:00:00Z")),

@@ -190,7 +190,8 @@ fn an_explanation_says_what_would_have_to_change() {
         Role::new("grounded").deny_when("drone:read", "has resource.region_id and resource.region_id != principal.id"),
     );
     let rules = RuleSet::compile(&policy, &rolekeep_test_cases::schema()).unwrap();
-    let soon = StoredAssignment { from: Some(time("2026-07-01T00:00:00Z")), ..held("watch", Scope::region(EAST)) };
+    let soon =
+        StoredAssignment { valid_from: Some(time("2026-07-01T00:00:00Z")), ..held("watch", Scope::region(EAST)) };
     let principal = rules.resolve_stored(facts(EASTERN, Some(EAST), vec![held("watch", Scope::region(EAST)), soon]));
     let explanation = why(&rules, &principal, "drone:read", Some(&drone(Some(WEST), &[])));
     let moved = &explanation.changes[0];
@@ -266,7 +267,7 @@ fn admin_all_is_held_globally_or_not_at_all() {
     let rules = flyos();
     let scoped = rules.resolve_stored(facts(MAIN, Some(EAST), vec![held("MAIN_HQ", Scope::region(EAST))]));
     assert!(!can(&rules, &scoped, "drone:read", &drone(Some(EAST), &[])));
-    let ended = StoredAssignment { until: Some(now()), ..held("MAIN_HQ", Scope::Global) };
+    let ended = StoredAssignment { valid_until: Some(now()), ..held("MAIN_HQ", Scope::Global) };
     let ended = rules.resolve_stored(facts(MAIN, Some(EAST), vec![ended]));
     assert!(!can(&rules, &ended, "drone:read", &drone(Some(EAST), &[])));
 }
@@ -333,7 +334,7 @@ fn a_filter_folds_scopes_and_expires() {
     let policy = Policy::new().role("watch", ["drone:list"]);
     let rules = RuleSet::compile(&policy, &rolekeep_test_cases::schema()).unwrap();
     let mut assignments: Vec<_> = (0..50).map(|number| held("watch", Scope::region(Uuid::from_u128(number)))).collect();
-    assignments[0].until = Some(time("2026-06-01T12:00:01Z"));
+    assignments[0].valid_until = Some(time("2026-06-01T12:00:01Z"));
     let principal = rules.resolve_stored(facts(MAIN, None, assignments));
     let filter = rules.filter(&principal, rules.permission("drone:list").unwrap(), &Context::new(), now()).unwrap();
     assert!(

@@ -138,7 +138,7 @@ fn a_country_covers_what_lies_in_its_regions() {
 /// What is held of one role, and whether that allows a parcel here to be moved: always, where it is open, never.
 fn holdings() -> [(StoredAssignment, [bool; 2]); 9] {
     let of = StoredAssignment::new;
-    let ended = StoredAssignment { until: Some(Time::UNIX_EPOCH), ..of("mover", Scope::region(HERE)) };
+    let ended = StoredAssignment { valid_until: Some(Time::UNIX_EPOCH), ..of("mover", Scope::region(HERE)) };
     [
         (of("mover", Scope::Global), [false, true]),
         (of("mover", Scope::region(HERE)), [false, true]),

@@ -165,7 +165,11 @@ fn everything() {
     );
 
     let window = |from: Option<&str>, until: Option<&str>| {
-        vec![StoredAssignment { from: from.map(time), until: until.map(time), ..held("reader", Scope::Global) }]
+        vec![StoredAssignment {
+            valid_from: from.map(time),
+            valid_until: until.map(time),
+            ..held("reader", Scope::Global)
+        }]
     };
     told.tell("denied_window_over", &of(window(None, Some("2026-05-31T00:00:00Z"))), "drone:read", Some(&east));
     told.tell("denied_window_to_come", &of(window(Some("2026-07-01T00:00:00Z"), None)), "drone:read", Some(&east));

@@ -120,10 +120,10 @@ impl Choices {
         };
         let mut edge = || self.once_in(5).then(|| START + self.below(3) as i64 * HOUR);
         let time = |micros: i64| Time::from_microsecond(micros).unwrap_or_default();
-        let (from, until) = (edge().map(time), edge().map(time));
+        let (valid_from, valid_until) = (edge().map(time), edge().map(time));
         let role = if self.once_in(10) { roles } else { self.below(roles) };
         let group = self.once_in(4).then(|| Arc::from(*self.one(&["crew", "staff"])));
-        StoredAssignment { from, until, group, ..StoredAssignment::new(format!("role{role}"), scope) }
+        StoredAssignment { valid_from, valid_until, group, ..StoredAssignment::new(format!("role{role}"), scope) }
     }
 }
 

@@ -56,8 +56,8 @@ impl<'a> Reference<'a> {
         let active = asker.key.as_ref().map(|key| &key.roles).or(asker.session.as_ref());
         let mut held = Vec::new();
         for assignment in &asker.facts.assignments {
-            let is_valid = assignment.from.is_none_or(|from| from <= case.now)
-                && assignment.until.is_none_or(|until| case.now < until);
+            let is_valid = assignment.valid_from.is_none_or(|from| from <= case.now)
+                && assignment.valid_until.is_none_or(|until| case.now < until);
             let Some(role) = number(&assignment.role).filter(|_| is_valid) else { continue };
             if case.is_administrator(role) && assignment.scope != Scope::Global {
                 continue;

@@ -69,7 +69,7 @@ fn assignment(workload: &Workload, names: &[Arc<str>], one: &Assignment) -> Stor
         _ => Scope::Global,
     };
     let role = names[one.role as usize].clone();
-    StoredAssignment { role, scope, from: from.and_then(time), until: until.and_then(time), group: None }
+    StoredAssignment { role, scope, valid_from: from.and_then(time), valid_until: until.and_then(time), group: None }
 }
 
 /// The directory, and a snapshot of it at hand.
@@ -112,13 +112,7 @@ impl House {
         let held = edit.held.iter().chain(on.then_some(&edit.role_name));
         let mut facts = StoredPrincipal::new(edit.query.user_id);
         facts.assignments = held
-            .map(|role| StoredAssignment {
-                role: role.as_str().into(),
-                scope: Scope::Global,
-                from: None,
-                until: None,
-                group: None,
-            })
+            .map(|role| StoredAssignment::new(role.as_str(), Scope::Global))
             .collect();
         self.directory.put(facts);
         self.rights = self.directory.rights();
@@ -286,7 +280,7 @@ impl Reader {
         let mut facts = StoredPrincipal::new(Workload::user_id(0));
         let scopes = (0..regions).map(|region| Scope::region(Workload::region_id(region)));
         facts.assignments = scopes
-            .map(|scope| StoredAssignment { role: "reader".into(), scope, from: None, until: None, group: None })
+            .map(|scope| StoredAssignment::new("reader", scope))
             .collect();
         Ok(Self {
             principal: rules.resolve_stored(facts),

@@ -22,9 +22,9 @@ class AssignmentTrace:
     """The group that holds it; none: the account itself."""
     scope: str
     """The scope."""
-    from_: datetime | None = None
+    valid_from: datetime | None = None
     """From when, inclusive."""
-    until: datetime | None = None
+    valid_until: datetime | None = None
     """Until when, exclusive."""
     is_valid: bool
     """Whether it is held at the time of the check."""
@@ -110,7 +110,7 @@ class EffectiveGrant:
     """The role that is held."""
     granted_by: str
     """The role that has the grant: the same, or one that it inherits."""
-    until: datetime | None = None
+    valid_until: datetime | None = None
     """Until when it is held, exclusive."""
 
 

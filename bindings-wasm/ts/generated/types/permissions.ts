@@ -14,9 +14,9 @@ export interface AssignmentTrace {
   /** The scope. */
   readonly scope: string;
   /** From when, inclusive. */
-  readonly from: Date | null;
+  readonly validFrom: Date | null;
   /** Until when, exclusive. */
-  readonly until: Date | null;
+  readonly validUntil: Date | null;
   /** Whether it is held at the time of the check. */
   readonly isValid: boolean;
   /** Whether its scope covers the resource. For a deny it is also true if it is not known what lies within the scope. */
@@ -119,7 +119,7 @@ export interface EffectiveGrant {
   /** The role that has the grant: the same, or one that it inherits. */
   readonly grantedBy: string;
   /** Until when it is held, exclusive. */
-  readonly until: Date | null;
+  readonly validUntil: Date | null;
 }
 
 /**

@@ -23,7 +23,7 @@ pub struct EffectiveGrant {
     /// The role that has the grant: the same, or one that it inherits.
     pub granted_by: String,
     /// Until when it is held, exclusive.
-    pub until: Option<Time>,
+    pub valid_until: Option<Time>,
 }
 
 impl RuleSet {
@@ -51,7 +51,7 @@ impl RuleSet {
                         condition: grant.written.when.as_ref().map(|when| when.text.clone()),
                         role: role.name().to_owned(),
                         granted_by: junior.name().to_owned(),
-                        until: held.window().1,
+                        valid_until: held.window().1,
                     }));
                 }
             }

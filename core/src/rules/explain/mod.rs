@@ -105,9 +105,9 @@ pub struct AssignmentTrace {
     /// The scope.
     pub scope: String,
     /// From when, inclusive.
-    pub from: Option<Time>,
+    pub valid_from: Option<Time>,
     /// Until when, exclusive.
-    pub until: Option<Time>,
+    pub valid_until: Option<Time>,
     /// Whether it is held at the time of the check.
     pub is_valid: bool,
     /// Whether its scope covers the resource. For a deny it is also true if it is not known what lies within the scope.

@@ -138,7 +138,7 @@ fn grant(out: &mut String, trace: &GrantTrace, inquiry: &Inquiry<'_>, who: usize
     if let Some(group) = &assignment.group {
         let _ = write!(out, " by the group {group}");
     }
-    let _ = match (assignment.from, assignment.until) {
+    let _ = match (assignment.valid_from, assignment.valid_until) {
         (Some(from), Some(until)) => write!(out, " from {from} until {until}"),
         (Some(from), None) => write!(out, " from {from} on"),
         (None, Some(until)) => write!(out, " until {until}"),

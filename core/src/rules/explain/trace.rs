@@ -155,13 +155,13 @@ impl<'a> Inquiry<'a> {
     }
 
     pub(super) fn assignment_trace(&self, who: usize, held: RoleAssignment<'_>) -> AssignmentTrace {
-        let (from, until) = held.window();
+        let (valid_from, valid_until) = held.window();
         AssignmentTrace {
             role: self.role_name(held.role).to_owned(),
             group: held.group().map(str::to_owned),
             scope: held.written(self.rules.kinds()).to_string(),
-            from,
-            until,
+            valid_from,
+            valid_until,
             is_valid: held.is_valid(self.cx(who).now()),
             covers: self.cx(who).covers(held.scope()),
         }

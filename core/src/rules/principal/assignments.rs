@@ -22,9 +22,9 @@ pub(super) struct Window(i64, i64);
 
 impl Window {
     fn of(stored: &StoredAssignment) -> Option<Box<Self>> {
-        let from = stored.from.map_or(i64::MIN, Time::as_microsecond);
-        let until = stored.until.map_or(i64::MAX, Time::as_microsecond);
-        (stored.from.is_some() || stored.until.is_some()).then(|| Box::new(Self(from, until)))
+        let from = stored.valid_from.map_or(i64::MIN, Time::as_microsecond);
+        let until = stored.valid_until.map_or(i64::MAX, Time::as_microsecond);
+        (stored.valid_from.is_some() || stored.valid_until.is_some()).then(|| Box::new(Self(from, until)))
     }
 }
 

@@ -236,8 +236,8 @@ impl RuleSet {
                 checks.error(&part("valid_until"), Invalid::new(FieldCode::OutOfRange, message));
             }
             stored.assignments.push(StoredAssignment {
-                from: one.valid_from,
-                until: one.valid_until,
+                valid_from: one.valid_from,
+                valid_until: one.valid_until,
                 group: group.map(Into::into),
                 ..StoredAssignment::new(one.role.as_str(), scope)
             });

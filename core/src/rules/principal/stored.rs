@@ -63,9 +63,9 @@ pub struct StoredAssignment {
     /// The scope.
     pub scope: Scope,
     /// From when, inclusive; none: always.
-    pub from: Option<Time>,
+    pub valid_from: Option<Time>,
     /// Until when, exclusive; none: for ever.
-    pub until: Option<Time>,
+    pub valid_until: Option<Time>,
     /// The group that holds it; none: the account.
     pub group: Option<Arc<str>>,
 }
@@ -73,6 +73,6 @@ pub struct StoredAssignment {
 impl StoredAssignment {
     /// A role that the account itself holds, for ever.
     pub fn new(role: impl Into<Arc<str>>, scope: Scope) -> Self {
-        Self { role: role.into(), scope, from: None, until: None, group: None }
+        Self { role: role.into(), scope, valid_from: None, valid_until: None, group: None }
     }
 }

@@ -2894,7 +2894,7 @@ fun writeEffectiveGrant(from: EffectiveGrant) = json(
     "condition" to from.condition?.let { writeString(it) },
     "role" to writeString(from.role),
     "granted_by" to writeString(from.grantedBy),
-    "until" to from.until?.let { writeTime(it) },
+    "valid_until" to from.validUntil?.let { writeTime(it) },
 )
 
 fun writeExplanation(from: Explanation) = json(
@@ -2932,8 +2932,8 @@ fun writeAssignmentTrace(from: AssignmentTrace) = json(
     "role" to writeString(from.role),
     "group" to from.group?.let { writeString(it) },
     "scope" to writeString(from.scope),
-    "from" to from.from?.let { writeTime(it) },
-    "until" to from.until?.let { writeTime(it) },
+    "valid_from" to from.validFrom?.let { writeTime(it) },
+    "valid_until" to from.validUntil?.let { writeTime(it) },
     "is_valid" to writeBool(from.isValid),
     "covers" to writeBool(from.covers),
 )
