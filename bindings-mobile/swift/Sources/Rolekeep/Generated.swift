@@ -16160,11 +16160,11 @@ public struct AssignmentTrace: Equatable, Hashable {
     /**
      * From when, inclusive.
      */
-    public let from: Timestamp?
+    public let validFrom: Timestamp?
     /**
      * Until when, exclusive.
      */
-    public let until: Timestamp?
+    public let validUntil: Timestamp?
     /**
      * Whether it is held at the time of the check.
      */
@@ -16188,10 +16188,10 @@ public struct AssignmentTrace: Equatable, Hashable {
          */scope: String, 
         /**
          * From when, inclusive.
-         */from: Timestamp? = nil, 
+         */validFrom: Timestamp? = nil, 
         /**
          * Until when, exclusive.
-         */until: Timestamp? = nil, 
+         */validUntil: Timestamp? = nil, 
         /**
          * Whether it is held at the time of the check.
          */isValid: Bool, 
@@ -16201,8 +16201,8 @@ public struct AssignmentTrace: Equatable, Hashable {
         self.role = role
         self.group = group
         self.scope = scope
-        self.from = from
-        self.until = until
+        self.validFrom = validFrom
+        self.validUntil = validUntil
         self.isValid = isValid
         self.covers = covers
     }
@@ -16226,8 +16226,8 @@ struct FfiConverterTypeAssignmentTrace: FfiConverterRustBuffer {
                 role: FfiConverterString.read(from: &buf), 
                 group: FfiConverterOptionString.read(from: &buf), 
                 scope: FfiConverterString.read(from: &buf), 
-                from: FfiConverterOptionTypeTimestamp.read(from: &buf), 
-                until: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                validFrom: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                validUntil: FfiConverterOptionTypeTimestamp.read(from: &buf), 
                 isValid: FfiConverterBool.read(from: &buf), 
                 covers: FfiConverterBool.read(from: &buf)
         )
@@ -16237,8 +16237,8 @@ struct FfiConverterTypeAssignmentTrace: FfiConverterRustBuffer {
         FfiConverterString.write(value.role, into: &buf)
         FfiConverterOptionString.write(value.group, into: &buf)
         FfiConverterString.write(value.scope, into: &buf)
-        FfiConverterOptionTypeTimestamp.write(value.from, into: &buf)
-        FfiConverterOptionTypeTimestamp.write(value.until, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.validFrom, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.validUntil, into: &buf)
         FfiConverterBool.write(value.isValid, into: &buf)
         FfiConverterBool.write(value.covers, into: &buf)
     }
@@ -24096,7 +24096,7 @@ public struct EffectiveGrant: Equatable, Hashable {
     /**
      * Until when it is held, exclusive.
      */
-    public let until: Timestamp?
+    public let validUntil: Timestamp?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -24121,14 +24121,14 @@ public struct EffectiveGrant: Equatable, Hashable {
          */grantedBy: String, 
         /**
          * Until when it is held, exclusive.
-         */until: Timestamp? = nil) {
+         */validUntil: Timestamp? = nil) {
         self.effect = effect
         self.permission = permission
         self.scope = scope
         self.condition = condition
         self.role = role
         self.grantedBy = grantedBy
-        self.until = until
+        self.validUntil = validUntil
     }
 
     
@@ -24153,7 +24153,7 @@ struct FfiConverterTypeEffectiveGrant: FfiConverterRustBuffer {
                 condition: FfiConverterOptionString.read(from: &buf), 
                 role: FfiConverterString.read(from: &buf), 
                 grantedBy: FfiConverterString.read(from: &buf), 
-                until: FfiConverterOptionTypeTimestamp.read(from: &buf)
+                validUntil: FfiConverterOptionTypeTimestamp.read(from: &buf)
         )
     }
 
@@ -24164,7 +24164,7 @@ struct FfiConverterTypeEffectiveGrant: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.condition, into: &buf)
         FfiConverterString.write(value.role, into: &buf)
         FfiConverterString.write(value.grantedBy, into: &buf)
-        FfiConverterOptionTypeTimestamp.write(value.until, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.validUntil, into: &buf)
     }
 }
 
