@@ -1,6 +1,7 @@
 //! A service on axum: users sign in, by cookies or bearer tokens, and read, change and throw away documents as far as they may.
 
 pub mod account;
+pub mod end;
 pub mod guard;
 pub mod mail;
 pub mod rate_limit;

@@ -10,10 +10,10 @@
 //! and open the link in the mail. A real server is `SMTP_URL=smtps://user:password@mail.example.org`, and
 //! `MAIL_FROM='Documents <documents@example.org>'` is from whom; [`axum_service::mail`] has the rest.
 
-use std::{collections::BTreeMap, env, error::Error, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, env, error::Error, sync::Arc};
 
 use axum_service::{
-    Document, Service, app,
+    Document, Service, app, end,
     mail::{Languages, Mailer},
     rate_limit::REQUESTS,
     session::Origin,
@@ -23,9 +23,11 @@ use rolekeep::{Config, Policy, Registration, UserManagement, users::CreateUser};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let policy = Policy::from_toml(include_str!("../policy.toml"))?;
-    let origin = "http://localhost:8080";
+    let port = env::var("PORT").map_or(Ok(8080), |port| port.parse::<u16>())?;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    let origin = format!("http://localhost:{}", listener.local_addr()?.port());
     let config = Config::new().link_url(format!("{origin}/account")).requests_per_minute(REQUESTS.quota);
-    let mut config = config.passkey_domain("localhost").passkey_origins([origin]);
+    let mut config = config.passkey_domain("localhost").passkey_origins([origin.clone()]);
     let (mut mailer, languages) = (None, Languages::default());
     if let Ok(server) = env::var("SMTP_URL") {
         let from = env::var("MAIL_FROM").unwrap_or_else(|_| "Documents <documents@example.org>".to_owned());
@@ -44,9 +46,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let text = format!("what {name} wrote");
         documents.insert(number, Document { owner_id: user.id, is_published: number == 3, text });
     }
-    let service = Service { um, documents: Arc::new(documents.into()), languages, origin: Origin(origin.into()) };
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 8080)).await?;
+    let documents = Arc::new(documents.into());
+    let service = Service { um: um.clone(), documents, languages, origin: Origin(origin.into()) };
     println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, app(service).into_make_service_with_connect_info::<SocketAddr>()).await?;
-    Ok(())
+    end::serve(listener, app(service), &um).await
 }
