@@ -3,7 +3,7 @@
 //! | page | when you want to |
 //! |---|---|
 //! | [`rules_alone`] | decide who may do what for users that your application already has |
-//! | [`stores`] | keep accounts, sessions and role assignments: in memory, in SQLite, in a database of your own |
+//! | [`stores`] | keep accounts, sessions and role assignments: in memory, in SQLite, in PostgreSQL, in a database of your own |
 //! | [`own_storage`] | keep rows in a database that the library does not know |
 //! | [`accounts`] | create, change, suspend, delete and restore accounts |
 //! | [`imports`] | import users from other systems, with their password hashes |
