@@ -12,7 +12,7 @@ use super::{
 use crate::{
     environment::Env,
     model::error::Result,
-    storage::{ChangeSet, Touched},
+    storage::{ChangeSet, Gap, Touched},
 };
 
 /// How often something was not known, and how many of these times were settled.
@@ -101,7 +101,7 @@ impl Engine {
         } else {
             // Before it answers, the storage has whatever was written.
             let position = self.services.storage.position().await?;
-            self.hear_of_gap().await?;
+            self.hear_of_gap(Gap::Pruned).await?;
             locked(&self.committed).merge(&position);
             locked(&self.position).merge(&position);
             self.tell_waiting();

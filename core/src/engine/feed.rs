@@ -23,7 +23,7 @@ use crate::{
         record::{Key, Record},
         registry::{Guard, StandsFor},
     },
-    operations::{policy::state::PolicyState, signing_keys, target::TargetRow},
+    operations::{policy::state::PolicyState, services::History, signing_keys, target::TargetRow},
     rules,
     storage::{self, Changes, Committed, FEED_PAGE, FeedPart, Gap, LanePosition, Position, Touched},
 };
@@ -161,7 +161,7 @@ impl Engine {
                 };
                 // Heard again where this fails: the position stays.
                 match changes.gap {
-                    Some(_) => engine.hear_of_gap().await?,
+                    Some(gap) => engine.hear_of_gap(gap).await?,
                     None => {
                         engine.hear(&changes.touched).await?;
                         // Others erase somebody, and may end in the middle.
@@ -334,15 +334,15 @@ impl Engine {
 
     /// Goes on with another policy: whoever holds rights under the one before gets them anew before this returns. A caller that
     /// goes away meanwhile leaves the one before in force everywhere.
-    pub(super) async fn go_on_with(&self, next: Arc<PolicyState>) {
-        if !self.services.policy().is_before(&next) {
+    async fn go_on_with(&self, next: Arc<PolicyState>, history: History) {
+        if history == History::Same && !self.services.policy().is_before(&next) {
             return;
         }
         // Until all are read the policy of before is in force: nobody is without rights meanwhile.
         let held = self.principals.pinned_without(&next.rules);
         let read = self.read_held(held).await;
         // One step, in which nothing is waited for: rights of other rules than those of the policy would stay for good.
-        if self.services.replace_policy(next) {
+        if self.services.replace_policy(next, history) {
             let gone = self.principals.replace_rules_with(|| self.services.rules(), read);
             self.renew_users(self.principals.outdate(gone)).await;
         }
@@ -350,10 +350,19 @@ impl Engine {
 
     /// Reads the policy and which scopes lie within which, where they are not those that are known.
     pub(super) async fn renew_policy(&self) -> Result<()> {
+        self.read_policy(History::Same).await
+    }
+
+    async fn read_policy(&self, history: History) -> Result<()> {
         let _renewing = self.renewing.lock().await;
-        let known = self.services.policy();
-        if let Some(next) = PolicyState::load_newer(&*self.services.storage, &known).await? {
-            self.go_on_with(Arc::new(next)).await;
+        let storage = &*self.services.storage;
+        let next = match history {
+            History::Same => PolicyState::load_newer(storage, &self.services.policy()).await?,
+            // Of what is known, what has the same version may have another content.
+            History::Other => PolicyState::load(storage).await?,
+        };
+        if let Some(next) = next {
+            self.go_on_with(Arc::new(next), history).await;
         }
         Ok(())
     }
@@ -365,13 +374,19 @@ impl Engine {
 
     /// Reads how often the sessions and the API keys of everybody were ended; in a page nobody does that.
     pub(super) async fn renew_eras(&self) -> Result<()> {
+        self.read_eras(History::Same).await
+    }
+
+    async fn read_eras(&self, history: History) -> Result<()> {
         if !IS_PAGE {
+            // What was read first must not be entered last where it may be less.
+            let _renewing = self.renewing.lock().await;
             // In one read.
             let both = [Guard::SESSIONS, Guard::API_KEYS].map(|name| (name.to_owned(),));
             let guards = self.services.reads().many::<Guard>(both).await?;
             let era = |name| guards.iter().find(|guard| guard.name == name).map(|guard| guard.version);
-            self.services.enter_era(era(Guard::SESSIONS).unwrap_or_default());
-            self.services.enter_key_era(era(Guard::API_KEYS).unwrap_or_default());
+            self.services.enter_era(era(Guard::SESSIONS).unwrap_or_default(), history);
+            self.services.enter_key_era(era(Guard::API_KEYS).unwrap_or_default(), history);
         }
         Ok(())
     }
@@ -411,12 +426,18 @@ impl Engine {
     }
 
     /// A part of the feed is gone: anything may have been written.
-    pub(super) async fn hear_of_gap(&self) -> Result<()> {
+    pub(super) async fn hear_of_gap(&self, gap: Gap) -> Result<()> {
         self.deliveries.wake();
-        self.read_all_anew().await
+        match gap {
+            Gap::Pruned => self.read_all_anew(History::Same).await,
+            Gap::Rewound => {
+                self.services.look_for_old_keys();
+                self.read_all_anew(History::Other).await
+            }
+        }
     }
 
-    pub(super) async fn read_all_anew(&self) -> Result<()> {
+    pub(super) async fn read_all_anew(&self, history: History) -> Result<()> {
         let outdated = Outdated {
             users: self.principals.outdate_all(),
             sessions: self.sessions.outdate_all(),
@@ -424,7 +445,8 @@ impl Engine {
             targets: if IS_PAGE { Vec::new() } else { self.targets.outdate_all() },
             standings: if IS_PAGE { Vec::new() } else { self.standings.outdate_all() },
         };
-        let renewed = self.renew_policy().await.and(self.renew_signing_keys().await).and(self.renew_eras().await);
+        let policy = self.read_policy(history).await;
+        let renewed = policy.and(self.renew_signing_keys().await).and(self.read_eras(history).await);
         self.renew(outdated).await;
         renewed
     }
@@ -435,7 +457,7 @@ impl Engine {
         if let Some(next) = next {
             // Who follows the feed meanwhile may have the policy first, but not yet everybody's rights under it.
             let _renewing = self.renewing.lock().await;
-            self.go_on_with(next).await;
+            self.go_on_with(next, History::Same).await;
         }
         if touched.iter().any(is_key) && self.renew_signing_keys().await.is_err() {
             self.doubt();

@@ -3,6 +3,7 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use super::Engine;
+use crate::operations::services::History;
 
 /// How long users, sessions and keys are kept in memory at most where others write, in milliseconds: what somebody changes past the library is in no
 /// feed.
@@ -21,7 +22,7 @@ impl Engine {
             let engine = &rereading.0;
             let now = engine.moment();
             // What fails is tried again at the next look.
-            if engine.read_all_anew().await.is_ok() {
+            if engine.read_all_anew(History::Same).await.is_ok() {
                 engine.reread.confirm(now);
             }
         }));

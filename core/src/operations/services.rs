@@ -217,8 +217,8 @@ impl Services {
     }
 
     /// They were ended so often by now; what was read before counts no more.
-    pub fn enter_era(&self, era: i64) {
-        self.era.fetch_max(era, Ordering::AcqRel);
+    pub fn enter_era(&self, era: i64, history: History) {
+        history.enter(&self.era, era);
     }
 
     /// How often the API keys of everybody were ended, as far as this instance has heard.
@@ -227,8 +227,8 @@ impl Services {
     }
 
     /// They were ended so often by now.
-    pub fn enter_key_era(&self, era: i64) {
-        self.key_era.fetch_max(era, Ordering::AcqRel);
+    pub fn enter_key_era(&self, era: i64, history: History) {
+        history.enter(&self.key_era, era);
     }
 
     /// The policy of now. An operation asks its plan instead, so that all of it is under one policy.
@@ -241,10 +241,37 @@ impl Services {
         self.policy.load().rules.clone()
     }
 
-    /// Goes on with another policy, unless a newer one is there already; whether it did.
-    pub fn replace_policy(&self, next: Arc<PolicyState>) -> bool {
-        let before = self.policy.rcu(|now| if now.is_before(&next) { next.clone() } else { now.clone() });
-        before.is_before(&next)
+    /// Goes on with another policy, unless a newer one of the same history is there already; whether it did.
+    pub fn replace_policy(&self, next: Arc<PolicyState>, history: History) -> bool {
+        let is_over = |now: &PolicyState| history == History::Other || now.is_before(&next);
+        let before = self.policy.rcu(|now| if is_over(now) { next.clone() } else { now.clone() });
+        is_over(&before)
+    }
+
+    /// What is stored may be under other keys than those that were found.
+    pub fn look_for_old_keys(&self) {
+        self.is_encrypted.store(false, Ordering::Release);
+        self.encrypted_up_to().clear();
+    }
+}
+
+/// How what is read of the storage goes together with what is known of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    /// It only goes on: what is older than what is known was read before that.
+    Same,
+    /// The storage lost commits, in whose place others may be: what is read counts, whatever is known.
+    Other,
+}
+
+impl History {
+    fn enter(self, era: &AtomicI64, now: i64) {
+        match self {
+            Self::Same => {
+                era.fetch_max(now, Ordering::AcqRel);
+            }
+            Self::Other => era.store(now, Ordering::Release),
+        }
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use async_trait::async_trait;
 use rolekeep::{
-    ChangeSetId, Policy, Reason, Result, UserManagement,
+    ChangeSetId, Policy, Reason, RequestContext, Result, UserManagement,
     backup::BackupOptions,
-    roles::{AssignRole, UnassignRole},
+    roles::{AssignRole, NewGrant, UnassignRole, UpdateRole},
+    sessions::RevokeEveryone,
     storage::{
         ChangeSet, Changes, CommitError, Committed, FeedPart, Gap, Key, MemoryStorage, Position, Pruned, Query,
         Retention, Row, Rows, Snapshot, Storage, Table,
@@ -79,7 +80,8 @@ impl Storage for Server {
 }
 
 async fn open(server: &Server) -> UserManagement {
-    let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
+    let permissions = ["document:read", "document:edit", "document:delete"];
+    let policy = Policy::new().permissions(permissions).role("editor", ["document:edit"]);
     UserManagement::builder().policy(policy).storage(Arc::new(server.clone())).open().await.unwrap()
 }
 
@@ -124,6 +126,53 @@ async fn what_lost_commits_gave_is_not_used_any_more() {
             if here.position().number(0) <= lost.number(0) {
                 assert_eq!(asked.unwrap_err().reason(), Reason::RightsStale);
             }
+        }
+    }
+}
+
+async fn allow(um: &UserManagement, permissions: &[&str]) {
+    let grants = permissions.iter().map(|permission| NewGrant::new(*permission)).collect::<Vec<_>>();
+    um.system().roles().update(UpdateRole::new("editor").grants(grants)).await.unwrap();
+}
+
+/// What the policy was for a while is forgotten, also where another edit has its version by now; and so is it that everybody had to sign in anew.
+#[tokio::test]
+async fn a_lost_edit_of_the_policy_is_not_in_force_any_more() {
+    for others_edit in [false, true] {
+        let server = Server::new(Arc::new(MemoryStorage::new()));
+        let (here, there) = (open(&server).await, open(&server).await);
+        let new = CreateUser::new("ada@example.org").password("correct horse battery ada").roles(["editor"]);
+        let ada = here.system().users().create(new).await.unwrap().id;
+        let caller = there.acting_as(ada).await.unwrap();
+        let copy = server.now().fork().unwrap();
+        allow(&here, &["document:edit", "document:delete"]).await;
+        here.system().sessions().revoke_everyone(RevokeEveryone::new()).await.unwrap();
+        for um in [&here, &there] {
+            um.refresh().await.unwrap();
+            assert!(um.check(ada, "document:delete", None).await.unwrap());
+        }
+        server.fail_over_to(copy);
+        let other = open(&server).await;
+        if others_edit {
+            allow(&other, &["document:read"]).await;
+        }
+        for um in [&here, &there, &other] {
+            um.refresh().await.unwrap();
+            assert!(!um.check(ada, "document:delete", None).await.unwrap(), "the edit was lost");
+            assert_eq!(um.check(ada, "document:edit", None).await.unwrap(), !others_edit);
+            assert_eq!(um.check(ada, "document:read", None).await.unwrap(), others_edit);
+        }
+        assert!(!caller.can("document:delete", None).unwrap());
+        assert_eq!(caller.can("document:read", None).unwrap(), others_edit);
+        // Sessions that begin now are good everywhere, and each can edit the policy.
+        for um in [&here, &there, &other] {
+            let request = RequestContext::default();
+            let signed_in = um.login("ada@example.org", "correct horse battery ada", request.clone()).await.unwrap();
+            let token = signed_in.done().unwrap().access_token;
+            for um in [&here, &there, &other] {
+                um.authenticate(token.expose(), request.clone()).await.unwrap();
+            }
+            allow(um, &["document:edit"]).await;
         }
     }
 }

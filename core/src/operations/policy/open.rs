@@ -20,7 +20,7 @@ use crate::{
         Access,
         actor::{Actor, ActorKind, RequestContext},
         plan::Plan,
-        services::Services,
+        services::{History, Services},
     },
     rules::{Policy, PolicyRows, RuleSet},
     storage::{ChangeSet, CommitError},
@@ -70,23 +70,20 @@ pub async fn open(services: &Services, given: Option<Given>) -> Result<()> {
             (Some(given), stored) => (given, stored),
             (None, None) => (&Given::new(Policy::preset("standard")?)?, None),
             (None, Some(stored)) => {
-                services.replace_policy(Arc::new(PolicyState::make(
-                    None,
-                    stored.version,
-                    stored.rows,
-                    stored.nesting,
-                )?));
+                let stored = PolicyState::make(None, stored.version, stored.rows, stored.nesting)?;
+                services.replace_policy(Arc::new(stored), History::Same);
                 return Ok(());
             }
         };
         let Stored { version, rows, nesting, given: last } = stored.unwrap_or_default();
         let is_same = Forms::of_rows(&rows) == Forms::from_rows(&given.parts);
         if version > 0 && is_same && Forms::of_given(&last)? == Forms::from_rows(&given.parts) {
-            services.replace_policy(Arc::new(PolicyState::of(version, rows, nesting, given.rules.clone())));
+            services
+                .replace_policy(Arc::new(PolicyState::of(version, rows, nesting, given.rules.clone())), History::Same);
             return Ok(());
         }
         let now = Arc::new(PolicyState::make(None, version, rows, nesting)?);
-        services.replace_policy(now.clone());
+        services.replace_policy(now.clone(), History::Same);
         let actor = Actor { kind: ActorKind::System, request: Arc::new(RequestContext::default()), policy: now };
         let committed = match import(services, &actor, given, &last).await {
             Ok(None) => return Ok(()),
@@ -95,7 +92,7 @@ pub async fn open(services: &Services, given: Option<Given>) -> Result<()> {
         };
         match committed {
             Ok(next) => {
-                next.map(|next| services.replace_policy(next));
+                next.map(|next| services.replace_policy(next, History::Same));
                 return Ok(());
             }
             Err(CommitError::Failed(error)) => return Err(error),

@@ -138,6 +138,12 @@ impl PolicyState {
         Self { version, rows, nesting, rules, anonymous }
     }
 
+    /// What is stored, as of one moment; none: no policy was stored yet.
+    pub async fn load(storage: &dyn Storage) -> Result<Option<Self>> {
+        let stored = Stored::load(storage, false, None).await?;
+        stored.map(|stored| Self::make(None, stored.version, stored.rows, stored.nesting)).transpose()
+    }
+
     /// What is stored, as of one moment, and newer than what is known; none: it is not, or no policy was stored yet.
     pub async fn load_newer(storage: &dyn Storage, known: &Self) -> Result<Option<Self>> {
         let versions = versions(Reads::stored(storage)).await?;
