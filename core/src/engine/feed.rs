@@ -301,8 +301,9 @@ impl Engine {
                 return;
             }
             // What fails now is tried again; meanwhile checks turn `RIGHTS_STALE` by themselves.
-            let _ = engine.look().await;
-            if !IS_PAGE {
+            let looked = engine.look().await;
+            // Where the storage does not answer, what is in memory would be let go, and nothing be read.
+            if !IS_PAGE && looked.is_ok() {
                 engine.reread_now_and_then();
             }
             #[cfg(feature = "metrics")]

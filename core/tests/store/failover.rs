@@ -1,11 +1,17 @@
 //! A storage that fails over to a copy that lags: commits that were acknowledged are gone, and their numbers become others'. What rests
 //! on them is not used any more, also by an instance that was not there when it happened.
 
-use std::sync::{Arc, Mutex, RwLock};
+use std::{
+    sync::{
+        Arc, Mutex, RwLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use rolekeep::{
-    ChangeSetId, Policy, Reason, RequestContext, Result, UserManagement,
+    ChangeSetId, Error, Policy, Reason, RequestContext, Result, UserManagement,
     backup::BackupOptions,
     roles::{AssignRole, NewGrant, UnassignRole, UpdateRole},
     sessions::RevokeEveryone,
@@ -16,17 +22,33 @@ use rolekeep::{
     users::CreateUser,
 };
 
+use crate::security::kit::Ahead;
+
 /// A server whose place a copy takes: at once, or in the middle of the next commit.
 #[derive(Clone)]
-struct Server(Arc<RwLock<Arc<MemoryStorage>>>, Arc<Mutex<Option<Arc<MemoryStorage>>>>);
+struct Server(Arc<RwLock<Arc<MemoryStorage>>>, Arc<Mutex<Option<Arc<MemoryStorage>>>>, Arc<Outage>);
+
+/// Whether it does not answer, and how often it was asked.
+#[derive(Default)]
+struct Outage(AtomicBool, AtomicUsize);
 
 impl Server {
     fn new(storage: Arc<MemoryStorage>) -> Self {
-        Self(Arc::new(RwLock::new(storage)), Arc::default())
+        Self(Arc::new(RwLock::new(storage)), Arc::default(), Arc::default())
     }
 
     fn now(&self) -> Arc<MemoryStorage> {
         self.0.read().unwrap().clone()
+    }
+
+    /// The storage of now, if it answers.
+    fn answering(&self) -> Result<Arc<MemoryStorage>> {
+        let Outage(is_out, asked) = &*self.2;
+        asked.fetch_add(1, Ordering::SeqCst);
+        if is_out.load(Ordering::SeqCst) {
+            return Err(Error::new(Reason::StorageUnavailable, "nobody is there"));
+        }
+        Ok(self.now())
     }
 
     fn fail_over_to(&self, copy: MemoryStorage) {
@@ -43,16 +65,16 @@ impl Storage for Server {
         self.now().commit(change_set).await
     }
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
-        self.now().get(table, keys).await
+        self.answering()?.get(table, keys).await
     }
     async fn query(&self, query: &Query) -> Result<Rows> {
-        self.now().query(query).await
+        self.answering()?.query(query).await
     }
     async fn position(&self) -> Result<Position> {
-        self.now().position().await
+        self.answering()?.position().await
     }
     async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
-        self.now().changes(since, part).await
+        self.answering()?.changes(since, part).await
     }
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
         self.now().outcome(id).await
@@ -127,6 +149,35 @@ async fn what_lost_commits_gave_is_not_used_any_more() {
                 assert_eq!(asked.unwrap_err().reason(), Reason::RightsStale);
             }
         }
+    }
+}
+
+/// Callers have their rights as soon as the storage is there again, however long it was not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_callers_hold_outlives_an_outage() {
+    let server = Server::new(Arc::new(MemoryStorage::new()));
+    let clock = Ahead::standing_still();
+    let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
+    let builder = UserManagement::builder().policy(policy).storage(Arc::new(server.clone()));
+    let um = builder.environment(clock.clone()).open().await.unwrap();
+    let ada = um.system().users().create(CreateUser::new("ada@example.org").roles(["editor"])).await.unwrap().id;
+    let caller = um.acting_as(ada).await.unwrap();
+    assert!(caller.can("document:edit", None).unwrap());
+    let Outage(is_out, asked) = &*server.2;
+    is_out.store(true, Ordering::SeqCst);
+    // What is in memory has to be read again by now.
+    clock.pass(600);
+    let before = asked.load(Ordering::SeqCst);
+    while asked.load(Ordering::SeqCst) < before + 10 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    is_out.store(false, Ordering::SeqCst);
+    loop {
+        match caller.can("document:edit", None) {
+            Ok(may) => return assert!(may),
+            Err(error) => assert_eq!(error.reason(), Reason::RightsStale),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -144,6 +144,10 @@ impl<T: Default> Kept<T> {
         one
     }
 
+    fn ids(&self) -> impl Iterator<Item = Uuid> {
+        self.held.iter().filter(|(_, one)| one.strong_count() > 0).map(|(id, _)| *id)
+    }
+
     fn is_held(&self, id: Uuid) -> bool {
         self.held.get(&id).is_some_and(|one| one.strong_count() > 0)
     }
@@ -239,10 +243,15 @@ impl PrincipalCache {
         outdated
     }
 
-    /// [`PrincipalCache::outdate`] for all users.
+    /// [`PrincipalCache::outdate`] for all users, and for those that are pinned though they are not in memory, since reading them
+    /// failed.
     pub fn outdate_all(&self) -> Outdated<'_> {
-        lock(&self.writer).reads.outdate_all();
-        let known: Vec<Uuid> = self.with_rights(|rights| rights.users().filter_map(|(_, one)| one.id()).collect());
+        let mut known: Vec<Uuid> = {
+            let mut writer = lock(&self.writer);
+            writer.reads.outdate_all();
+            writer.pins.ids().collect()
+        };
+        self.with_rights(|rights| known.extend(rights.users().filter_map(|(_, one)| one.id())));
         self.outdate(known)
     }
 

@@ -41,7 +41,7 @@ mod imports;
 mod input;
 mod invitations;
 mod key_sets;
-mod kit;
+pub(crate) mod kit;
 mod limits;
 mod links;
 mod look_alikes;
