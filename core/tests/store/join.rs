@@ -115,6 +115,45 @@ async fn work_that_fails_leaves_nothing_and_the_transaction_goes_on() {
     assert!(is_whole(&um).await);
 }
 
+/// On a full disk SQLite rolls back whole transactions: what is written after that would be committed at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_after_sqlite_has_ended_the_transaction() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("app.db");
+    let um = open(&file).await;
+    for swallows in [false, true] {
+        let mut connection = connect(&file).await;
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        order(&mut transaction).await;
+        let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *transaction).await.unwrap();
+        let limit = format!("PRAGMA max_page_count = {}", pages + 1);
+        sqlx::raw_sql(sqlx::AssertSqlSafe(limit)).execute(&mut *transaction).await.unwrap();
+        let work = async |store: UserManagement| {
+            let mut full = None;
+            for number in 0..1_000 {
+                let new = CreateUser::new(format!("user{number}@example.org"));
+                full = store.system().users().create(new).await.err();
+                if full.is_some() {
+                    break;
+                }
+            }
+            let full = full.unwrap();
+            assert_eq!(full.reason(), Reason::StorageFull);
+            let again = store.system().users().create(CreateUser::new("ada@example.org")).await.unwrap_err();
+            assert_eq!(again.reason(), Reason::StorageUnavailable);
+            if swallows { Ok(()) } else { Err(full) }
+        };
+        let failed = um.join(&mut *transaction, work).await.err().unwrap();
+        let wanted = if swallows { Reason::StorageUnavailable } else { Reason::StorageFull };
+        assert_eq!(failed.reason(), wanted);
+        assert!(transaction.commit().await.is_err());
+        drop(connection);
+        let mut connection = connect(&file).await;
+        assert_eq!((users(&um).await, orders(&mut connection).await), (0, 0));
+    }
+    assert!(is_whole(&um).await);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_rolled_back_or_waited_for_is_refused() {
     let folder = tempfile::tempdir().unwrap();

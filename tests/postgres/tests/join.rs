@@ -11,6 +11,7 @@ use std::{
 use rolekeep::{
     Error, Policy, Reason, UserId, UserManagement,
     audit::VerifyAudit,
+    drones::ListDrones,
     roles::{AssignRole, NewGrant, UnassignRole, UpdateRole},
     storage::PostgresOptions,
     users::{CreateUser, ListUsers, UpdateUser},
@@ -180,6 +181,30 @@ async fn rows_of_both_are_there_together_whatever_others_do() {
     let before = caller.can("document:edit", None).unwrap();
     let anew = open(PostgresOptions::new(cluster.url())).await;
     assert_eq!(anew.check(shared, "document:edit", None).await.unwrap(), before);
+}
+
+/// A statement that fails has PostgreSQL refuse all that follow, and a commit would be none: also where the work goes on over it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_failed_takes_nothing_of_the_application_with_it() {
+    let (_cluster, mut connection, um) = started().await;
+    let role = "CREATE ROLE app; GRANT ALL ON SCHEMA public, rolekeep TO app; \
+                GRANT ALL ON ALL TABLES IN SCHEMA public, rolekeep TO app; REVOKE ALL ON rolekeep.drones FROM app";
+    sqlx::raw_sql(role).execute(&mut connection).await.unwrap();
+    let mut transaction = connection.begin().await.unwrap();
+    sqlx::query("SET LOCAL ROLE app").execute(&mut *transaction).await.unwrap();
+    let customer = UserId(uuid::Uuid::from_u128(7));
+    order(&mut transaction, customer).await;
+    let work = async |store: UserManagement| {
+        store.system().users().create(CreateUser::new("ada@example.org")).await?;
+        let denied = store.system().drones().list(ListDrones::new()).await.unwrap_err();
+        assert_eq!(denied.reason(), Reason::StorageDenied);
+        Ok::<_, Error>(())
+    };
+    let failed = um.join(&mut *transaction, work).await.err().unwrap();
+    assert_eq!(failed.reason(), Reason::InvalidInput);
+    transaction.commit().await.unwrap();
+    assert_eq!(orders(&mut connection).await, BTreeSet::from([customer]));
+    assert_eq!(users(&um).await, BTreeSet::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

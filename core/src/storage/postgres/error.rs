@@ -134,6 +134,8 @@ fn reason(state: &str) -> (Reason, &'static str) {
     match state {
         "55P03" => (Reason::Contention, "somebody else holds a lock for too long"),
         "57014" => (Reason::StorageUnavailable, "a statement took too long"),
+        "25P02" => (Reason::InvalidInput, "a statement of this transaction failed before: roll it back"),
+        "25P03" | "25P04" => (Reason::StorageUnavailable, "a transaction took too long"),
         "53100" => (Reason::StorageFull, "the disk of the database is full"),
         READ_ONLY => (Reason::StorageReadOnly, "the database cannot be written"),
         "42501" => (Reason::StorageDenied, "the account may not do that in the database"),

@@ -60,18 +60,24 @@ pub(crate) async fn enter(connection: &mut PgConnection, storage: &PostgresStora
 
 /// Leaves the connection as it was, with all that was written, or nothing of it.
 pub(crate) async fn leave(connection: &mut PgConnection, before: Before, keeps: bool) -> Result<()> {
-    let left = async {
-        if keeps {
-            let text = "SELECT set_config('search_path', $1, true), set_config('lock_timeout', $2, true)";
-            let set = sqlx::query(text).bind(before.search_path).bind(before.lock_timeout);
-            set.fetch_one(&mut *connection).await?;
-        } else {
-            // Settings go back with what was written.
-            run(connection, "ROLLBACK TO SAVEPOINT rolekeep").await?;
-        }
-        run(connection, "RELEASE SAVEPOINT rolekeep").await
+    let kept = match keeps {
+        true => keep(connection, before).await,
+        false => Ok(()),
     };
-    left.await.map_err(error::error)
+    if !keeps || kept.is_err() {
+        // Settings go back with what was written. A statement that failed has PostgreSQL refuse all others until then, and a commit would be
+        // none.
+        let undone = run(connection, "ROLLBACK TO SAVEPOINT rolekeep; RELEASE SAVEPOINT rolekeep").await;
+        kept.and(undone).map_err(error::error)?;
+    }
+    Ok(())
+}
+
+async fn keep(connection: &mut PgConnection, before: Before) -> Result<(), sqlx::Error> {
+    let text = "SELECT set_config('search_path', $1, true), set_config('lock_timeout', $2, true)";
+    let set = sqlx::query(text).bind(before.search_path).bind(before.lock_timeout);
+    set.fetch_one(&mut *connection).await?;
+    run(connection, "RELEASE SAVEPOINT rolekeep").await
 }
 
 async fn run(connection: &mut PgConnection, text: &'static str) -> Result<(), sqlx::Error> {

@@ -93,9 +93,9 @@ impl PostgresOptions {
         self
     }
 
-    /// Sets how long a statement may take before it fails with [`Reason::StorageUnavailable`].
+    /// Sets how long a statement may take before it fails with [`Reason::StorageUnavailable`]: 100 milliseconds to a day.
     pub fn statement_timeout(mut self, timeout: Duration) -> Self {
-        self.statement_timeout = timeout.max(Duration::from_millis(100));
+        self.statement_timeout = timeout.clamp(Duration::from_millis(100), Duration::from_hours(24));
         self
     }
 

@@ -44,11 +44,14 @@ pub(crate) async fn enter(connection: &mut SqliteConnection) -> Result<Before> {
 
 /// Leaves the connection as it was, with all that was written, or nothing of it.
 pub(crate) async fn leave(connection: &mut SqliteConnection, before: Before, keeps: bool) -> Result<()> {
+    let is_over = is_over(connection).await;
     let left = async {
-        if !keeps {
+        if !keeps && !is_over {
             run(connection, "ROLLBACK TO rolekeep").await?;
         }
-        run(connection, "RELEASE rolekeep").await?;
+        if !is_over {
+            run(connection, "RELEASE rolekeep").await?;
+        }
         let secure_delete = match before.secure_delete {
             0 => "PRAGMA secure_delete = OFF",
             1 => "PRAGMA secure_delete = ON",
@@ -56,7 +59,25 @@ pub(crate) async fn leave(connection: &mut SqliteConnection, before: Before, kee
         };
         rows::pragma(connection, secure_delete).await.map(drop)
     };
-    left.await.map_err(error::error)
+    left.await.map_err(error::error)?;
+    if is_over { Err(over()) } else { Ok(()) }
+}
+
+/// Whether SQLite has ended the transaction by itself, as it does on some errors, such as a full disk: a savepoint would begin another one,
+/// and to release it would commit.
+async fn is_over(connection: &mut SqliteConnection) -> bool {
+    // Within a transaction none can begin.
+    let has_begun = run(connection, "BEGIN").await.is_ok();
+    if has_begun {
+        let _ = run(connection, "ROLLBACK").await;
+    }
+    has_begun
+}
+
+fn over() -> Error {
+    let message =
+        "SQLite has ended the transaction because of an earlier error, and nothing of it is left: begin another one";
+    Error::new(Reason::StorageUnavailable, message)
 }
 
 async fn run(connection: &mut SqliteConnection, text: &'static str) -> Result<(), sqlx::Error> {
@@ -93,9 +114,15 @@ impl Storage for JoinedStorage {
         let change_set = change_set.clone();
         let committed = self.lent.with(|connection| {
             Box::pin(async move {
+                if is_over(connection).await {
+                    return Err(over().into());
+                }
                 run(connection, "SAVEPOINT rolekeep_commit").await.map_err(error::error)?;
                 let committed = commit::within(connection, &change_set).await;
                 if committed.is_err() {
+                    if is_over(connection).await {
+                        return committed;
+                    }
                     run(connection, "ROLLBACK TO rolekeep_commit").await.map_err(error::error)?;
                 }
                 run(connection, "RELEASE rolekeep_commit").await.map_err(error::error)?;
