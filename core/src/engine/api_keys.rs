@@ -1,21 +1,19 @@
 //! Callers by an API key: found by what they give, held like sessions, and asked about at each call.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Engine, Who, WhoKind,
     cache::{self, Slot},
-    rights::{By, SEEN_SECONDS},
+    rights::By,
+    uses::LastUse,
 };
 use crate::{
     credentials::api_key,
     model::{
         api_key::{ApiKey, ApiKeyUse},
         error::{Error, Result},
-        id::{ApiKeyId, ChangeSetId, UserId},
+        id::{ApiKeyId, UserId},
         time::Time,
     },
     net::Origin,
@@ -24,7 +22,6 @@ use crate::{
         api_keys::{KeyRefusal, Networks},
     },
     rules::KeyProperties,
-    storage::{ChangeSet, Write},
 };
 
 /// The key that a caller came by.
@@ -41,16 +38,15 @@ pub(crate) type Found = Option<LiveKey>;
 pub(crate) struct LiveKey {
     pub(crate) key: ApiKey,
     pub(crate) properties: KeyProperties,
-    last_use: ApiKeyUse,
+    last_use: LastUse<ApiKeyUse>,
     networks: Networks,
-    is_being_noted: AtomicBool,
 }
 
 impl LiveKey {
     fn new(key: ApiKey, last_use: ApiKeyUse) -> Self {
         let networks = Networks::stored(&key);
         let properties = KeyProperties::new(key.patterns(), key.has_two_factors);
-        Self { key, properties, last_use, networks, is_being_noted: AtomicBool::new(false) }
+        Self { key, properties, last_use: LastUse::new(last_use), networks }
     }
 
     /// Whether it may be used from there, whoever its owner is by now.
@@ -104,7 +100,7 @@ impl Engine {
         {
             return Err(self.refuse_key(&live.key, &asked.request, why));
         }
-        self.note_key_use(&found);
+        self.note_use(&live.last_use);
         Ok(found)
     }
 
@@ -115,38 +111,25 @@ impl Engine {
     }
 
     async fn read_key(&self, id: ApiKeyId) -> Result<Arc<Found>> {
-        let reads = self.services.reads();
-        let found = reads.get::<ApiKey>(&(id,)).await?.zip(reads.get::<ApiKeyUse>(&(id,)).await?);
-        Ok(Arc::new(found.map(|(key, last_use)| LiveKey::new(key, last_use))))
+        Ok(self.read_keys(vec![id]).await?.remove(&id).unwrap_or_default())
+    }
+
+    /// What is found of keys, of those that are gone, too.
+    async fn read_keys(&self, ids: Vec<ApiKeyId>) -> Result<HashMap<ApiKeyId, Arc<Found>>> {
+        let (reads, given) = (self.services.reads(), ids.iter().map(|id| (*id,)));
+        let keys: Vec<ApiKey> = reads.many(given.clone()).await?;
+        let uses: Vec<ApiKeyUse> = reads.many(given).await?;
+        let mut uses: HashMap<ApiKeyId, _> = uses.into_iter().map(|one| (one.api_key_id, one)).collect();
+        let mut found: HashMap<ApiKeyId, Arc<Found>> = ids.into_iter().map(|id| (id, Arc::default())).collect();
+        found.extend(keys.into_iter().filter_map(|key| {
+            let last_use = uses.remove(&key.id)?;
+            Some((key.id, Arc::new(Some(LiveKey::new(key, last_use)))))
+        }));
+        Ok(found)
     }
 
     /// Reads keys anew that callers hold; those that cannot be read are not known any more.
     pub(super) async fn renew_keys(&self, outdated: Vec<cache::Outdated<ApiKeyId, Found>>) {
-        for one in outdated {
-            one.renew(|id| self.read_key(id)).await;
-        }
-    }
-
-    /// Notes that a key is used, seldom and beside the call; if somebody else does at the same time, that will do.
-    fn note_key_use(self: &Arc<Self>, found: &Arc<Found>) {
-        let Some(live) = (**found).as_ref() else { return };
-        let now = self.services.now();
-        let is_noted =
-            self.main.is_some() || live.last_use.last_used_at.is_some_and(|at| now < at.plus_seconds(SEEN_SECONDS));
-        if is_noted || live.is_being_noted.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let (engine, found) = (self.clone(), found.clone());
-        self.services.env.spawn(Box::pin(async move {
-            let Some(live) = (*found).as_ref() else { return };
-            let Ok(id) = engine.services.env.new_id::<ChangeSetId>() else { return };
-            let mut last_use = ApiKeyUse { last_used_at: Some(now), ..live.last_use.clone() };
-            let writes = vec![Write::update(&mut last_use)];
-            let noted = ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new(), events: Vec::new() };
-            // A key whose use cannot be noted (a read-only file) can be used all the same.
-            if engine.commit(noted, None).await.is_err() {
-                live.is_being_noted.store(false, Ordering::Release);
-            }
-        }));
+        cache::Outdated::renew_all(outdated, |ids| self.read_keys(ids)).await;
     }
 }

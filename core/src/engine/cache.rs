@@ -11,7 +11,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 
-use super::rights::READINGS;
+use super::rights::{READ_AT_ONCE, READINGS};
 use crate::model::{deferred::IS_PAGE, error::Result};
 
 /// From so many entries on, those that no caller holds are let go; then again when there are twice as
@@ -77,6 +77,28 @@ impl<K, V> Outdated<K, V> {
         F: Future<Output = Result<R>>,
     {
         self.is_renewed = matches!(self.slot.fill(|| read(self.key)).await, Ok((_, true)));
+    }
+
+    /// Reads values anew, many at a time; of what cannot be read none is known any more.
+    pub(crate) async fn renew_all<F>(outdated: Vec<Self>, read: impl Fn(Vec<K>) -> F)
+    where
+        K: Eq + Hash + Copy,
+        F: Future<Output = Result<HashMap<K, Arc<V>>>>,
+    {
+        let mut left = outdated;
+        for _ in 0..READINGS {
+            let mut again = Vec::new();
+            while !left.is_empty() {
+                let mut part = left.split_off(left.len().saturating_sub(READ_AT_ONCE));
+                let epochs: Vec<u64> = part.iter().map(|one| *lock(&one.slot.epoch)).collect();
+                let Ok(values) = read(part.iter().map(|one| one.key).collect()).await else { return };
+                for (one, epoch) in part.iter_mut().zip(epochs) {
+                    one.is_renewed = one.slot.put(epoch, values.get(&one.key).cloned());
+                }
+                again.extend(part.into_iter().filter(|one| !one.is_renewed));
+            }
+            left = again;
+        }
     }
 }
 

@@ -116,7 +116,7 @@ impl Engine {
         if own.session.user_id != who.id || own.session.id != who.session || own.session.impersonator_id.is_some() {
             return Err(ended());
         }
-        sessions::require_alive(&own.session, &own.activity, &self.services, (era, now))?;
+        sessions::require_alive(&own.session, &own.activity.row, &self.services, (era, now))?;
         if !theirs.is_active() || !users.is_active() {
             return Err(ended());
         }

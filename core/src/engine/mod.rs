@@ -28,6 +28,7 @@ mod sampled;
 mod steps;
 mod tidy;
 mod turn;
+mod uses;
 
 use std::{
     future::{Future, poll_fn},

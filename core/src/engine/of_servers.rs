@@ -69,7 +69,7 @@ impl Engine {
         let moment = (&who.request.context, era, self.services.now());
         let (asks, acts_as) = ((other, &theirs.principal), (&rests_on, &users.principal));
         let principal = self.acting(&users.policy.rules, asks, acts_as, moment)?;
-        self.note_use(live).await;
+        self.note_use(&live.activity);
         let (own, target) = (&rests_on.session.session, &rests_on.target);
         let impersonator = Impersonator {
             id: other.id,

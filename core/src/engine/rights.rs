@@ -13,6 +13,7 @@ use super::{
     cache::{self, Slot},
     foreign_tokens::{self, WhoToken},
     impersonation::WhoImpersonator,
+    uses::LastUse,
 };
 use crate::{
     config::SecondFactor,
@@ -21,7 +22,7 @@ use crate::{
     model::{
         deferred::{IS_PAGE, unless_page},
         error::{Error, Reason, Result},
-        id::{ChangeSetId, SessionId, UserId},
+        id::{SessionId, UserId},
         session::{Session, SessionActivity},
         time::Time,
     },
@@ -32,16 +33,13 @@ use crate::{
         sessions::{self, ended},
     },
     rules::{Outdated, Pin, Principal, Rights, RuleSet, StoredPrincipal, Ticket},
-    storage::{ChangeSet, Position, Write},
+    storage::Position,
 };
-
-/// The use of a session or an API key is noted once in so many seconds.
-pub(super) const SEEN_SECONDS: i64 = 60;
 
 /// How often something is read that changes while it is read, before it is not kept.
 pub(super) const READINGS: u32 = 8;
 /// How many users are read together.
-const READ_AT_ONCE: usize = 200;
+pub(super) const READ_AT_ONCE: usize = 200;
 
 /// Who a caller is, with what it holds of the caches.
 #[derive(Clone)]
@@ -147,7 +145,7 @@ pub struct UsersInMemory {
 /// A session as stored.
 pub(crate) struct Live {
     pub(crate) session: Session,
-    pub(crate) activity: SessionActivity,
+    pub(super) activity: LastUse<SessionActivity>,
 }
 
 impl Engine {
@@ -256,16 +254,24 @@ impl Engine {
     }
 
     async fn read_session(&self, id: SessionId) -> Result<Option<Arc<Live>>> {
-        let reads = self.services.reads();
-        let session = reads.get::<Session>(&(id,)).await?.zip(reads.get::<SessionActivity>(&(id,)).await?);
-        Ok(session.map(|(session, activity)| Arc::new(Live { session, activity })))
+        Ok(self.read_sessions(vec![id]).await?.remove(&id))
+    }
+
+    async fn read_sessions(&self, ids: Vec<SessionId>) -> Result<HashMap<SessionId, Arc<Live>>> {
+        let (reads, keys) = (self.services.reads(), ids.into_iter().map(|id| (id,)));
+        let sessions: Vec<Session> = reads.many(keys.clone()).await?;
+        let uses: Vec<SessionActivity> = reads.many(keys).await?;
+        let mut uses: HashMap<SessionId, _> = uses.into_iter().map(|one| (one.session_id, one)).collect();
+        let live = sessions.into_iter().filter_map(|session| {
+            let activity = LastUse::new(uses.remove(&session.id)?);
+            Some((session.id, Arc::new(Live { session, activity })))
+        });
+        Ok(live.collect())
     }
 
     /// Reads sessions anew that callers hold; those that cannot be read are not known any more.
     pub(super) async fn renew_sessions(&self, outdated: Vec<cache::Outdated<SessionId, Live>>) {
-        for one in outdated {
-            one.renew(|id| self.read_session(id)).await;
-        }
+        cache::Outdated::renew_all(outdated, |ids| self.read_sessions(ids)).await;
     }
 
     /// A user's rights, from memory or read.
@@ -320,7 +326,7 @@ impl Engine {
         let live = match session {
             Some(session) => {
                 let live = self.live_session(id, session, era).await?;
-                self.note_use(&live).await;
+                self.note_use(&live.activity);
                 Some(live)
             }
             None => None,
@@ -370,7 +376,7 @@ impl Engine {
         if made_by != session.impersonator.as_ref().map_or((None, None), WhoImpersonator::made_by) {
             return Err(ended());
         }
-        sessions::require_alive(&live.session, &live.activity, &self.services, (era, now))?;
+        sessions::require_alive(&live.session, &live.activity.row, &self.services, (era, now))?;
         session.token_key.require()?;
         if now >= session.token_expires {
             return Err(Error::new(Reason::TokenExpired, "the token has expired; use the refresh token"));
@@ -461,21 +467,6 @@ impl Engine {
             fresh?;
             ask(rights.rules(), principal)
         })
-    }
-
-    /// Notes that a session is used, seldom; if somebody else does at the same time, that will do.
-    pub(super) async fn note_use(self: &Arc<Self>, live: &Live) {
-        let now = self.services.now();
-        if now < live.activity.last_seen_at.plus_seconds(SEEN_SECONDS) {
-            return;
-        }
-        let Ok(id) = self.services.env.new_id::<ChangeSetId>() else { return };
-        let mut activity = SessionActivity { last_seen_at: now, ..live.activity.clone() };
-        let writes = vec![Write::update(&mut activity)];
-        // A session that cannot be noted as used (a read-only file) can be used all the same.
-        let _ = self
-            .commit(ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new(), events: Vec::new() }, None)
-            .await;
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     model::{
         deferred::{IS_PAGE, unless_page},
         erasure::Erasure,
-        error::{Code, Reason, Result},
+        error::{Code, Error, Reason, Result},
         predicate::{Comparison, Predicate},
         record::Record,
         user::User,
@@ -152,8 +152,14 @@ impl Engine {
     /// Lets go of a part of it; several instances may do so at the same time.
     ///
     /// # Errors
-    /// The first there was; everything else is done nevertheless.
+    /// The first there was; everything else is done nevertheless. In a transaction of the application nothing is, which would hold rows of
+    /// everybody until it ends.
     pub(crate) async fn tidy(self: &Arc<Self>, looks: LooksForOldKeys) -> Result<Tidied> {
+        if self.main.is_some() {
+            let message =
+                "a store is not tidied in a transaction of the application: call `tidy` on the store that was opened";
+            return Err(Error::new(Reason::NotOffered, message));
+        }
         let mut faults = Faults::default();
         let tidied = self.tidy_some(looks, &mut faults).await?;
         faults.first().map(|()| tidied)

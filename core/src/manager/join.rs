@@ -106,7 +106,9 @@ impl UserManagement {
     /// - In the closure use only the store that it gets: this one may wait for locks of the transaction.
     /// - Written rows stay locked until you commit, and in SQLite the whole file: write late, and do not wait for anything in between.
     /// - Operations that check passwords, codes and links are refused in it, because a rollback would undo the count of failed attempts;
-    ///   so are changes of what all other commits rely on: the policy, signing keys, everybody's sessions.
+    ///   so are changes of what all other commits rely on: the policy, signing keys, everybody's sessions; and [`UserManagement::tidy`].
+    /// - [`Caller::can`](crate::Caller::can) is refused as stale where the last operation was longer ago than rights may be old: commits of others
+    ///   are heard of by operations alone. [`UserManagement::check`] reads.
     /// - Each operation is a savepoint; more than some 60 in a transaction make PostgreSQL slow for everybody.
     /// - If the future is dropped before it is done, roll the transaction back.
     ///

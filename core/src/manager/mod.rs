@@ -298,7 +298,8 @@ impl UserManagement {
     /// # Errors
     /// The first there was, while everything else was done: `UNAVAILABLE` if the storage fails, or the store was closed;
     /// [`Reason::EncryptionKeyWrong`](crate::Reason::EncryptionKeyWrong) for values under a key that is not given, and
-    /// [`Reason::Corrupt`](crate::Reason::Corrupt) for some that were changed.
+    /// [`Reason::Corrupt`](crate::Reason::Corrupt) for some that were changed. Nothing is done in a store that takes part in a transaction of
+    /// the application: [`Reason::NotOffered`](crate::Reason::NotOffered).
     pub async fn tidy(&self) -> Result<Tidied> {
         self.engine.tidy(LooksForOldKeys::Anew).await
     }

@@ -173,6 +173,7 @@ async fn what_cannot_be_rolled_back_or_waited_for_is_refused() {
         assert_eq!(store.system().roles().update(edit).await.unwrap_err().reason(), Reason::NotOffered);
         let everybodys = store.system().sessions().revoke_all(RevokeAllSessions::new()).await;
         assert!(everybodys.is_err());
+        assert_eq!(store.tidy().await.unwrap_err().reason(), Reason::NotOffered);
         left = Some(store);
         Ok::<_, Error>(())
     };

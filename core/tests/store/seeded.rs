@@ -72,8 +72,9 @@ impl Environment for SeededWorld {
         self.world.spawn(task);
     }
 
+    /// At once: on another thread it would depend on the machine who draws next.
     fn spawn_blocking(&self, work: Work) {
-        self.world.spawn_blocking(work);
+        work();
     }
 
     fn sleep(&self, millis: u64) -> Task {

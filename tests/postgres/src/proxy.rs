@@ -50,6 +50,7 @@ struct Shared {
     faults: Mutex<Faults>,
     dice: Mutex<fastrand::Rng>,
     desert: Notify,
+    freeze: Notify,
 }
 
 impl Drop for Proxy {
@@ -71,6 +72,7 @@ impl Proxy {
             faults: Mutex::default(),
             dice: Mutex::new(fastrand::Rng::with_seed(seed)),
             desert: Notify::new(),
+            freeze: Notify::new(),
         });
         let of_clients = shared.clone();
         let listens = tokio::spawn(async move {
@@ -110,6 +112,11 @@ impl Proxy {
     /// Cuts all connections, of which the server notices nothing for a while: it does what it has heard.
     pub fn desert(&self) {
         self.shared.desert.notify_waiters();
+    }
+
+    /// Nothing passes any more over the connections that there are, which nobody closes; new ones work.
+    pub fn freeze(&self) {
+        self.shared.freeze.notify_waiters();
     }
 
     /// From now on so much goes wrong.
@@ -190,6 +197,7 @@ impl Shared {
                 drop(to_client);
                 tokio::time::sleep(DESERTED).await;
             }
+            () = self.freeze.notified() => std::future::pending().await,
         }
     }
 }

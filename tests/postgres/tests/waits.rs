@@ -19,7 +19,7 @@ use rolekeep::{
         conformance::{Item, change_set, id},
     },
 };
-use rolekeep_postgres_tests::Cluster;
+use rolekeep_postgres_tests::{Cluster, proxy::Proxy};
 use sqlx::{Connection as _, PgConnection};
 use tokio::task::JoinHandle;
 
@@ -136,4 +136,32 @@ async fn closing_does_not_wait_for_what_callers_have_left() {
     let since = Instant::now();
     storage.close().await.unwrap();
     assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+}
+
+/// What stands between has forgotten all connections, and tells neither side.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_goes_silent_costs_one_wait() {
+    let cluster = Cluster::start();
+    cluster.connect().await;
+    let proxy = Proxy::start(cluster.folder(), 0);
+    let options = PostgresOptions::new(proxy.url()).writers(4).readers(4).statement_timeout(Duration::from_millis(100));
+    let storage = open(options).await;
+    let read = async || storage.get(Item::TABLE, &[Key(vec![Value::Id(id(1).0)])]).await;
+    for round in 0..2_u128 {
+        let commits: Vec<_> = (1..=4).map(|number| commit(&storage, 100 * round + number)).collect();
+        for commit in commits {
+            commit.await.unwrap().unwrap();
+        }
+        let (one, two, three, four) = tokio::join!(read(), read(), read(), read());
+        assert!([one, two, three, four].iter().all(Result::is_ok));
+        proxy.freeze();
+        if round == 0 {
+            // It is sent once more.
+            commit(&storage, 50).await.unwrap().unwrap();
+        } else {
+            assert_eq!(read().await.unwrap_err().reason(), Reason::StorageUnavailable);
+        }
+        read().await.unwrap();
+    }
+    storage.close().await.unwrap();
 }

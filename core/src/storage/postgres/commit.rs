@@ -156,7 +156,7 @@ impl Commits {
                 error => return Err(self.certain(change_set.id, error)),
             }
             // After a restart of the server all are as dead as this one.
-            connections.forget_idle_writers();
+            connections.forget_idle();
             slot.last = None;
             sleep(pause).await;
         }

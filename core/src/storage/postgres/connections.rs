@@ -120,9 +120,10 @@ impl Connections {
         self.readers.apart([]).await
     }
 
-    /// Closes the connections that write and that nobody uses.
-    pub(super) fn forget_idle_writers(&self) {
-        self.writers.0.forget_idle();
+    /// Closes the connections that nobody uses.
+    pub(super) fn forget_idle(&self) {
+        self.writers.forget_idle();
+        self.readers.forget_idle();
     }
 
     pub(super) fn uses(&self) -> Vec<PoolUse> {
@@ -142,8 +143,7 @@ impl Reader for Connections {
 
     /// Connections of before may lead there, too.
     fn meet_standby(&self) -> Result<()> {
-        self.writers.0.forget_idle();
-        self.readers.0.forget_idle();
+        self.forget_idle();
         Err(standby())
     }
 }
@@ -408,7 +408,12 @@ impl Connection {
                 self.give_up();
             }
             Err(Fault::Sql(problem)) if !error::is_lost(problem) => self.is_running = false,
-            Err(_) => self.give_up(),
+            Err(Fault::Sql(_)) => self.give_up(),
+            // What stands between may have forgotten all of them; each that it has would cost as long a wait.
+            Err(Fault::Silence) => {
+                self.pool.forget_idle();
+                self.give_up();
+            }
         }
         answer
     }

@@ -42,6 +42,7 @@ mod input;
 mod invitations;
 mod key_sets;
 pub(crate) mod kit;
+mod last_use;
 mod limits;
 mod links;
 mod look_alikes;
