@@ -1,17 +1,14 @@
 //! Following the change feed: what others wrote leaves the caches.
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::Ordering},
     time::Duration,
 };
 
 use futures_util::future::Either;
 use uuid::Uuid;
 
-use super::{Engine, Live, Who, api_keys::Found, cache, foreign_tokens::Standing};
+use super::{Engine, Live, Who, api_keys::Found, cache, confirmed::NEVER, foreign_tokens::Standing};
 use crate::{
     environment::{Clock, Task},
     model::{
@@ -43,48 +40,6 @@ const TOUCHED: FeedPart = FeedPart { commits: FEED_PAGE, bytes: 4 << 20, has_eve
 const GATHER_MILLIS: u64 = 200;
 /// How often who waits for a position looks for it, in milliseconds.
 const WAIT_MILLIS: u64 = 25;
-
-/// When it was last certain that nothing of others' was unheard.
-pub(super) struct Confirmed {
-    /// By the clock that nobody sets, microseconds; what was confirmed later counts.
-    elapsed: AtomicI64,
-    /// By the clock on the wall, microseconds: the other one may stand still while a machine sleeps.
-    wall: AtomicI64,
-}
-
-impl Default for Confirmed {
-    fn default() -> Self {
-        Self { elapsed: AtomicI64::new(NEVER), wall: AtomicI64::new(NEVER) }
-    }
-}
-
-const NEVER: i64 = i64::MIN;
-
-impl Confirmed {
-    pub(super) fn confirm(&self, (elapsed, wall): (i64, i64)) {
-        if self.elapsed.fetch_max(elapsed, Ordering::AcqRel) < elapsed {
-            self.wall.store(wall, Ordering::Release);
-        }
-    }
-
-    /// Whether that was so many milliseconds ago at most. By the clock that has gone further: to set the one
-    /// on the wall back makes nothing fresh.
-    pub(super) fn is_within(&self, millis: i64, clock: &Clock<'_>) -> bool {
-        let micros = millis.saturating_mul(1000);
-        let (elapsed, wall) = (self.elapsed.load(Ordering::Acquire), self.wall.load(Ordering::Acquire));
-        let is_recent = |then: i64, now: i64| then != NEVER && now.saturating_sub(then) <= micros;
-        is_recent(elapsed, micros_of(clock.elapsed())) && is_recent(wall, clock.now().as_microsecond())
-    }
-}
-
-impl Confirmed {
-    /// How many milliseconds ago that was, by the clock that has gone further; none: never.
-    pub(super) fn age_millis(&self, clock: &Clock<'_>) -> Option<i64> {
-        let (elapsed, wall) = (self.elapsed.load(Ordering::Acquire), self.wall.load(Ordering::Acquire));
-        let age = |then: i64, now: i64| (then != NEVER).then(|| now.saturating_sub(then).max(0) / 1000);
-        age(elapsed, micros_of(clock.elapsed())).max(age(wall, clock.now().as_microsecond()))
-    }
-}
 
 /// Never held while anything is waited for, and whole whatever happens to who holds it.
 pub(super) fn locked(position: &Mutex<Position>) -> MutexGuard<'_, Position> {
@@ -356,6 +311,10 @@ impl Engine {
 
     async fn read_policy(&self, history: History) -> Result<()> {
         let _renewing = self.renewing.lock().await;
+        self.read_policy_alone(history).await
+    }
+
+    async fn read_policy_alone(&self, history: History) -> Result<()> {
         let storage = &*self.services.storage;
         let next = match history {
             History::Same => PolicyState::load_newer(storage, &self.services.policy()).await?,
@@ -432,6 +391,7 @@ impl Engine {
         match gap {
             Gap::Pruned => self.read_all_anew(History::Same).await,
             Gap::Rewound => {
+                self.losses.fetch_add(1, Ordering::AcqRel);
                 self.services.look_for_old_keys();
                 self.read_all_anew(History::Other).await
             }
@@ -452,13 +412,23 @@ impl Engine {
         renewed
     }
 
-    /// This instance wrote rows, and with them perhaps the next policy.
-    pub(super) async fn hear_own(&self, touched: &[Touched], next: Option<Arc<PolicyState>>) {
+    /// How often it was heard that the storage lost commits.
+    pub(super) fn losses(&self) -> u64 {
+        self.losses.load(Ordering::Acquire)
+    }
+
+    /// This instance wrote rows, and with them perhaps the next policy; `losses` were heard of before that.
+    pub(super) async fn hear_own(&self, touched: &[Touched], next: Option<Arc<PolicyState>>, losses: u64) {
         let outdated = self.outdate(touched);
         if let Some(next) = next {
             // Who follows the feed meanwhile may have the policy first, but not yet everybody's rights under it.
             let _renewing = self.renewing.lock().await;
-            self.go_on_with(next, History::Same).await;
+            if self.losses() == losses {
+                self.go_on_with(next, History::Same).await;
+            } else if self.read_policy_alone(History::Other).await.is_err() {
+                // This one may be lost, and heard of after that.
+                self.doubt();
+            }
         }
         if touched.iter().any(is_key) && self.renew_signing_keys().await.is_err() {
             self.doubt();

@@ -5,6 +5,7 @@ mod api_keys;
 pub(crate) mod around;
 mod authorize;
 pub(crate) mod cache;
+mod confirmed;
 mod decisions;
 mod deliveries;
 mod denials;
@@ -34,7 +35,7 @@ use std::{
     future::{Future, poll_fn},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     task::Poll,
 };
@@ -66,11 +67,11 @@ use crate::{
     storage::{ChangeSet, CommitError, Committed, Position},
 };
 use cache::Cache;
+use confirmed::Confirmed;
 pub(crate) use decisions::Subject;
 use deliveries::Deliveries;
 use denials::Refusal;
 use doubts::{Doubts, Unheard};
-use feed::Confirmed;
 use once::Once;
 use quiet::Quiet;
 use rates::Rates;
@@ -124,6 +125,8 @@ pub(crate) struct Engine {
     targets: Cache<UserId, TargetRow>,
     /// Held while a policy of others is read and compiled: once is enough for all who hear of it.
     renewing: async_lock::Mutex<()>,
+    /// How often it was heard that the storage lost commits.
+    losses: AtomicU64,
     /// Held by who hears what others wrote.
     catching_up: async_lock::Mutex<()>,
     turns: Turns,
@@ -190,6 +193,7 @@ impl Engine {
             standings: Cache::default(),
             targets: Cache::default(),
             renewing: async_lock::Mutex::new(()),
+            losses: AtomicU64::new(0),
             catching_up: async_lock::Mutex::new(()),
             turns: Turns::default(),
             closing: async_lock::Mutex::new(false),
@@ -382,6 +386,7 @@ impl Engine {
         let is_erasure = Self::is_erasure(&change_set);
         let whole = async move {
             let unheard = Unheard::new(engine.clone(), &change_set);
+            let losses = engine.losses();
             let committed = match engine.services.storage.commit(&change_set).await {
                 // The answer was lost, not necessarily the commit.
                 Err(CommitError::Unknown) => engine.look_up(change_set.id).await.ok_or(CommitError::Unknown),
@@ -403,7 +408,7 @@ impl Engine {
                 }
                 Ok(committed) => committed,
             };
-            engine.hear_own(unheard.touched(), next).await;
+            engine.hear_own(unheard.touched(), next, losses).await;
             engine.deliveries.hear(unheard.touched());
             engine.advance(committed);
             unheard.settle();

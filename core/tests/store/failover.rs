@@ -24,9 +24,12 @@ use rolekeep::{
 
 use crate::security::kit::Ahead;
 
-/// A server whose place a copy takes: at once, or in the middle of the next commit.
+/// A server whose place a copy takes: at once, in the middle of the next commit, or between that and its answer.
 #[derive(Clone)]
-struct Server(Arc<RwLock<Arc<MemoryStorage>>>, Arc<Mutex<Option<Arc<MemoryStorage>>>>, Arc<Outage>);
+struct Server(Arc<RwLock<Arc<MemoryStorage>>>, Arc<Mutex<Option<Arc<MemoryStorage>>>>, Arc<Outage>, Arc<Mutex<Late>>);
+
+/// What takes the server's place before its next answer to a commit, and who hears of that before.
+type Late = Option<(Arc<MemoryStorage>, UserManagement)>;
 
 /// Whether it does not answer, and how often it was asked.
 #[derive(Default)]
@@ -34,7 +37,7 @@ struct Outage(AtomicBool, AtomicUsize);
 
 impl Server {
     fn new(storage: Arc<MemoryStorage>) -> Self {
-        Self(Arc::new(RwLock::new(storage)), Arc::default(), Arc::default())
+        Self(Arc::new(RwLock::new(storage)), Arc::default(), Arc::default(), Arc::default())
     }
 
     fn now(&self) -> Arc<MemoryStorage> {
@@ -62,7 +65,13 @@ impl Storage for Server {
         if let Some(copy) = self.1.lock().unwrap().take() {
             *self.0.write().unwrap() = copy;
         }
-        self.now().commit(change_set).await
+        let committed = self.now().commit(change_set).await;
+        let late = self.3.lock().unwrap().take();
+        if let Some((copy, um)) = late {
+            *self.0.write().unwrap() = copy;
+            um.refresh().await.unwrap();
+        }
+        committed
     }
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
         self.answering()?.get(table, keys).await
@@ -225,6 +234,34 @@ async fn a_lost_edit_of_the_policy_is_not_in_force_any_more() {
             }
             allow(um, &["document:edit"]).await;
         }
+    }
+}
+
+/// The edit is acknowledged, and lost, and the loss is heard of before the answer is.
+#[tokio::test]
+async fn a_lost_edit_that_is_answered_late_is_not_put_in_force() {
+    for commits_of_others in 0..4 {
+        let server = Server::new(Arc::new(MemoryStorage::new()));
+        let here = open(&server).await;
+        let ada = CreateUser::new("ada@example.org").roles(["editor"]);
+        let ada = here.system().users().create(ada).await.unwrap().id;
+        let caller = here.acting_as(ada).await.unwrap();
+        let copy = Arc::new(server.now().fork().unwrap());
+        let other = open(&Server::new(copy.clone())).await;
+        // As far as the lost one went, less far or further.
+        for number in 0..commits_of_others {
+            other.system().users().create(CreateUser::new(format!("u{number}@example.org"))).await.unwrap();
+        }
+        here.system().users().create(CreateUser::new("bob@example.org")).await.unwrap();
+        *server.3.lock().unwrap() = Some((copy, here.clone()));
+        allow(&here, &["document:edit", "document:delete"]).await;
+        for _ in 0..2 {
+            here.refresh().await.unwrap();
+            assert!(caller.can("document:edit", None).unwrap());
+            assert!(!caller.can("document:delete", None).unwrap(), "after {commits_of_others} commits of others");
+        }
+        allow(&here, &["document:read"]).await;
+        assert!(caller.can("document:read", None).unwrap());
     }
 }
 
