@@ -1,6 +1,6 @@
 //! Callers by an API key: found by what they give, held like sessions, and asked about at each call.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     Engine, Who, WhoKind,
@@ -111,21 +111,16 @@ impl Engine {
     }
 
     async fn read_key(&self, id: ApiKeyId) -> Result<Arc<Found>> {
-        Ok(self.read_keys(vec![id]).await?.remove(&id).unwrap_or_default())
+        Ok(self.read_keys(vec![id]).await?.pop().flatten().unwrap_or_default())
     }
 
     /// What is found of keys, of those that are gone, too.
-    async fn read_keys(&self, ids: Vec<ApiKeyId>) -> Result<HashMap<ApiKeyId, Arc<Found>>> {
-        let (reads, given) = (self.services.reads(), ids.iter().map(|id| (*id,)));
-        let keys: Vec<ApiKey> = reads.many(given.clone()).await?;
-        let uses: Vec<ApiKeyUse> = reads.many(given).await?;
-        let mut uses: HashMap<ApiKeyId, _> = uses.into_iter().map(|one| (one.api_key_id, one)).collect();
-        let mut found: HashMap<ApiKeyId, Arc<Found>> = ids.into_iter().map(|id| (id, Arc::default())).collect();
-        found.extend(keys.into_iter().filter_map(|key| {
-            let last_use = uses.remove(&key.id)?;
-            Some((key.id, Arc::new(Some(LiveKey::new(key, last_use)))))
-        }));
-        Ok(found)
+    async fn read_keys(&self, ids: Vec<ApiKeyId>) -> Result<Vec<Option<Arc<Found>>>> {
+        let (reads, given) = (self.services.reads(), ids.into_iter().map(|id| (id,)));
+        let keys: Vec<Option<ApiKey>> = reads.each(given.clone()).await?;
+        let uses: Vec<Option<ApiKeyUse>> = reads.each(given).await?;
+        let found = |(key, last_use)| LiveKey::new(key, last_use);
+        Ok(keys.into_iter().zip(uses).map(|(key, last_use)| Some(Arc::new(key.zip(last_use).map(found)))).collect())
     }
 
     /// Reads keys anew that callers hold; those that cannot be read are not known any more.

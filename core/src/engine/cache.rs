@@ -82,8 +82,8 @@ impl<K, V> Outdated<K, V> {
     /// Reads values anew, many at a time; of what cannot be read none is known any more.
     pub(crate) async fn renew_all<F>(outdated: Vec<Self>, read: impl Fn(Vec<K>) -> F)
     where
-        K: Eq + Hash + Copy,
-        F: Future<Output = Result<HashMap<K, Arc<V>>>>,
+        K: Copy,
+        F: Future<Output = Result<Vec<Option<Arc<V>>>>>,
     {
         let mut left = outdated;
         for _ in 0..READINGS {
@@ -92,8 +92,8 @@ impl<K, V> Outdated<K, V> {
                 let mut part = left.split_off(left.len().saturating_sub(READ_AT_ONCE));
                 let epochs: Vec<u64> = part.iter().map(|one| *lock(&one.slot.epoch)).collect();
                 let Ok(values) = read(part.iter().map(|one| one.key).collect()).await else { return };
-                for (one, epoch) in part.iter_mut().zip(epochs) {
-                    one.is_renewed = one.slot.put(epoch, values.get(&one.key).cloned());
+                for ((one, epoch), value) in part.iter_mut().zip(epochs).zip(values) {
+                    one.is_renewed = one.slot.put(epoch, value);
                 }
                 again.extend(part.into_iter().filter(|one| !one.is_renewed));
             }

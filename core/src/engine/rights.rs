@@ -254,19 +254,15 @@ impl Engine {
     }
 
     async fn read_session(&self, id: SessionId) -> Result<Option<Arc<Live>>> {
-        Ok(self.read_sessions(vec![id]).await?.remove(&id))
+        Ok(self.read_sessions(vec![id]).await?.pop().flatten())
     }
 
-    async fn read_sessions(&self, ids: Vec<SessionId>) -> Result<HashMap<SessionId, Arc<Live>>> {
+    async fn read_sessions(&self, ids: Vec<SessionId>) -> Result<Vec<Option<Arc<Live>>>> {
         let (reads, keys) = (self.services.reads(), ids.into_iter().map(|id| (id,)));
-        let sessions: Vec<Session> = reads.many(keys.clone()).await?;
-        let uses: Vec<SessionActivity> = reads.many(keys).await?;
-        let mut uses: HashMap<SessionId, _> = uses.into_iter().map(|one| (one.session_id, one)).collect();
-        let live = sessions.into_iter().filter_map(|session| {
-            let activity = LastUse::new(uses.remove(&session.id)?);
-            Some((session.id, Arc::new(Live { session, activity })))
-        });
-        Ok(live.collect())
+        let sessions: Vec<Option<Session>> = reads.each(keys.clone()).await?;
+        let uses: Vec<Option<SessionActivity>> = reads.each(keys).await?;
+        let live = |(session, activity)| Arc::new(Live { session, activity: LastUse::new(activity) });
+        Ok(sessions.into_iter().zip(uses).map(|(session, activity)| session.zip(activity).map(live)).collect())
     }
 
     /// Reads sessions anew that callers hold; those that cannot be read are not known any more.
