@@ -101,20 +101,20 @@ impl<'a> Reads<'a> {
 
     /// Rows by key, those that exist.
     pub async fn many<R: Record>(&self, keys: impl IntoIterator<Item = R::Key>) -> Result<Vec<R>> {
-        Ok(self.each(keys).await?.into_iter().flatten().collect())
+        let rows = self.rows(R::TABLE, keys.into_iter().map(|key| R::key_of(&key)).collect()).await?;
+        rows.into_iter().flatten().map(|row| R::from_row(row).map_err(Error::from)).collect()
     }
 
     /// Rows by key, one for each key; none where it does not exist.
     pub async fn each<R: Record>(&self, keys: impl IntoIterator<Item = R::Key>) -> Result<Vec<Option<R>>> {
-        let keys: Vec<_> = keys.into_iter().map(|key| R::key_of(&key)).collect();
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let rows = self.rows(R::TABLE, keys).await?;
+        let rows = self.rows(R::TABLE, keys.into_iter().map(|key| R::key_of(&key)).collect()).await?;
         rows.into_iter().map(|row| row.map(R::from_row).transpose().map_err(Error::from)).collect()
     }
 
     pub(super) async fn rows(&self, table: &'static Table, keys: Vec<Key>) -> Result<Vec<Option<Row>>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
         let (memory, writes) = match self.0 {
             Source::Stored(storage) => return storage.get(table, &keys).await,
             Source::Planned(memory, writes) => (memory, writes),
