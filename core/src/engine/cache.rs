@@ -12,7 +12,10 @@ use std::{
 use arc_swap::ArcSwapOption;
 
 use super::rights::{READ_AT_ONCE, READINGS};
-use crate::model::{deferred::IS_PAGE, error::Result};
+use crate::model::{
+    deferred::IS_PAGE,
+    error::{Reason, Result},
+};
 
 /// From so many entries on, those that no caller holds are let go; then again when there are twice as
 /// many as stayed.
@@ -79,23 +82,39 @@ impl<K, V> Outdated<K, V> {
         self.is_renewed = matches!(self.slot.fill(|| read(self.key)).await, Ok((_, true)));
     }
 
-    /// Reads values anew, many at a time; of what cannot be read none is known any more.
+    /// Reads values anew, many at a time; those that cannot be read are not known any more. One of them keeps none of the others.
     pub(crate) async fn renew_all<F>(outdated: Vec<Self>, read: impl Fn(Vec<K>) -> F)
     where
         K: Copy,
         F: Future<Output = Result<Vec<Option<Arc<V>>>>>,
     {
-        let mut left = outdated;
+        let (mut left, mut singly, mut outages) = (outdated, 0_usize, 0);
         for _ in 0..READINGS {
             let mut again = Vec::new();
             while !left.is_empty() {
-                let mut part = left.split_off(left.len().saturating_sub(READ_AT_ONCE));
+                let count = if singly > 0 { 1 } else { READ_AT_ONCE };
+                singly = singly.saturating_sub(1);
+                let mut part = left.split_off(left.len().saturating_sub(count));
                 let epochs: Vec<u64> = part.iter().map(|one| *lock(&one.slot.epoch)).collect();
-                let Ok(values) = read(part.iter().map(|one| one.key).collect()).await else { return };
-                for ((one, epoch), value) in part.iter_mut().zip(epochs).zip(values) {
-                    one.is_renewed = one.slot.put(epoch, value);
+                match read(part.iter().map(|one| one.key).collect()).await {
+                    Ok(values) => {
+                        for ((one, epoch), value) in part.iter_mut().zip(epochs).zip(values) {
+                            one.is_renewed = one.slot.put(epoch, value);
+                        }
+                        again.extend(part.into_iter().filter(|one| !one.is_renewed));
+                    }
+                    Err(error) if error.reason() == Reason::StorageUnavailable && outages == 0 => {
+                        outages += 1;
+                        left.extend(part);
+                    }
+                    Err(error) if error.reason() == Reason::StorageUnavailable => return,
+                    // Which one of them it is shows where they are read one by one.
+                    Err(_) if part.len() > 1 => {
+                        singly = part.len();
+                        left.extend(part);
+                    }
+                    Err(_) => {}
                 }
-                again.extend(part.into_iter().filter(|one| !one.is_renewed));
             }
             left = again;
         }

@@ -276,9 +276,14 @@ impl Engine {
         Box::pin(async { drop(futures_util::future::select(news, sleep).await) })
     }
 
-    /// Our own commit is no news, if nobody else's came between in its lane.
-    pub(super) fn advance(&self, Committed { place, follows }: Committed) {
-        locked(&self.committed).advance(place);
+    /// Our own commit is no news, if nobody else's came between in its lane; `losses` were heard of before it.
+    pub(super) fn advance(&self, Committed { place, follows }: Committed, losses: u64) {
+        let mut committed = locked(&self.committed);
+        // Else it may be lost: the feed tells of it if it is not.
+        if self.services.policy().losses == losses {
+            committed.advance(place);
+        }
+        drop(committed);
         let mut heard = locked(&self.position);
         // In a storage that went back it may follow another one than the caches have heard of.
         if follows == Some(heard.lane(place.lane).unwrap_or(LanePosition::nothing(place.lane))) {
@@ -290,15 +295,15 @@ impl Engine {
 
     /// Goes on with another policy: whoever holds rights under the one before gets them anew before this returns. A caller that
     /// goes away meanwhile leaves the one before in force everywhere.
-    async fn go_on_with(&self, next: Arc<PolicyState>, history: History) {
-        if history == History::Same && !self.services.policy().is_before(&next) {
+    async fn go_on_with(&self, next: Arc<PolicyState>) {
+        if !self.services.policy().is_before(&next) {
             return;
         }
         // Until all are read the policy of before is in force: nobody is without rights meanwhile.
         let held = self.principals.pinned_without(&next.rules);
         let read = self.read_held(held).await;
         // One step, in which nothing is waited for: rights of other rules than those of the policy would stay for good.
-        if self.services.replace_policy(next, history) {
+        if self.services.replace_policy(next) {
             let gone = self.principals.replace_rules_with(|| self.services.rules(), read);
             self.renew_users(self.principals.outdate(gone)).await;
         }
@@ -318,11 +323,10 @@ impl Engine {
         let storage = &*self.services.storage;
         let next = match history {
             History::Same => PolicyState::load_newer(storage, &self.services.policy()).await?,
-            // Of what is known, what has the same version may have another content.
-            History::Other => PolicyState::load(storage).await?,
+            History::Other => PolicyState::load_after_loss(storage, &self.services.policy()).await?,
         };
         if let Some(next) = next {
-            self.go_on_with(Arc::new(next), history).await;
+            self.go_on_with(Arc::new(next)).await;
         }
         Ok(())
     }
@@ -391,7 +395,6 @@ impl Engine {
         match gap {
             Gap::Pruned => self.read_all_anew(History::Same).await,
             Gap::Rewound => {
-                self.losses.fetch_add(1, Ordering::AcqRel);
                 self.services.look_for_old_keys();
                 self.read_all_anew(History::Other).await
             }
@@ -412,21 +415,16 @@ impl Engine {
         renewed
     }
 
-    /// How often it was heard that the storage lost commits.
-    pub(super) fn losses(&self) -> u64 {
-        self.losses.load(Ordering::Acquire)
-    }
-
-    /// This instance wrote rows, and with them perhaps the next policy; `losses` were heard of before that.
-    pub(super) async fn hear_own(&self, touched: &[Touched], next: Option<Arc<PolicyState>>, losses: u64) {
+    /// This instance wrote rows, and with them perhaps the next policy.
+    pub(super) async fn hear_own(&self, touched: &[Touched], next: Option<Arc<PolicyState>>) {
         let outdated = self.outdate(touched);
         if let Some(next) = next {
             // Who follows the feed meanwhile may have the policy first, but not yet everybody's rights under it.
             let _renewing = self.renewing.lock().await;
-            if self.losses() == losses {
-                self.go_on_with(next, History::Same).await;
-            } else if self.read_policy_alone(History::Other).await.is_err() {
-                // This one may be lost, and heard of after that.
+            // A loss was heard of since it was planned: it may rest on what was lost, or be lost itself, so what is stored is read.
+            if next.losses == self.services.policy().losses {
+                self.go_on_with(next).await;
+            } else if self.read_policy_alone(History::Same).await.is_err() {
                 self.doubt();
             }
         }

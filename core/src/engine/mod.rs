@@ -35,7 +35,7 @@ use std::{
     future::{Future, poll_fn},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     task::Poll,
 };
@@ -125,8 +125,6 @@ pub(crate) struct Engine {
     targets: Cache<UserId, TargetRow>,
     /// Held while a policy of others is read and compiled: once is enough for all who hear of it.
     renewing: async_lock::Mutex<()>,
-    /// How often it was heard that the storage lost commits.
-    losses: AtomicU64,
     /// Held by who hears what others wrote.
     catching_up: async_lock::Mutex<()>,
     turns: Turns,
@@ -193,7 +191,6 @@ impl Engine {
             standings: Cache::default(),
             targets: Cache::default(),
             renewing: async_lock::Mutex::new(()),
-            losses: AtomicU64::new(0),
             catching_up: async_lock::Mutex::new(()),
             turns: Turns::default(),
             closing: async_lock::Mutex::new(false),
@@ -386,7 +383,7 @@ impl Engine {
         let is_erasure = Self::is_erasure(&change_set);
         let whole = async move {
             let unheard = Unheard::new(engine.clone(), &change_set);
-            let losses = engine.losses();
+            let losses = engine.services.policy().losses;
             let committed = match engine.services.storage.commit(&change_set).await {
                 // The answer was lost, not necessarily the commit.
                 Err(CommitError::Unknown) => engine.look_up(change_set.id).await.ok_or(CommitError::Unknown),
@@ -408,9 +405,9 @@ impl Engine {
                 }
                 Ok(committed) => committed,
             };
-            engine.hear_own(unheard.touched(), next, losses).await;
+            engine.hear_own(unheard.touched(), next).await;
             engine.deliveries.hear(unheard.touched());
-            engine.advance(committed);
+            engine.advance(committed, losses);
             unheard.settle();
             engine.tidy_now_and_then(committed);
             if !IS_PAGE && is_erasure {

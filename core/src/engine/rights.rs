@@ -38,7 +38,7 @@ use crate::{
 
 /// How often something is read that changes while it is read, before it is not kept.
 pub(super) const READINGS: u32 = 8;
-/// How many users are read together.
+/// How many users, sessions or keys are read together.
 pub(super) const READ_AT_ONCE: usize = 200;
 
 /// Who a caller is, with what it holds of the caches.

@@ -152,8 +152,8 @@ impl Engine {
     /// Lets go of a part of it; several instances may do so at the same time.
     ///
     /// # Errors
-    /// The first there was; everything else is done nevertheless. In a transaction of the application nothing is, which would hold rows of
-    /// everybody until it ends.
+    /// The first there was; everything else is done nevertheless. In a transaction of the application it is refused, as it would hold rows
+    /// of everybody until that ends.
     pub(crate) async fn tidy(self: &Arc<Self>, looks: LooksForOldKeys) -> Result<Tidied> {
         if self.main.is_some() {
             let message =

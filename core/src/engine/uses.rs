@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicI64, Ordering},
 };
 
 use super::Engine;
@@ -11,13 +11,15 @@ use crate::{
     storage::{ChangeSet, Write},
 };
 
-/// How long a use stands for those that follow, in seconds: so seldom is one noted.
+/// A use is noted only if the last noted one is so many seconds ago.
 const SECONDS: i64 = 60;
+/// One that could not be noted is tried again with a use so many microseconds later.
+const AGAIN_MICROS: i64 = 10_000_000;
 
-/// When something was used last, and whether that is being written now.
+/// When something was used last, and when it was last tried to write that, in microseconds since 1970.
 pub(super) struct LastUse<R> {
     pub(super) row: R,
-    is_being_noted: Arc<AtomicBool>,
+    tried_at: AtomicI64,
 }
 
 /// A row that says when something was used last.
@@ -30,31 +32,31 @@ pub(super) trait UseRow: Record + Clone {
 
 impl<R> LastUse<R> {
     pub(super) fn new(row: R) -> Self {
-        Self { row, is_being_noted: Arc::default() }
+        Self { row, tried_at: AtomicI64::new(i64::MIN) }
     }
 }
 
 impl Engine {
-    /// Notes a use, beside the call: it waits for no commit. Of uses at the same time one is noted; in a transaction of the
-    /// application's none is, which would go with it.
+    /// Notes a use, beside the call: it waits for no commit. Of uses at the same time one is noted; in a transaction of the application's none
+    /// is: a rollback would undo it.
     pub(super) fn note_use<R: UseRow>(self: &Arc<Self>, last: &LastUse<R>) {
         let now = self.services.now();
-        let is_noted = self.main.is_some() || last.row.used_at().is_some_and(|at| now < at.plus_seconds(SECONDS));
-        if is_noted {
+        if self.main.is_some() || last.row.used_at().is_some_and(|at| now < at.plus_seconds(SECONDS)) {
+            return;
+        }
+        let (tried_at, at) = (last.tried_at.load(Ordering::Acquire), now.as_microsecond());
+        // A clock that was set back keeps nobody from it.
+        let is_tried = (tried_at..tried_at.saturating_add(AGAIN_MICROS)).contains(&at);
+        if is_tried || last.tried_at.compare_exchange(tried_at, at, Ordering::AcqRel, Ordering::Acquire).is_err() {
             return;
         }
         let Ok(id) = self.services.env.new_id::<ChangeSetId>() else { return };
-        if last.is_being_noted.swap(true, Ordering::AcqRel) {
-            return;
-        }
         let writes = vec![Write::update(&mut last.row.clone().used(now))];
         let noted = ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new(), events: Vec::new() };
-        let (engine, is_being_noted) = (self.clone(), last.is_being_noted.clone());
+        let engine = self.clone();
         self.services.env.spawn(Box::pin(async move {
-            // What cannot be noted as used (a read-only file) can be used all the same.
-            if engine.commit(noted, None).await.is_err() {
-                is_being_noted.store(false, Ordering::Release);
-            }
+            // What cannot be noted as used (a read-only file) can be used all the same. Once it is noted, another row is in memory.
+            let _ = engine.commit(noted, None).await;
         }));
     }
 }

@@ -241,11 +241,10 @@ impl Services {
         self.policy.load().rules.clone()
     }
 
-    /// Goes on with another policy, unless a newer one of the same history is there already; whether it did.
-    pub fn replace_policy(&self, next: Arc<PolicyState>, history: History) -> bool {
-        let is_over = |now: &PolicyState| history == History::Other || now.is_before(&next);
-        let before = self.policy.rcu(|now| if is_over(now) { next.clone() } else { now.clone() });
-        is_over(&before)
+    /// Goes on with another policy, unless a newer one is there already; whether it did.
+    pub fn replace_policy(&self, next: Arc<PolicyState>) -> bool {
+        let before = self.policy.rcu(|now| if now.is_before(&next) { next.clone() } else { now.clone() });
+        before.is_before(&next)
     }
 
     /// What is stored may be under other keys than those that were found.

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use rolekeep::{
     ChangeSetId, Error, Policy, Reason, RequestContext, Result, UserManagement,
     backup::BackupOptions,
-    roles::{AssignRole, NewGrant, UnassignRole, UpdateRole},
+    roles::{AssignRole, CreateRole, NewGrant, UnassignRole, UpdateRole},
     sessions::RevokeEveryone,
     storage::{
         ChangeSet, Changes, CommitError, Committed, FeedPart, Gap, Key, MemoryStorage, Position, Pruned, Query,
@@ -24,12 +24,18 @@ use rolekeep::{
 
 use crate::security::kit::Ahead;
 
-/// A server whose place a copy takes: at once, in the middle of the next commit, or between that and its answer.
+/// A server whose place a copy takes: at once, in the middle of the next commit, between that and its answer, or before it is sent.
 #[derive(Clone)]
-struct Server(Arc<RwLock<Arc<MemoryStorage>>>, Arc<Mutex<Option<Arc<MemoryStorage>>>>, Arc<Outage>, Arc<Mutex<Late>>);
+struct Server(
+    Arc<RwLock<Arc<MemoryStorage>>>,
+    Arc<Mutex<Option<Arc<MemoryStorage>>>>,
+    Arc<Outage>,
+    Arc<Mutex<Heard>>,
+    Arc<Mutex<Heard>>,
+);
 
-/// What takes the server's place before its next answer to a commit, and who hears of that before.
-type Late = Option<(Arc<MemoryStorage>, UserManagement)>;
+/// What takes the server's place, and who hears of that at once.
+type Heard = Option<(Arc<MemoryStorage>, UserManagement)>;
 
 /// Whether it does not answer, and how often it was asked.
 #[derive(Default)]
@@ -37,7 +43,7 @@ struct Outage(AtomicBool, AtomicUsize);
 
 impl Server {
     fn new(storage: Arc<MemoryStorage>) -> Self {
-        Self(Arc::new(RwLock::new(storage)), Arc::default(), Arc::default(), Arc::default())
+        Self(Arc::new(RwLock::new(storage)), Arc::default(), Arc::default(), Arc::default(), Arc::default())
     }
 
     fn now(&self) -> Arc<MemoryStorage> {
@@ -54,6 +60,14 @@ impl Server {
         Ok(self.now())
     }
 
+    async fn take_place(&self, next: &Mutex<Heard>) {
+        let next = next.lock().unwrap().take();
+        if let Some((copy, um)) = next {
+            *self.0.write().unwrap() = copy;
+            um.refresh().await.unwrap();
+        }
+    }
+
     fn fail_over_to(&self, copy: MemoryStorage) {
         *self.0.write().unwrap() = Arc::new(copy);
     }
@@ -65,12 +79,9 @@ impl Storage for Server {
         if let Some(copy) = self.1.lock().unwrap().take() {
             *self.0.write().unwrap() = copy;
         }
+        self.take_place(&self.4).await;
         let committed = self.now().commit(change_set).await;
-        let late = self.3.lock().unwrap().take();
-        if let Some((copy, um)) = late {
-            *self.0.write().unwrap() = copy;
-            um.refresh().await.unwrap();
-        }
+        self.take_place(&self.3).await;
         committed
     }
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
@@ -259,9 +270,37 @@ async fn a_lost_edit_that_is_answered_late_is_not_put_in_force() {
             here.refresh().await.unwrap();
             assert!(caller.can("document:edit", None).unwrap());
             assert!(!caller.can("document:delete", None).unwrap(), "after {commits_of_others} commits of others");
+            assert!(server.position().await.unwrap().includes(&here.position()), "it names a commit that is lost");
         }
         allow(&here, &["document:read"]).await;
         assert!(caller.can("document:read", None).unwrap());
+    }
+}
+
+/// An edit rests on one that was lost, in whose place another one has its version; the loss is heard of before it is committed.
+#[tokio::test]
+async fn an_edit_that_rests_on_a_lost_one_does_not_bring_it_back() {
+    let server = Server::new(Arc::new(MemoryStorage::new()));
+    let here = open(&server).await;
+    here.system().roles().create(CreateRole::new("reader").grants([NewGrant::new("document:read")])).await.unwrap();
+    let ada = CreateUser::new("ada@example.org").roles(["editor", "reader"]);
+    let ada = here.system().users().create(ada).await.unwrap().id;
+    let caller = here.acting_as(ada).await.unwrap();
+    let copy = Arc::new(server.now().fork().unwrap());
+    let other = open(&Server::new(copy.clone())).await;
+    // Another one is made there.
+    let update = UpdateRole::new("reader").grants([NewGrant::new("document:read"), NewGrant::new("user:read")]);
+    other.system().roles().update(update).await.unwrap();
+    allow(&here, &["document:edit", "document:delete"]).await;
+    assert!(caller.can("document:delete", None).unwrap());
+    // It is planned by what is lost meanwhile.
+    *server.4.lock().unwrap() = Some((copy, here.clone()));
+    let edit = CreateRole::new("writer").grants([NewGrant::new("document:edit")]);
+    let _ = here.system().roles().create(edit).await;
+    for _ in 0..2 {
+        here.refresh().await.unwrap();
+        assert!(!caller.can("document:delete", None).unwrap(), "what was lost is back");
+        assert!(caller.can("user:read", None).unwrap(), "what others edited is not known");
     }
 }
 

@@ -144,7 +144,7 @@ async fn a_network_that_goes_silent_costs_one_wait() {
     let cluster = Cluster::start();
     cluster.connect().await;
     let proxy = Proxy::start(cluster.folder(), 0);
-    let options = PostgresOptions::new(proxy.url()).writers(4).readers(4).statement_timeout(Duration::from_millis(100));
+    let options = PostgresOptions::new(proxy.url()).writers(4).readers(4).statement_timeout(Duration::from_secs(1));
     let storage = open(options).await;
     let read = async || storage.get(Item::TABLE, &[Key(vec![Value::Id(id(1).0)])]).await;
     for round in 0..2_u128 {
@@ -161,7 +161,10 @@ async fn a_network_that_goes_silent_costs_one_wait() {
         } else {
             assert_eq!(read().await.unwrap_err().reason(), Reason::StorageUnavailable);
         }
+        let since = Instant::now();
         read().await.unwrap();
+        commit(&storage, 60 + round).await.unwrap().unwrap();
+        assert!(since.elapsed() < Duration::from_secs(3), "another one was waited for");
     }
     storage.close().await.unwrap();
 }

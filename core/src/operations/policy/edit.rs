@@ -89,7 +89,9 @@ pub(super) async fn change_to(
     }
     let version = now.version + 1;
     let made = match rules {
-        Some(rules) => Ok(PolicyState::of(version, rows.clone(), now.nesting.clone(), rules)),
+        Some(rules) => {
+            Ok(PolicyState { losses: now.losses, ..PolicyState::of(version, rows.clone(), now.nesting.clone(), rules) })
+        }
         None => PolicyState::make(Some(&now), version, rows.clone(), now.nesting.clone()),
     };
     let next = match made {

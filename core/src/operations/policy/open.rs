@@ -20,7 +20,7 @@ use crate::{
         Access,
         actor::{Actor, ActorKind, RequestContext},
         plan::Plan,
-        services::{History, Services},
+        services::Services,
     },
     rules::{Policy, PolicyRows, RuleSet},
     storage::{ChangeSet, CommitError},
@@ -71,19 +71,18 @@ pub async fn open(services: &Services, given: Option<Given>) -> Result<()> {
             (None, None) => (&Given::new(Policy::preset("standard")?)?, None),
             (None, Some(stored)) => {
                 let stored = PolicyState::make(None, stored.version, stored.rows, stored.nesting)?;
-                services.replace_policy(Arc::new(stored), History::Same);
+                services.replace_policy(Arc::new(stored));
                 return Ok(());
             }
         };
         let Stored { version, rows, nesting, given: last } = stored.unwrap_or_default();
         let is_same = Forms::of_rows(&rows) == Forms::from_rows(&given.parts);
         if version > 0 && is_same && Forms::of_given(&last)? == Forms::from_rows(&given.parts) {
-            services
-                .replace_policy(Arc::new(PolicyState::of(version, rows, nesting, given.rules.clone())), History::Same);
+            services.replace_policy(Arc::new(PolicyState::of(version, rows, nesting, given.rules.clone())));
             return Ok(());
         }
         let now = Arc::new(PolicyState::make(None, version, rows, nesting)?);
-        services.replace_policy(now.clone(), History::Same);
+        services.replace_policy(now.clone());
         let actor = Actor { kind: ActorKind::System, request: Arc::new(RequestContext::default()), policy: now };
         let committed = match import(services, &actor, given, &last).await {
             Ok(None) => return Ok(()),
@@ -92,7 +91,7 @@ pub async fn open(services: &Services, given: Option<Given>) -> Result<()> {
         };
         match committed {
             Ok(next) => {
-                next.map(|next| services.replace_policy(next, History::Same));
+                next.map(|next| services.replace_policy(next));
                 return Ok(());
             }
             Err(CommitError::Failed(error)) => return Err(error),

@@ -21,6 +21,8 @@ use crate::{
 
 /// The policy at one version. Immutable: an edit makes another.
 pub struct PolicyState {
+    /// How often the storage had lost commits before this was read, as far as this instance has heard.
+    pub losses: u64,
     /// The version of the guard `Guard::POLICY`, which every edit moves; 0: nothing is stored yet.
     pub version: i64,
     /// What is stored.
@@ -75,7 +77,8 @@ impl PolicyState {
         };
         let has_same_scopes = before.is_some_and(|before| Arc::ptr_eq(&before.nesting, &nesting));
         let rules = if has_same_scopes { rules } else { rules.without_scopes() };
-        Ok(Self::of(version, rows, nesting, Arc::new(rules)))
+        let losses = before.map_or(0, |before| before.losses);
+        Ok(Self { losses, ..Self::of(version, rows, nesting, Arc::new(rules)) })
     }
 
     /// The same policy, with other scopes that lie within each other.
@@ -84,9 +87,10 @@ impl PolicyState {
     }
 
     /// Whether the other one came after it. Whoever changes the policy or which scopes lie within which relies on both, so that they follow
-    /// one another.
+    /// one another; after a loss others may have the versions of those that were lost.
     pub fn is_before(&self, other: &Self) -> bool {
-        (self.version, self.nesting.version) < (other.version, other.nesting.version)
+        let moment = |state: &Self| (state.losses, state.version, state.nesting.version);
+        moment(self) < moment(other)
     }
 
     /// The rules where nothing but a few roles changed, without compiling the others again. None where
@@ -135,13 +139,15 @@ impl PolicyState {
             false => Arc::new(rules.with_scopes(nesting.pairs())),
         };
         let anonymous = Arc::new(rules.anonymous());
-        Self { version, rows, nesting, rules, anonymous }
+        Self { losses: 0, version, rows, nesting, rules, anonymous }
     }
 
-    /// What is stored, as of one moment; none: no policy was stored yet.
-    pub async fn load(storage: &dyn Storage) -> Result<Option<Self>> {
+    /// What is stored, as of one moment, after the storage lost commits: what is known may be among them, and what has the same version may
+    /// have another content. None: no policy was stored yet.
+    pub async fn load_after_loss(storage: &dyn Storage, known: &Self) -> Result<Option<Self>> {
         let stored = Stored::load(storage, false, None).await?;
-        stored.map(|stored| Self::make(None, stored.version, stored.rows, stored.nesting)).transpose()
+        let made = stored.map(|stored| Self::make(None, stored.version, stored.rows, stored.nesting)).transpose()?;
+        Ok(made.map(|made| Self { losses: known.losses + 1, ..made }))
     }
 
     /// What is stored, as of one moment, and newer than what is known; none: it is not, or no policy was stored yet.

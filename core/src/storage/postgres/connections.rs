@@ -8,7 +8,7 @@ use std::{
     io::ErrorKind,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -71,8 +71,10 @@ struct Alike {
     process: u32,
     options: PgConnectOptions,
     servers: Servers,
-    /// Those that nobody uses, with the time since when; the newest last.
-    idle: Mutex<Vec<(PgConnection, Instant)>>,
+    /// Those that nobody uses, the newest last.
+    idle: Mutex<Vec<Idle>>,
+    /// How often connections turned out to lead nowhere, or elsewhere: those that were not used since are not used again.
+    losses: Arc<AtomicU64>,
     /// Those that wait for the end of what nobody else waits for any more.
     left: Mutex<JoinSet<()>>,
     /// One for each that may be used.
@@ -84,13 +86,20 @@ struct Alike {
     is_closed: AtomicBool,
 }
 
+/// A connection that nobody uses.
+struct Idle {
+    connection: PgConnection,
+    since: Instant,
+    /// How many losses there were when it was used last.
+    losses: u64,
+}
+
 impl Connections {
     pub(super) fn new(options: &PostgresOptions) -> Result<Self> {
         let longest = options.statement_timeout + PATIENCE;
-        Ok(Self {
-            writers: Pool::new((options.for_writing()?, Servers::Primary), options.writers, longest, CONNECT),
-            readers: Pool::new((options.for_reading()?, Servers::Primary), options.readers, longest, CONNECT),
-        })
+        let writers = Pool::new((options.for_writing()?, Servers::Primary), options.writers, longest, CONNECT);
+        let readers = Pool::new((options.for_reading()?, Servers::Primary), options.readers, longest, CONNECT);
+        Ok(Self { readers: readers.with_losses_of(&writers), writers })
     }
 
     /// Those to a replica, if there is one.
@@ -120,10 +129,9 @@ impl Connections {
         self.readers.apart([]).await
     }
 
-    /// Closes the connections that nobody uses.
+    /// Uses those connections that nobody uses now no more.
     pub(super) fn forget_idle(&self) {
         self.writers.forget_idle();
-        self.readers.forget_idle();
     }
 
     pub(super) fn uses(&self) -> Vec<PoolUse> {
@@ -185,6 +193,7 @@ impl Pool {
             options,
             servers,
             idle: Mutex::default(),
+            losses: Arc::default(),
             left: Mutex::default(),
             permits: Arc::new(Semaphore::new(count)),
             count,
@@ -194,12 +203,20 @@ impl Pool {
         }))
     }
 
+    /// What one of the two loses the other has lost, too.
+    fn with_losses_of(mut self, other: &Self) -> Self {
+        if let Some(alike) = Arc::get_mut(&mut self.0) {
+            alike.losses = other.0.losses.clone();
+        }
+        self
+    }
+
     /// How they are used: whoever has or waits for one holds the permits.
     pub(super) fn uses(&self, name: &'static str) -> PoolUse {
         PoolUse::new(name, Arc::strong_count(&self.0.permits) - 1, self.0.count)
     }
 
-    /// Closes those that nobody uses.
+    /// Uses those that nobody uses now no more.
     pub(super) fn forget_idle(&self) {
         self.0.forget_idle();
     }
@@ -223,11 +240,12 @@ impl Pool {
         if pool.is_closed.load(Ordering::Acquire) {
             return Err(memory::closed());
         }
-        let held = match pool.newest_idle() {
+        let losses = pool.losses.load(Ordering::Acquire);
+        let held = match pool.newest_idle(losses) {
             Some(held) => held,
             None => timeout(pool.connect, pool.make(servers)).await.map_err(|_| unanswered())??,
         };
-        Ok(Connection { held: Some(held), is_running: false, pool: pool.clone(), permit: Some(permit) })
+        Ok(Connection { held: Some(held), is_running: false, losses, pool: pool.clone(), permit: Some(permit) })
     }
 
     /// Waits for callers in the middle of something, then closes. Can be repeated.
@@ -243,9 +261,10 @@ impl Pool {
             permits.push(pool.permits.acquire_arc().await);
         }
         let idle = std::mem::take(&mut *pool.idle());
-        for (held, _) in idle {
+        let losses = pool.losses.load(Ordering::Acquire);
+        for one in idle.into_iter().filter(|one| one.losses == losses) {
             // Whoever does not answer any more is as good as closed.
-            let _ = timeout(CONNECT, held.close()).await;
+            let _ = timeout(CONNECT, one.connection.close()).await;
         }
     }
 }
@@ -269,17 +288,18 @@ impl Alike {
         }
     }
 
-    fn newest_idle(&self) -> Option<PgConnection> {
+    fn newest_idle(&self, losses: u64) -> Option<PgConnection> {
         let mut idle = self.idle();
-        idle.retain(|(_, since)| since.elapsed() < IDLE);
-        idle.pop().map(|(held, _)| held)
+        idle.retain(|one| one.losses == losses && one.since.elapsed() < IDLE);
+        idle.pop().map(|one| one.connection)
     }
 
     fn forget_idle(&self) {
+        self.losses.fetch_add(1, Ordering::AcqRel);
         self.idle().clear();
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(PgConnection, Instant)>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -295,10 +315,12 @@ impl Alike {
             return;
         };
         while left.try_join_next().is_some() {}
-        let longest = self.longest;
+        let (longest, losses) = (self.longest, self.losses.clone());
         let ends = async move {
             let _permit = permit;
-            let _ = timeout(longest, held.ping()).await;
+            if timeout(longest, held.ping()).await.is_err() {
+                losses.fetch_add(1, Ordering::AcqRel);
+            }
         };
         left.spawn_on(ends, &runtime);
     }
@@ -331,6 +353,8 @@ pub(super) struct Connection {
     /// None once it was given up.
     held: Option<PgConnection>,
     is_running: bool,
+    /// How many losses there were before it was asked last.
+    losses: u64,
     pool: Arc<Alike>,
     permit: Option<SemaphoreGuardArc>,
 }
@@ -338,7 +362,9 @@ pub(super) struct Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         match self.held.take() {
-            Some(held) if !self.is_running => self.pool.idle().push((held, Instant::now())),
+            Some(connection) if !self.is_running => {
+                self.pool.idle().push(Idle { connection, since: Instant::now(), losses: self.losses });
+            }
             Some(held) if !self.pool.is_inherited() => self.pool.leave(held, self.permit.take()),
             Some(_) | None => {}
         }
@@ -389,6 +415,7 @@ impl Connection {
     /// The connection, on which a statement may be running until [`Self::settle`] says otherwise.
     pub(super) fn get(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         self.is_running = true;
+        self.losses = self.pool.losses.load(Ordering::Acquire);
         self.held.as_mut().ok_or(sqlx::Error::WorkerCrashed)
     }
 
@@ -409,7 +436,7 @@ impl Connection {
             }
             Err(Fault::Sql(problem)) if !error::is_lost(problem) => self.is_running = false,
             Err(Fault::Sql(_)) => self.give_up(),
-            // What stands between may have forgotten all of them; each that it has would cost as long a wait.
+            // What stands between may have forgotten all of them: each would cost as long a wait.
             Err(Fault::Silence) => {
                 self.pool.forget_idle();
                 self.give_up();

@@ -316,7 +316,7 @@ async fn history(connection: &mut PgConnection, name: &str) -> Result<History, s
                    WHERE n.nspname = $1 AND c.relname = 'rolekeep_schema' AND a.attnum > 0 AND NOT a.attisdropped";
     let columns: i64 = sqlx::query_scalar(columns).bind(name).fetch_one(&mut *connection).await?;
     if columns == 0 {
-        return Ok(History::default());
+        return Ok(History { tables: tables(connection, name).await?, ..History::default() });
     }
     let is_whole = columns > 2;
     let others = if is_whole { "name, sha256" } else { "NULL::text, NULL::text" };
@@ -325,7 +325,7 @@ async fn history(connection: &mut PgConnection, name: &str) -> Result<History, s
         "SELECT version, {others}, (extract(epoch FROM applied_at) * 1000000)::bigint FROM {}.rolekeep_schema ORDER BY version",
         quoted(name)
     ));
-    let seen = sqlx::query(asked).fetch_all(connection).await?;
+    let seen = sqlx::query(asked).fetch_all(&mut *connection).await?;
     let seen = seen.iter().map(|row| {
         Ok(Seen {
             version: row.try_get(0)?,
@@ -334,5 +334,13 @@ async fn history(connection: &mut PgConnection, name: &str) -> Result<History, s
             applied_at: row.try_get(3)?,
         })
     });
-    Ok(History { is_there: true, is_whole, is_unfinished: false, seen: seen.collect::<Result<_, sqlx::Error>>()? })
+    let seen = seen.collect::<Result<Vec<_>, sqlx::Error>>()?;
+    let tables = if seen.is_empty() { tables(connection, name).await? } else { Vec::new() };
+    Ok(History { is_there: true, is_whole, is_unfinished: false, seen, tables })
+}
+
+async fn tables(connection: &mut PgConnection, name: &str) -> Result<Vec<String>, sqlx::Error> {
+    let asked = "SELECT relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+                 WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
+    sqlx::query_scalar(asked).bind(name).fetch_all(connection).await
 }

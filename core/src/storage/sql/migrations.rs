@@ -255,12 +255,20 @@ impl Schema {
         (String::new(), 0)
     }
 
-    /// Refuses a database that another library than this one has migrated.
+    /// Refuses a database that another library than this one has migrated, or in which somebody else has tables that are called like ours.
     ///
     /// # Errors
     /// [`Reason::SchemaNewer`], [`Reason::SchemaForeign`]
     pub(crate) fn require_ours(&self, history: &History) -> Result<()> {
         require_known(history.version(), self.version())?;
+        // SQLite tells names apart whatever their case.
+        let is_taken = |name: &&String| self.tables.iter().any(|table| table.name.eq_ignore_ascii_case(name));
+        if let Some(name) = history.tables.iter().find(is_taken) {
+            let message = format!(
+                "the database has a table `{name}` that is none of this library: give the store a file, or a schema of PostgreSQL, of its own"
+            );
+            return Err(Error::new(Reason::SchemaForeign, message));
+        }
         match history.seen.iter().find(|seen| self.checksum_of(seen) == Checksum::Differs) {
             Some(seen) => Err(Error::new(
                 Reason::SchemaForeign,
@@ -375,6 +383,8 @@ pub(crate) struct History {
     pub(crate) is_unfinished: bool,
     /// Oldest first.
     pub(crate) seen: Vec<Seen>,
+    /// The tables that are there, where it has seen none.
+    pub(crate) tables: Vec<String>,
 }
 
 /// A script that a database has seen.

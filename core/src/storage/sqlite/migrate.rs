@@ -211,13 +211,13 @@ async fn history(connection: &mut SqliteConnection) -> Result<History, sqlx::Err
     let columns = "SELECT count(*) FROM pragma_table_info('rolekeep_schema')";
     let columns = rows::pragma(connection, columns).await?.unwrap_or_default();
     if columns == 0 {
-        return Ok(History::default());
+        return Ok(History { tables: tables(connection).await?, ..History::default() });
     }
     let is_whole = columns > 1;
     let others = if is_whole { "name, sha256, applied_at" } else { "NULL, NULL, NULL" };
     // Safe: names of this library.
     let asked = AssertSqlSafe(format!("SELECT version, {others} FROM rolekeep_schema ORDER BY version"));
-    let seen = sqlx::query(asked).fetch_all(connection).await?;
+    let seen = sqlx::query(asked).fetch_all(&mut *connection).await?;
     let seen = seen.iter().map(|row| {
         Ok(Seen {
             version: row.try_get(0)?,
@@ -230,7 +230,12 @@ async fn history(connection: &mut SqliteConnection) -> Result<History, sqlx::Err
     // Before the first script stands what is still to be done.
     let count = seen.len();
     seen.retain(|seen| seen.version > 0);
-    Ok(History { is_there: true, is_whole, is_unfinished: seen.len() < count, seen })
+    let tables = if seen.is_empty() { tables(connection).await? } else { Vec::new() };
+    Ok(History { is_there: true, is_whole, is_unfinished: seen.len() < count, seen, tables })
+}
+
+async fn tables(connection: &mut SqliteConnection) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')").fetch_all(connection).await
 }
 
 /// Turns the write-ahead log on; a file remembers it.

@@ -10,7 +10,7 @@ use crate::cheap;
 const MINUTES_5: u64 = 300;
 
 #[tokio::test]
-async fn aut_3_a_call_does_not_wait_for_the_note_that_its_session_is_used() {
+async fn aut_5_a_call_does_not_wait_for_the_note_that_its_session_is_used() {
     let clock = Ahead::standing_still();
     let (um, storage) = Interposed::open_as(policy(), |builder| builder.environment(clock.clone())).await;
     let (me, _) = signed_in(&um, "ada", &[]).await;
@@ -26,6 +26,10 @@ async fn aut_3_a_call_does_not_wait_for_the_note_that_its_session_is_used() {
     me.users().me().await.unwrap();
     others().await;
     assert_eq!(noted().await, first, "a use that cannot be noted is a use");
+    me.users().me().await.unwrap();
+    others().await;
+    assert_eq!(noted().await, first, "it was tried again at once");
+    clock.pass(11);
     // Commits hang, and reads do not.
     let (release, held) = tokio::sync::oneshot::channel::<()>();
     storage.before_next_commit(async move { drop(held.await) });

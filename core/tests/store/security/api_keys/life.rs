@@ -140,6 +140,7 @@ async fn aut_11_the_last_use_is_noted_once_a_minute() {
     stage.storage.fail_next_commit();
     program.users().me().await.unwrap();
     assert_eq!(noted().await, Some(second), "a use that cannot be noted is a use");
+    stage.clock.pass(11);
     program.users().me().await.unwrap();
     assert!(noted().await > Some(second));
 }
