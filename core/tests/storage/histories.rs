@@ -8,13 +8,16 @@ use std::sync::Arc;
 use rolekeep::{
     environment::{Env, TokioEnvironment},
     storage::{
-        MemoryStorage, SqliteOptions, SqliteStorage, Storage,
+        MemoryStorage, PersistedStorage, SqliteOptions, SqliteStorage, Storage,
         conformance::{self, History},
         sqlite::Durability,
     },
 };
 
-use crate::faulty::{Fault, Faulty};
+use crate::{
+    faulty::{Fault, Faulty},
+    persister::MapHost,
+};
 
 const SEEDS: u64 = 150;
 
@@ -45,6 +48,12 @@ async fn sqlite_is_linearizable() {
     let options = SqliteOptions::new(folder.path().join("x.db")).durability(Durability::Normal).readers(3);
     let (made, stale, unanswered) = play(SqliteStorage::open_for_conformance(options).await.unwrap()).await;
     assert!(made > 500 && stale > 50 && unanswered > 5, "{made} {stale} {unanswered}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_host_is_linearizable() {
+    let (made, stale, _) = play(PersistedStorage::open_for_conformance(MapHost::default()).await.unwrap()).await;
+    assert!(made > 500 && stale > 50, "{made} {stale}");
 }
 
 /// Each fault is found in some history; without one there is nothing to find.

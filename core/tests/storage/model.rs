@@ -1,4 +1,4 @@
-//! Random commands against memory and SQLite, and a model of what each answers (`conformance::model`).
+//! Random commands against memory and SQLite (a host's storage is in `persister.rs`), and a model of what each answers (`conformance::model`).
 //!
 //! `ROLEKEEP_MODELS=10000` tries more seeds, `ROLEKEEP_SEED=17` plays one again.
 

@@ -24,7 +24,7 @@ use rolekeep::{
 
 /// A host that keeps a map from id to position and row, as IndexedDB does; all of it is JSON text.
 #[derive(Clone, Default)]
-struct MapHost(Arc<Mutex<Kept>>);
+pub struct MapHost(Arc<Mutex<Kept>>);
 
 /// The newest position, and each change with its own.
 type Kept = (u64, BTreeMap<String, (u64, String)>);
@@ -96,6 +96,14 @@ async fn the_suite_over_a_map() {
 #[tokio::test]
 async fn the_suite_over_a_log() {
     conformance::run(async || PersistedStorage::open_for_conformance(LogHost::default()).await).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_host_answers_as_the_model_does() {
+    for seed in conformance::seeds("ROLEKEEP_MODELS", 100) {
+        let storage = PersistedStorage::open_for_conformance(MapHost::default()).await.unwrap();
+        conformance::model(&storage, seed).await.unwrap();
+    }
 }
 
 /// A host that may have nothing to read, has room for so many batches, and counts how often it is closed.

@@ -346,3 +346,45 @@ async fn values_that_others_put_there_are_found_out() {
     let error = storage.query(&Query::of(Item::TABLE, Predicate::Always)).await.unwrap_err();
     assert_eq!(error.reason(), Reason::Corrupt);
 }
+
+/// A file belongs to the application, too: one in which somebody has tables that are called like ours is left as it is.
+#[tokio::test]
+async fn tables_of_somebody_else_are_left_alone() {
+    for made in ["CREATE TABLE Users (name TEXT)", "CREATE VIEW users AS SELECT 1 AS name"] {
+        let folder = tempfile::tempdir().unwrap();
+        let raw = SqliteConnectOptions::new().filename(folder.path().join("x.db")).create_if_missing(true);
+        let mut other = raw.connect().await.unwrap();
+        sqlx::raw_sql(made).execute(&mut other).await.unwrap();
+        let refused = SqliteStorage::open(at(&folder)).await.err().unwrap();
+        assert_eq!(refused.reason(), Reason::SchemaForeign);
+        assert!(refused.message().to_lowercase().contains("`users`"), "{refused}");
+        let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut other).await.unwrap();
+        assert_eq!(tables, 1);
+        sqlx::raw_sql("ALTER TABLE Users RENAME TO customers").execute(&mut other).await.ok();
+        if made.contains("TABLE") {
+            SqliteStorage::open(at(&folder)).await.unwrap().close().await.unwrap();
+        }
+    }
+}
+
+/// Pages that something else overwrote.
+#[tokio::test]
+async fn a_damaged_file_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = filled(&folder).await;
+    storage.close().await.unwrap();
+    let path = folder.path().join("x.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    assert!(bytes.len() > 8 * 4096);
+    // All but the first page, which says what is where.
+    bytes[4096..].fill(0xff);
+    std::fs::write(&path, bytes).unwrap();
+    let damaged = async {
+        let storage = SqliteStorage::open_for_conformance(at(&folder)).await?;
+        let read = storage.query(&Query::of(Item::TABLE, Predicate::Always)).await;
+        let committed = storage.commit(&change_set(2, vec![Write::insert(&mut Item::new(99, "new"))])).await;
+        assert_eq!(refusal(committed), Reason::Corrupt);
+        read.map(|_| ())
+    };
+    assert_eq!(damaged.await.unwrap_err().reason(), Reason::Corrupt);
+}

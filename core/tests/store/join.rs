@@ -1,18 +1,19 @@
 //! A store in a transaction of the application's, in SQLite: all of both is there when it commits, and nothing otherwise. PostgreSQL's are in
 //! `tests/postgres/tests/join.rs`.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use rolekeep::{
-    Error, Policy, Reason, Result, UserManagement,
+    Error, Policy, Reason, RequestContext, Result, UserManagement,
     audit::VerifyAudit,
-    roles::{AssignRole, NewGrant, UpdateRole},
+    events::{EventType, ReadEvents},
+    roles::{AssignRole, CreateRole, NewGrant, UpdateRole},
     sessions::RevokeAllSessions,
-    users::{CreateUser, ListUsers, UpdateUser},
+    users::{CreateUser, ListUsers, SuspendUser, UpdateUser},
 };
 use sqlx::{Connection as _, SqliteConnection};
 
-use crate::{cheap, common::drop_after};
+use crate::{cheap, common::drop_after, mails::Mails, security::kit::PASSWORD};
 
 async fn open(file: &Path) -> UserManagement {
     let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
@@ -242,4 +243,61 @@ async fn who_goes_away_in_the_middle_has_written_nothing() {
         )
         .await
         .unwrap();
+}
+
+/// Nobody hears of it before it is committed, and of what is rolled back never: no mail is sent, no event is told, no session ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn mails_events_and_sessions_follow_the_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("app.db");
+    let mails = Mails::default();
+    let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
+    let um = cheap::builder().policy(policy).sqlite(&file).notifier(mails.clone()).open().await.unwrap();
+    let mut connection = connect(&file).await;
+    let host = um.system();
+    let ada = host.users().create(CreateUser::new("ada@example.org").password(PASSWORD)).await.unwrap().id;
+    let login = um.login("ada@example.org", PASSWORD, RequestContext::default()).await.unwrap().done().unwrap();
+    let me = um.authenticate(login.access_token.expose(), RequestContext::default()).await.unwrap();
+    let told = async |from: &str| {
+        let batch = host.run(ReadEvents::new().from(from).limit(1_000)).await.unwrap();
+        batch.events.into_iter().map(|event| event.event_type).collect::<Vec<_>>()
+    };
+    let new = CreateRole::new("reader").grants([NewGrant::new("document:edit")]);
+    host.roles().create(new).await.unwrap();
+    let mut events = host.subscribe("now").await.unwrap();
+    for (round, commits) in [false, true].into_iter().enumerate() {
+        let from = host.run(ReadEvents::new()).await.unwrap().position;
+        let address = format!("ada{round}@example.org");
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        let work = async |store: UserManagement| {
+            store.system().users().update(UpdateUser::new(ada).email(&*address)).await?;
+            store.system().users().suspend(SuspendUser::new(ada)).await?;
+            Ok::<_, Error>(())
+        };
+        let ((), pending) = um.join(&mut *transaction, work).await.unwrap();
+        // Longer than it takes an instance to look by itself.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        me.users().me().await.unwrap();
+        assert!(me.can("document:edit", None).is_ok());
+        assert!(told(&from).await.is_empty(), "it is told before it is committed");
+        assert_eq!(mails.left(), 0);
+        if commits {
+            transaction.commit().await.unwrap();
+            pending.committed().await.unwrap();
+            assert!(me.users().me().await.is_err(), "the session is alive");
+            let told = told(&from).await;
+            assert!(told.contains(&EventType::UserSuspended), "{told:?}");
+            while events.next().await.unwrap().event_type != EventType::UserSuspended {}
+            mails.take("email_changed", "ada@example.org").await;
+            mails.take("email_changed", &address).await;
+        } else {
+            transaction.rollback().await.unwrap();
+            pending.rolled_back();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert!(told(&from).await.is_empty());
+            me.users().me().await.unwrap();
+        }
+    }
+    assert_eq!(mails.left(), 0, "what was rolled back is mailed");
+    um.close().await.unwrap();
 }

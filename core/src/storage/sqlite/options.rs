@@ -225,3 +225,26 @@ impl SqliteOptions {
         Ok(self.writer()?.create_if_missing(false).pragma("query_only", "ON"))
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails panics")]
+mod tests {
+    use super::*;
+    use crate::storage::{Storage as _, sqlite::SqliteStorage};
+
+    /// What was acknowledged is on the disk (<https://sqlite.org/pragma.html#pragma_synchronous>: 2 is FULL, 1 NORMAL).
+    #[tokio::test]
+    async fn commits_wait_for_the_disk_unless_they_need_not() {
+        for (durability, level) in [(None, 2), (Some(Durability::Full), 2), (Some(Durability::Normal), 1)] {
+            let folder = tempfile::tempdir().unwrap();
+            let options = SqliteOptions::new(folder.path().join("x.db"));
+            let options = durability.into_iter().fold(options, SqliteOptions::durability);
+            let storage = SqliteStorage::open(options).await.unwrap();
+            let mut writer = storage.connections.writer().await.unwrap();
+            let found: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(writer.get().unwrap()).await.unwrap();
+            assert_eq!(found, level, "{durability:?}");
+            drop(writer);
+            storage.close().await.unwrap();
+        }
+    }
+}
