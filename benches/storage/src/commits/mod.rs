@@ -41,7 +41,7 @@ const CROWD: usize = 64;
 pub struct Outcome {
     /// `SQLite` or `PostgreSQL`.
     pub storage: String,
-    /// How late the network gives what it is given, in milliseconds, each way.
+    /// How late the network gives an answer, in milliseconds: once a round trip.
     pub late: u64,
     pub clients: usize,
     /// Medians of the rounds.
