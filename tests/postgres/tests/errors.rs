@@ -127,3 +127,16 @@ async fn tables_of_somebody_else_are_left_alone() {
     run(&mut other, "ALTER TABLE app.users RENAME TO customers").await;
     PostgresStorage::open(options()).await.unwrap().close().await.unwrap();
 }
+
+/// An account whose acknowledged commits may be lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_does_not_wait_for_the_disk_is_refused() {
+    let cluster = Cluster::start();
+    let mut other = cluster.connect().await;
+    run(&mut other, "ALTER ROLE postgres SET synchronous_commit = off").await;
+    let refused = PostgresStorage::open(PostgresOptions::new(cluster.url())).await.err().unwrap();
+    assert_eq!(refused.reason(), Reason::ConfigInvalid);
+    assert!(refused.message().contains("synchronous_commit"), "{refused}");
+    run(&mut other, "ALTER ROLE postgres RESET synchronous_commit").await;
+    PostgresStorage::open(PostgresOptions::new(cluster.url())).await.unwrap().close().await.unwrap();
+}
