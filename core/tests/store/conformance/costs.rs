@@ -209,23 +209,23 @@ impl Storage for Counted {
     }
 
     async fn position(&self) -> Result<Position> {
-        self.storage.position().await
+        self.run(self.storage.position()).await.0
     }
 
     async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
-        self.storage.changes(since, part).await
+        self.run(self.storage.changes(since, part)).await.0
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
-        self.storage.outcome(id).await
+        self.run(self.storage.outcome(id)).await.0
     }
 
     async fn prune(&self, retention: &Retention) -> Result<Pruned> {
-        self.storage.prune(retention).await
+        self.run(self.storage.prune(retention)).await.0
     }
 
     async fn scrub(&self) -> Result<bool> {
-        self.storage.scrub().await
+        self.run(self.storage.scrub()).await.0
     }
 
     fn is_shared(&self) -> bool {
