@@ -97,16 +97,20 @@ struct Idle {
 impl Connections {
     pub(super) fn new(options: &PostgresOptions) -> Result<Self> {
         let longest = options.statement_timeout + PATIENCE;
-        let writers = Pool::new((options.for_writing()?, Servers::Primary), options.writers, longest, CONNECT);
-        let readers = Pool::new((options.for_reading()?, Servers::Primary), options.readers, longest, CONNECT);
-        Ok(Self { readers: readers.with_losses_of(&writers), writers })
+        // What one of the two loses the other has lost, too.
+        let (losses, waits) = (Arc::<AtomicU64>::default(), (longest, CONNECT));
+        Ok(Self {
+            writers: Pool::new((options.for_writing()?, Servers::Primary), options.writers, waits, losses.clone()),
+            readers: Pool::new((options.for_reading()?, Servers::Primary), options.readers, waits, losses),
+        })
     }
 
     /// Those to a replica, if there is one.
     pub(super) fn to_replica(options: &PostgresOptions) -> Result<Option<Pool>> {
         let longest = options.statement_timeout + PATIENCE;
         let made = options.for_lists()?;
-        Ok(made.map(|made| Pool::new((made, Servers::All), options.readers, longest, replica::CONNECT)))
+        Ok(made
+            .map(|made| Pool::new((made, Servers::All), options.readers, (longest, replica::CONNECT), Arc::default())))
     }
 
     /// A connection that writes.
@@ -185,15 +189,15 @@ impl Pool {
     pub(super) fn new(
         (options, servers): (PgConnectOptions, Servers),
         count: usize,
-        longest: Duration,
-        connect: Duration,
+        (longest, connect): (Duration, Duration),
+        losses: Arc<AtomicU64>,
     ) -> Self {
         Self(Arc::new(Alike {
             process: std::process::id(),
             options,
             servers,
             idle: Mutex::default(),
-            losses: Arc::default(),
+            losses,
             left: Mutex::default(),
             permits: Arc::new(Semaphore::new(count)),
             count,
@@ -201,14 +205,6 @@ impl Pool {
             connect,
             is_closed: AtomicBool::new(false),
         }))
-    }
-
-    /// What one of the two loses the other has lost, too.
-    fn with_losses_of(mut self, other: &Self) -> Self {
-        if let Some(alike) = Arc::get_mut(&mut self.0) {
-            alike.losses = other.0.losses.clone();
-        }
-        self
     }
 
     /// How they are used: whoever has or waits for one holds the permits.
