@@ -108,6 +108,36 @@ test("IndexedDB keeps the contract", async () => {
   await page.close();
 });
 
+test("a page whose quota is used up is told so, loses nothing, and goes on once there is room", async () => {
+  // An origin of its own: others keep their room.
+  const site = await serve(here);
+  const page = await stage.chromium.page(site.url);
+  const devtools = await page.context().newCDPSession(page);
+  const origin = new URL(site.url).origin;
+  const room = (quotaSize) => devtools.send("Storage.overrideQuotaForOrigin", { origin, quotaSize });
+  const create = (email) => page.evaluate((email) => globalThis.um.system.users.create({ email }).then(() => "done", (error) => error.reason), email);
+  const count = () => page.evaluate(async () => (await globalThis.um.system.users.list()).total);
+  const begin = () => page.evaluate(async () => {
+    const { open, indexedDB } = await import("rolekeep");
+    globalThis.um = await open({ persister: indexedDB("full") });
+  });
+  // Before it is opened, as a database is given some room ahead.
+  await room(500_000);
+  await begin();
+  let [created, last] = [0, "done"];
+  for (; last === "done" && created < 2_000; created += last === "done") last = await create(`user${created}@example.org`);
+  assert.equal(last, "storage_full");
+  assert.ok(created > 10);
+  assert.equal(await count(), created);
+  await room(undefined);
+  assert.equal(await create("ada@example.org"), "done");
+  await page.reload();
+  await begin();
+  assert.equal(await count(), created + 1);
+  await page.close();
+  site.close();
+});
+
 test("a batch that IndexedDB refuses half-way leaves nothing", async () => {
   const page = await stage.chromium.page(stage.site.url);
   const found = await page.evaluate(async () => {

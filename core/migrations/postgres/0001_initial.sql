@@ -521,6 +521,7 @@ CREATE TABLE "consumers" (
   "reached_at" bigint NOT NULL,
   "lease" uuid,
   "leased_until" bigint,
+  "lagging_since" bigint,
   "created_at" bigint NOT NULL,
   "version" bigint NOT NULL,
   PRIMARY KEY ("name")

@@ -73,6 +73,13 @@ impl Engine {
         if !self.services.storage.is_shared() {
             return Ok(());
         }
+        let engine = self.clone();
+        // A caller that does not go on holds nobody up.
+        let whole = async move { engine.looking.ask(engine.look_alone()).await };
+        self.to_its_end(whole).await.unwrap_or_else(|| Err(runtime_ended()))
+    }
+
+    async fn look_alone(self: &Arc<Self>) -> Result<()> {
         let asked_at = self.moment();
         let heard = self.heard();
         // Commits whose rows are not in the feed count, too: somebody may ask for their position.

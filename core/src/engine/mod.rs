@@ -28,6 +28,7 @@ mod rights;
 mod sampled;
 mod steps;
 mod tidy;
+mod together;
 mod turn;
 mod uses;
 
@@ -81,6 +82,7 @@ use sampled::Sampled;
 use steps::Entry;
 pub(crate) use steps::{Running, Steps};
 use tidy::{Erasing, TidiedByTime};
+use together::Together;
 use turn::Turns;
 
 /// How often a plan is made anew when others were faster, before the caller hears of it.
@@ -125,6 +127,8 @@ pub(crate) struct Engine {
     targets: Cache<UserId, TargetRow>,
     /// Held while a policy of others is read and compiled: once is enough for all who hear of it.
     renewing: async_lock::Mutex<()>,
+    /// Looks for what others wrote.
+    looking: Together,
     /// Held by who hears what others wrote.
     catching_up: async_lock::Mutex<()>,
     turns: Turns,
@@ -191,6 +195,7 @@ impl Engine {
             standings: Cache::default(),
             targets: Cache::default(),
             renewing: async_lock::Mutex::new(()),
+            looking: Together::default(),
             catching_up: async_lock::Mutex::new(()),
             turns: Turns::default(),
             closing: async_lock::Mutex::new(false),

@@ -15,6 +15,7 @@ use super::{Engine, Who, WhoKind};
 use crate::{
     environment::Env,
     model::{
+        consumer::Consumer,
         deferred::{IS_PAGE, unless_page},
         erasure::Erasure,
         error::{Code, Error, Reason, Result},
@@ -24,6 +25,7 @@ use crate::{
         value::Value,
     },
     operations::{
+        consumers,
         erasures::{self, Forgotten},
         limits::{Quota, Rate, take_some},
         look_alikes,
@@ -168,12 +170,24 @@ impl Engine {
     async fn tidy_some(self: &Arc<Self>, looks: LooksForOldKeys, faults: &mut Faults) -> Result<Tidied> {
         self.require_open()?;
         let tidied = upkeep::run(&self.services, self, self.services.now(), looks, faults).await;
+        if !IS_PAGE && !faults.is_out_of_reach() {
+            let told = Box::pin(self.tell_of_lagging()).await;
+            faults.note(Consumer::TABLE.name, told);
+        }
         // In a page there may be a part of a store alone.
         let users = match faults.is_out_of_reach() {
             true => 0,
             false => unless_page(0, || Box::pin(self.purge_due(faults))).await,
         };
         Ok(Tidied { users, has_more: tidied.has_more || users > 0, ..tidied })
+    }
+
+    /// Whoever reads events hears of consumers that lag.
+    async fn tell_of_lagging(self: &Arc<Self>) -> Result<()> {
+        let actor = self.nobody();
+        let mut plan = Plan::new(&self.services, &actor, self.services.now());
+        consumers::tell_of_lagging(&mut plan).await?;
+        if plan.is_empty() { Ok(()) } else { self.commit_plan(plan).await.map(drop) }
     }
 
     /// Purges users who were deleted so long ago that they are not restored any more; how many. One that cannot be purged keeps nobody else.

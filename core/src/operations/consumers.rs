@@ -14,6 +14,7 @@ use super::{
     listing,
     plan::Plan,
     services::Services,
+    upkeep::CONSUMERS_SECONDS,
 };
 use crate::{
     model::{
@@ -23,17 +24,22 @@ use crate::{
         error::{Error, Reason, Result},
         id::LeaseId,
         page::{Page, PageRequest},
-        predicate::Predicate,
+        predicate::{Comparison, Predicate},
         record::{Corrupt, Record},
         time::Time,
+        value::Value,
     },
-    storage::{Direction, Order, Query, Storage},
+    storage::{Direction, Order, Query, Storage, Window},
 };
 
 /// For so long a process has the lease, in seconds: it renews it meanwhile, by acknowledging.
 pub(crate) const LEASE_SECONDS: i64 = 30;
 /// So long a name is at most, in characters.
 const MAX_NAME: usize = 64;
+/// A consumer lags whose oldest commit is older, in seconds: half of how long the feed is kept for it.
+const LAGGING_SECONDS: i64 = CONSUMERS_SECONDS / 2;
+/// So many are told of at a time.
+const LAGGING: u64 = 100;
 /// So often it is looked how old the oldest commit is that was not acknowledged, in seconds.
 const LOOK_SECONDS: i64 = 3_600;
 
@@ -41,7 +47,7 @@ const LOOK_SECONDS: i64 = 3_600;
 ///
 /// A consumer reads events in the name of the application, each at least once: `claim`, read from its position, and `acknowledge` the position
 /// of what was handled. What was not acknowledged is read again by whoever claims it next. The change feed is kept for a consumer beyond
-/// `keep_feed_seconds`, for up to 30 days.
+/// `keep_feed_seconds`, for up to 30 days; after 15 the event `consumer.lagging` says that it has to catch up.
 ///
 /// For the application itself. Errors: `CONFLICT`, reason `lease_held`, while another process has the lease, for 30 seconds after it last
 /// acknowledged.
@@ -136,6 +142,8 @@ pub struct ConsumerView {
     pub reached_at: Time,
     /// Until when a process has the lease; null: none has.
     pub leased_until: Option<Time>,
+    /// Since when it lags (the event `consumer.lagging`); null: it does not.
+    pub lagging_since: Option<Time>,
     /// When it was first claimed.
     pub created_at: Time,
 }
@@ -171,6 +179,24 @@ impl Leases {
     pub(crate) fn rest(&self) -> Vec<(String, LeaseId)> {
         std::mem::take(&mut *self.all()).into_iter().map(|(lease, name)| (name, lease)).collect()
     }
+}
+
+/// Notes, and tells, which consumers have not read what is 15 days old.
+pub(crate) async fn tell_of_lagging(plan: &mut Plan<'_>) -> Result<()> {
+    let before = Value::Time(plan.now.plus_seconds(-LAGGING_SECONDS).as_microsecond());
+    let lags = Predicate::Compare("reached_at".into(), Comparison::Less, before);
+    let is_told = Predicate::Present("lagging_since".into());
+    let query = Query {
+        order: vec![Order { column: "reached_at".into(), direction: Direction::Ascending }],
+        window: Window { limit: Some(LAGGING), ..Window::default() },
+        ..Query::of(Consumer::TABLE, lags.and(Predicate::Not(Box::new(is_told))))
+    };
+    plan.tell_of_nothing();
+    for consumer in plan.reads().query::<Consumer>(&query).await? {
+        let lagging_since = Some(plan.now);
+        plan.write_consequence(Some(&consumer), Consumer { lagging_since, ..consumer.clone() });
+    }
+    Ok(())
 }
 
 /// Gives a lease back, unless another process has the consumer by now.
@@ -236,7 +262,16 @@ impl Operation for ClaimConsumer {
                 let reached_at = unread_since(&*plan.services.storage, &position, now).await?;
                 plan.audit("consumers.claim", Some(("consumer", claim.name.clone())), None);
                 let (name, position) = (claim.name.clone(), position.to_string());
-                Consumer { name, position, reached_at, lease: None, leased_until: None, created_at: now, version: 0 }
+                Consumer {
+                    name,
+                    position,
+                    reached_at,
+                    lease: None,
+                    leased_until: None,
+                    lagging_since: None,
+                    created_at: now,
+                    version: 0,
+                }
             }
         };
         let lease = match lease.filter(|lease| known.lease == Some(*lease)) {
@@ -290,7 +325,9 @@ impl Operation for Acknowledge {
             false => before.reached_at,
         };
         let leased_until = Some(now.plus_seconds(LEASE_SECONDS));
-        let after = Consumer { position: position.to_string(), reached_at, leased_until, ..before.clone() };
+        let lagging_since = before.lagging_since.filter(|_| reached_at < now.plus_seconds(-LAGGING_SECONDS));
+        let position = position.to_string();
+        let after = Consumer { position, reached_at, leased_until, lagging_since, ..before.clone() };
         plan.tell_of_nothing();
         Ok(leased_of(&plan.write_consequence(Some(&before), after), *lease))
     }
@@ -356,6 +393,7 @@ impl Operation for ListConsumers {
             position: row.position.clone(),
             reached_at: row.reached_at,
             leased_until: row.leased_until.filter(|until| row.lease.is_some() && *until > plan.now),
+            lagging_since: row.lagging_since,
             created_at: row.created_at,
         };
         let views = rows.items.iter().map(view).collect();

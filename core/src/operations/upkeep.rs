@@ -43,7 +43,7 @@ const KEYS_SECONDS: i64 = 90 * DAY_SECONDS;
 const INVITATIONS_SECONDS: i64 = 90 * DAY_SECONDS;
 
 /// For so long the change feed is kept at most for consumers that have not read it.
-const CONSUMERS_SECONDS: i64 = 30 * DAY_SECONDS;
+pub(super) const CONSUMERS_SECONDS: i64 = 30 * DAY_SECONDS;
 
 /// So many commits a page keeps in its change feed, and up to as many again before they are let go of.
 const PAGE_LINES: u64 = 1_000;
@@ -399,8 +399,13 @@ impl Old {
                 let rows = services.storage.query(&query).await?.rows;
                 going.extend((!rows.is_empty()).then_some((owned, rows)));
             }
-            let deleted =
-                |row: &Row| Write { table, key: table.key_of(row), expected: Some(table.version_of(row)), row: None };
+            let deleted = |row: &Row| Write {
+                table,
+                key: table.key_of(row),
+                expected: Some(table.version_of(row)),
+                row: None,
+                before: None,
+            };
             writes.extend(rows.iter().map(deleted));
         }
         forget(services, commits, writes, now).await.map(|is_gone| Some(if is_gone { count } else { 0 }))

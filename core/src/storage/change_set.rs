@@ -71,6 +71,8 @@ pub struct Write {
     pub expected: Option<i64>,
     /// The row after the commit, its version moved already; none deletes it.
     pub row: Option<Row>,
+    /// The row as it was at the expected version, where the writer has it: what both have in common need not be written.
+    pub before: Option<Row>,
 }
 
 /// Without the row, which may hold a hash or a key (SEC-13).
@@ -87,19 +89,19 @@ impl Write {
     /// A new row; its version becomes 1.
     pub fn insert<R: Record>(record: &mut R) -> Self {
         record.set_version(1);
-        Self { table: R::TABLE, key: record.key(), expected: None, row: Some(record.to_row()) }
+        Self { table: R::TABLE, key: record.key(), expected: None, row: Some(record.to_row()), before: None }
     }
 
     /// A changed row; its version moves by one.
     pub fn update<R: Record>(record: &mut R) -> Self {
         let expected = record.version();
         record.set_version(expected + 1);
-        Self { table: R::TABLE, key: record.key(), expected: Some(expected), row: Some(record.to_row()) }
+        Self { table: R::TABLE, key: record.key(), expected: Some(expected), row: Some(record.to_row()), before: None }
     }
 
     /// A row to delete.
     pub fn delete<R: Record>(record: &R) -> Self {
-        Self { table: R::TABLE, key: record.key(), expected: Some(record.version()), row: None }
+        Self { table: R::TABLE, key: record.key(), expected: Some(record.version()), row: None, before: None }
     }
 }
 

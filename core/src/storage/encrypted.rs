@@ -175,7 +175,7 @@ pub(crate) async fn renewed(
         if let Some(value) = row.0.get_mut(table.version) {
             *value = Value::Int(version + 1);
         }
-        Write { table, key, expected: Some(version), row: Some(row) }
+        Write { table, key, expected: Some(version), row: Some(row), before: None }
     });
     let (id, at, writes): (ChangeSetId, _, _) = (env.new_id()?, env.now(), writes.collect());
     let change_set = ChangeSet { id, at, checks: Vec::new(), writes, audit: Vec::new(), events: Vec::new() };

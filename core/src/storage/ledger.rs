@@ -57,13 +57,14 @@ pub struct CommitRecord {
 pub(crate) fn rows_of(change_set: &ChangeSet, lane: u16, number: u64, head: Option<Row>) -> Result<Vec<Write>> {
     let mut writes = Vec::with_capacity(change_set.audit.len() + 2);
     if !change_set.audit.is_empty() {
+        let before = head.clone();
         let head = head.map(AuditHead::from_row).transpose()?;
         let seen = head.as_ref().map(|head| head.version);
         let (entries, head) = chain::seal(lane.into(), head, &change_set.audit)?;
         writes.extend(entries.into_iter().map(|mut entry| Write::insert(&mut entry)));
         writes.extend(head.map(|head| {
             let (key, row) = (head.key(), Some(head.to_row()));
-            Write { table: AuditHead::TABLE, key, expected: seen, row }
+            Write { table: AuditHead::TABLE, key, expected: seen, row, before }
         }));
     }
     let touched = change_set.writes.iter().filter(|write| write.table.is_in_feed());

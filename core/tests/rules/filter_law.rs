@@ -62,8 +62,13 @@ fn things() -> Vec<ThingRow> {
 }
 
 async fn fill(storage: &dyn Storage, things: &[ThingRow]) {
-    let insert =
-        |table: &'static Table, row: Row| Write { table, key: table.key_of(&row), expected: None, row: Some(row) };
+    let insert = |table: &'static Table, row: Row| Write {
+        table,
+        key: table.key_of(&row),
+        expected: None,
+        row: Some(row),
+        before: None,
+    };
     let mut writes: Vec<Write> = things.iter().map(|thing| insert(&THINGS, thing.row.clone())).collect();
     for thing in things {
         let links = thing.users.iter().map(|user| Row(vec![thing.row.0[0].clone(), Value::Id(*user), Value::Int(1)]));

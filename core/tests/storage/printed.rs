@@ -26,7 +26,7 @@ fn no_row_prints_a_secret() {
     for table in tables() {
         secrets += table.columns.iter().filter(|column| column.secret).count();
         let row = row(table);
-        let write = Write { table, key: table.key_of(&row), expected: None, row: Some(row.clone()) };
+        let write = Write { table, key: table.key_of(&row), expected: None, row: Some(row.clone()), before: None };
         let named = table.columns.iter().map(|column| (column.name.to_owned(), MARK.into()));
         let change = RowChange { id: "1".to_owned(), table: table.name.to_owned(), row: Some(named.collect()) };
         let batch = Batch { base: 0, position: 1, changes: vec![change.clone()] };

@@ -7,10 +7,10 @@ use rolekeep::{
     Config, Reason, UserManagement, Value,
     internals::record::Record,
     storage::{
-        ChangeSet, CommitError, Direction, Link, Order, Predicate, Query, SqliteOptions, SqliteStorage, Storage,
-        Window, Write,
+        ChangeSet, CommitError, Direction, Link, Order, Predicate, Query, Retention, SqliteOptions, SqliteStorage,
+        Storage, Window, Write,
         audit::AuditEntry,
-        conformance::{self, Item, Tie, audit, change_set, id},
+        conformance::{self, Item, Tie, audit, change_set, id, time},
         sqlite::{Access, Durability},
     },
 };
@@ -223,6 +223,30 @@ async fn a_lock_is_waited_for_as_long_as_said() {
         lock.rollback().await.unwrap();
     });
     assert_eq!(committed.unwrap().place.number, 1);
+}
+
+#[tokio::test]
+async fn a_file_gives_back_what_is_free_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = SqliteStorage::open_for_conformance(at(&folder).durability(Durability::Normal)).await.unwrap();
+    let name = "x".repeat(100_000);
+    let mut items: Vec<Item> = (0..100).map(|number| Item::new(number, &name)).collect();
+    storage.commit(&change_set(1, items.iter_mut().map(Write::insert).collect())).await.unwrap();
+    let mut raw = SqliteConnectOptions::new().filename(folder.path().join("x.db")).connect().await.unwrap();
+    let mut pages =
+        async |pragma: &'static str| -> i64 { sqlx::query_scalar(pragma).fetch_one(&mut raw).await.unwrap() };
+    let full = pages("PRAGMA page_count").await;
+    storage.commit(&change_set(2, items.iter().skip(5).map(Write::delete).collect())).await.unwrap();
+    assert!(pages("PRAGMA freelist_count").await > full / 2);
+    // So many at a time, as others wait meanwhile.
+    for _ in 0..4 {
+        storage.prune(&Retention { feed_before: time(0) }).await.unwrap();
+    }
+    let (all, free) = (pages("PRAGMA page_count").await, pages("PRAGMA freelist_count").await);
+    assert!(all < full / 2 && (free < 256 || free * 4 < all), "{full} pages became {all}, of which {free} are free");
+    let key = items[0].key();
+    assert_eq!(storage.get(Item::TABLE, &[key]).await.unwrap(), vec![Some(items[0].to_row())]);
+    storage.close().await.unwrap();
 }
 
 #[tokio::test]

@@ -157,7 +157,13 @@ async fn sto_6_what_cannot_be_read_keeps_no_other_under_the_old_key() {
     let version = table.version_of(&row);
     row.0[table.position("password_hash").unwrap()] = Value::Text("e1.x".to_owned());
     row.0[table.version] = Value::Int(version + 1);
-    let write = rolekeep::storage::Write { table, key: table.key_of(&row), expected: Some(version), row: Some(row) };
+    let write = rolekeep::storage::Write {
+        table,
+        key: table.key_of(&row),
+        expected: Some(version),
+        row: Some(row),
+        before: None,
+    };
     storage.commit(&rolekeep::storage::conformance::change_set(900, vec![write])).await.unwrap();
     let um = builder(&[OTHER, KEY]).storage(storage.clone()).open().await.unwrap();
     for _ in 0..3 {
@@ -186,7 +192,13 @@ async fn sto_6_a_value_that_stands_elsewhere_is_corrupt() {
         let version = table.version_of(&row);
         row.0[at] = hash.clone();
         row.0[table.version] = Value::Int(version + 1);
-        rolekeep::storage::Write { table, key: table.key_of(&row), expected: Some(version), row: Some(row) }
+        rolekeep::storage::Write {
+            table,
+            key: table.key_of(&row),
+            expected: Some(version),
+            row: Some(row),
+            before: None,
+        }
     });
     let change_set = rolekeep::storage::conformance::change_set(900, writes.collect());
     storage.commit(&change_set).await.unwrap();

@@ -447,7 +447,20 @@ async fn what_the_feed_no_longer_has_is_told_and_is_kept_for_consumers() {
     host.users().create(CreateUser::new("bob@example.org")).await.unwrap();
     while um.tidy().await.unwrap().has_more {}
     assert_eq!(behind(&host, &late.position).await.events.len(), 4, "it is kept for who has not read it");
-    world.go_on(25 * DAY);
+    // Half of the longest time is told of, once.
+    let lagging = async || {
+        let events = behind(&host, &start).await.events;
+        events.into_iter().filter(|event| event.event_type.as_str() == "consumer.lagging").collect::<Vec<_>>()
+    };
+    assert!(lagging().await.is_empty());
+    world.go_on(6 * DAY);
+    for _ in 0..2 {
+        while um.tidy().await.unwrap().has_more {}
+    }
+    let told = lagging().await;
+    assert_eq!((told.len(), told[0].aggregate.id.as_str()), (1, "late"));
+    assert!(host.consumers().list(ListConsumers::new()).await.unwrap().items[0].lagging_since.is_some());
+    world.go_on(19 * DAY);
     host.users().create(CreateUser::new("cyd@example.org")).await.unwrap();
     while um.tidy().await.unwrap().has_more {}
     let error = host.run(ReadEvents::new().from(start)).await.unwrap_err();

@@ -168,8 +168,13 @@ impl Storage for RedbStorage {
             let transaction = database.begin_write().map_err(failed)?;
             let rows = Rows { transaction: &transaction, tables: &tables };
             let gone = rows.prunable(&retention)?;
-            let delete =
-                |key: &Key| Write { table: rolekeep::storage::FEED, key: key.clone(), expected: Some(1), row: None };
+            let delete = |key: &Key| Write {
+                table: rolekeep::storage::FEED,
+                key: key.clone(),
+                expected: Some(1),
+                row: None,
+                before: None,
+            };
             rows.apply(&gone.iter().map(delete).collect::<Vec<_>>())?;
             transaction.commit().map_err(failed)?;
             Ok(Pruned { lines: gone.len() })

@@ -78,7 +78,7 @@ impl RedbLoad {
 #[async_trait]
 impl Load for RedbLoad {
     async fn add(&mut self, table: &'static Table, rows: Vec<Row>) -> Result<()> {
-        let write = |row: Row| Write { table, key: table.key_of(&row), expected: None, row: Some(row) };
+        let write = |row: Row| Write { table, key: table.key_of(&row), expected: None, row: Some(row), before: None };
         self.transaction = Some(self.write(rows.into_iter().map(write).collect()).await?);
         Ok(())
     }

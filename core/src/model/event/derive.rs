@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json};
 use super::EventType;
 use crate::model::{
     api_key::ApiKey,
+    consumer::Consumer,
     credential::Credential,
     factor::Factor,
     identity::Identity,
@@ -63,6 +64,8 @@ pub enum Derive {
     Invitation,
     /// [`guard`]
     Guard,
+    /// [`consumer`]
+    Consumer,
 }
 
 impl Derive {
@@ -77,6 +80,7 @@ impl Derive {
             Self::Session => of(session, before, after, changed),
             Self::Invitation => of(invitation, before, after, changed),
             Self::Guard => of(guard, before, after, changed),
+            Self::Consumer => of(consumer, before, after, changed),
         }
     }
 }
@@ -211,6 +215,13 @@ pub fn invitation(before: Option<Invitation>, after: Option<Invitation>, _: &[&'
         }
         _ => Vec::new(),
     }
+}
+
+/// Of a reader of events.
+pub fn consumer(before: Option<Consumer>, after: Option<Consumer>, _: &[&'static str]) -> Vec<Derived> {
+    let was_told = before.is_some_and(|before| before.lagging_since.is_some());
+    let lags = after.filter(|after| after.lagging_since.is_some() && !was_told);
+    lags.into_iter().map(|_| Derived::of(EventType::ConsumerLagging)).collect()
 }
 
 /// Of the row that every edit of the policy moves.

@@ -186,6 +186,9 @@ pub enum EventType {
     /// An invitation was accepted, or ended before it expired.
     #[word("invitation.ended")]
     InvitationEnded,
+    /// A consumer of events has not acknowledged what is 15 days old. After 30 days it is lost to it.
+    #[word("consumer.lagging")]
+    ConsumerLagging,
 }
 
 /// Who hears of what happens to a row, beside the application itself and administrators.

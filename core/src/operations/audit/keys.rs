@@ -42,7 +42,7 @@ async fn adopt(keys: &AuditKeys, storage: &dyn Storage, env: &Env) -> Result<()>
         let last: Option<AuditEntry> = Reads::stored(storage).get(&(head.lane, head.seq)).await?;
         let Some(sealed) = last.and_then(|last| chain::adopted(&head, &last, keys)) else { continue };
         let (table, key, expected) = (AuditHead::TABLE, head.key(), Some(head.version));
-        let writes = vec![Write { table, key, expected, row: Some(sealed.to_row()) }];
+        let writes = vec![Write { table, key, expected, row: Some(sealed.to_row()), before: None }];
         let id: ChangeSetId = env.new_id()?;
         match storage
             .commit(&ChangeSet { id, at: env.now(), checks: Vec::new(), writes, audit: Vec::new(), events: Vec::new() })

@@ -219,10 +219,11 @@ impl Step {
         let audit = said.into_iter().map(draft).collect::<Result<_>>()?;
         let next = self.next.as_ref().map(|next| Erasure { version: before.version + 1, ..next.clone() });
         let (key, expected) = (before.key(), Some(before.version));
-        let mut writes = vec![Write { table: Erasure::TABLE, key, expected, row: next.as_ref().map(Record::to_row) }];
+        let mut writes =
+            vec![Write { table: Erasure::TABLE, key, expected, row: next.as_ref().map(Record::to_row), before: None }];
         writes.extend(self.entries.iter().map(|(entry, before)| {
             let (key, row) = (entry.key(), Some(entry.to_row()));
-            Write { table: AuditEntry::TABLE, key, expected: Some(*before), row }
+            Write { table: AuditEntry::TABLE, key, expected: Some(*before), row, before: None }
         }));
         writes.extend(self.rows);
         let change_set =

@@ -34,7 +34,13 @@ pub(super) async fn of(services: &Services, person: &Person, user: UserId, step:
     for session in kept(services, is_its).await? {
         let (expected, version) = (Some(session.version), session.version + 1);
         let row = Session { ip: None, user_agent: None, version, ..session.clone() };
-        step.rows.push(Write { table: Session::TABLE, key: session.key(), expected, row: Some(row.to_row()) });
+        step.rows.push(Write {
+            table: Session::TABLE,
+            key: session.key(),
+            expected,
+            row: Some(row.to_row()),
+            before: None,
+        });
     }
     let is_its = |pending: &PendingRegistration| person.has(&pending.email, pending.created_at);
     step.rows.extend(kept(services, is_its).await?.iter().map(deleted));
@@ -78,5 +84,5 @@ fn deleted<R: Record>(record: &R) -> Write {
 }
 
 fn deleted_row(table: &'static Table, row: &Row) -> Write {
-    Write { table, key: table.key_of(row), expected: Some(table.version_of(row)), row: None }
+    Write { table, key: table.key_of(row), expected: Some(table.version_of(row)), row: None, before: None }
 }

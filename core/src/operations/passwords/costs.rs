@@ -130,7 +130,13 @@ pub(in crate::operations) async fn unused(services: &Services, now: Time) -> Res
         let known = HashCost::from_row(row)?;
         let is_old = known.used_at.plus_seconds(KEPT_SECONDS) <= now && known.cost != services.hasher.cost();
         if is_old && services.reads().count_up_to::<Credential>(of_cost(&known.cost), 1).await? == 0 {
-            unused.push(Write { table: HashCost::TABLE, key: known.key(), expected: Some(known.version), row: None });
+            unused.push(Write {
+                table: HashCost::TABLE,
+                key: known.key(),
+                expected: Some(known.version),
+                row: None,
+                before: None,
+            });
         }
     }
     Ok(unused)

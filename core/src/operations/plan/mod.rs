@@ -352,6 +352,7 @@ impl<'a> Plan<'a> {
             table: planned.table,
             key,
             expected: planned.expected,
+            before: planned.before.filter(|_| planned.after.is_some()),
             row: planned.after,
         });
         let checks = self.checks.into_values().collect();

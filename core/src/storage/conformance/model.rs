@@ -285,7 +285,7 @@ impl Play {
         let (table, key) = self.key();
         let expected = self.seen(table, &key);
         if expected.is_some() && self.dice.chance(20) {
-            return Write { table, key, expected, row: None };
+            return Write { table, key, expected, row: None, before: None };
         }
         let version = expected.unwrap_or(0) + 1;
         let at = self.dice.roll(ROWS);
@@ -304,7 +304,8 @@ impl Play {
         } else {
             Row(key.0.iter().cloned().chain([Value::Int(version)]).collect())
         };
-        Write { table, key, expected, row: Some(row) }
+        let before = self.dice.chance(50).then(|| self.model.rows.get(&(table.name, key.clone())).cloned()).flatten();
+        Write { table, key, expected, row: Some(row), before: before.filter(|_| expected.is_some()) }
     }
 
     fn change_set(&mut self) -> ChangeSet {

@@ -338,7 +338,7 @@ impl<P: Persister> PersistedStorage<P> {
 fn changes_of_all(state: &State) -> impl Iterator<Item = RowChange> {
     state.all().map(|(table, row)| {
         let key = table.key_of(&row);
-        RowChange::of(&Write { table, key, expected: None, row: Some(row) })
+        RowChange::of(&Write { table, key, expected: None, row: Some(row), before: None })
     })
 }
 

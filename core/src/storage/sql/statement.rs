@@ -4,7 +4,7 @@
 use sea_query::UnionType;
 use sea_query::{BinOper, Expr, ExprTrait, Query as Sql, SelectStatement};
 #[cfg(feature = "sqlite")]
-use sea_query::{Func, OnConflict, SqliteQueryBuilder};
+use sea_query::{Func, InsertStatement, OnConflict, SqliteQueryBuilder};
 #[cfg(feature = "sqlite")]
 use serde_json::Value as Json;
 
@@ -19,19 +19,19 @@ use super::{
     text::Writer,
 };
 #[cfg(feature = "postgres")]
-use crate::storage::{BatchRead, sql::decode::is_key};
+use crate::storage::BatchRead;
 use crate::{
     model::{
         error::Result,
         predicate::Predicate,
         record::{Key, Table},
     },
-    storage::{GroupBy, Query},
+    storage::{GroupBy, Query, sql::decode::is_key},
 };
 #[cfg(feature = "sqlite")]
 use crate::{
     model::{record::Row, value::Value},
-    storage::Write,
+    storage::{Check, Write},
 };
 
 /// Parameters that stand beside those of a filter, at most.
@@ -49,14 +49,6 @@ pub(in crate::storage) fn groups(dialect: Dialect, tables: &Tables, query: &Quer
         select.expr(value.clone()).add_group_by([value]);
     }
     filter(dialect, tables, query, select.expr(Expr::cust("COUNT(*)")).from(query.table.name))?;
-    Ok(dialect.select(&select))
-}
-
-/// All rows that pass a query's filter, in any order.
-#[cfg(feature = "sqlite")]
-pub(in crate::storage) fn all(dialect: Dialect, tables: &Tables, query: &Query) -> Result<Statement> {
-    let mut select = rows(query.table);
-    filter(dialect, tables, query, &mut select)?;
     Ok(dialect.select(&select))
 }
 
@@ -163,11 +155,16 @@ fn json(value: &Value) -> Json {
     }
 }
 
-/// The version of a row.
+/// The versions of rows, side by side; null where there is no such row.
 #[cfg(feature = "sqlite")]
-pub(in crate::storage) fn version(dialect: Dialect, table: &'static Table, key: &Key) -> Statement {
-    let version = (table.name, table.columns[table.version].name);
-    dialect.select(Sql::select().column(version).from(table.name).and_where(has_key(dialect, table, key)))
+pub(in crate::storage) fn versions(dialect: Dialect, checks: &[Check]) -> Statement {
+    let mut select = Sql::select();
+    for Check { table, key, .. } in checks {
+        let version = (table.name, table.columns[table.version].name);
+        let found = if is_key(table, key) { has_key(dialect, table, key) } else { truth(false) };
+        select.expr(Expr::from(Sql::select().column(version).from(table.name).and_where(found).take()));
+    }
+    dialect.select(&select)
 }
 
 /// A write that touches one row if the row has the expected version, and none otherwise.
@@ -179,18 +176,10 @@ pub(in crate::storage) fn write(dialect: Dialect, write: &Write) -> Statement {
         has_key(dialect, table, &write.key).and(version)
     };
     match (&write.row, write.expected) {
-        (Some(row), None) => {
-            let (columns, values): (Vec<_>, Vec<_>) = assigned(dialect, table, row).unzip();
-            let mut insert = Sql::insert();
-            insert.into_table(table.name).columns(columns).on_conflict(OnConflict::new().do_nothing().to_owned());
-            // As many values as columns, both come from the same list.
-            let _ = insert.values(values);
-            insert.build(SqliteQueryBuilder)
-        }
+        (Some(row), None) => unless_there(insert_of(dialect, table, [row])),
         (Some(row), Some(expected)) => {
-            let is_key = |name: &str| table.key.iter().any(|at| table.columns[*at].name == name);
-            let values = assigned(dialect, table, row).filter(|(name, _)| !is_key(name));
-            Sql::update().table(table.name).values(values).and_where(seen(expected)).build(SqliteQueryBuilder)
+            let changed = changed(dialect, table, write.before.as_ref(), row);
+            Sql::update().table(table.name).values(changed).and_where(seen(expected)).build(SqliteQueryBuilder)
         }
         (None, expected) => {
             let condition = expected.map_or_else(|| truth(false), seen);
@@ -199,12 +188,28 @@ pub(in crate::storage) fn write(dialect: Dialect, write: &Write) -> Statement {
     }
 }
 
+/// New rows of one table, but those that are there already.
+#[cfg(feature = "sqlite")]
+pub(in crate::storage) fn inserts(dialect: Dialect, table: &'static Table, writes: &[Write]) -> Statement {
+    unless_there(insert_of(dialect, table, writes.iter().filter_map(|write| write.row.as_ref())))
+}
+
+#[cfg(feature = "sqlite")]
+fn unless_there(mut insert: InsertStatement) -> Statement {
+    insert.on_conflict(OnConflict::new().do_nothing().to_owned()).build(SqliteQueryBuilder)
+}
+
 /// New rows, of which none may be there.
 #[cfg(feature = "sqlite")]
 pub(in crate::storage) fn insert(dialect: Dialect, table: &'static Table, rows: &[Row]) -> Statement {
+    insert_of(dialect, table, rows).build(SqliteQueryBuilder)
+}
+
+#[cfg(feature = "sqlite")]
+fn insert_of<'r>(dialect: Dialect, table: &'static Table, rows: impl IntoIterator<Item = &'r Row>) -> InsertStatement {
     let mut insert = Sql::insert();
     insert.into_table(table.name);
-    for (at, row) in rows.iter().enumerate() {
+    for (at, row) in rows.into_iter().enumerate() {
         let (columns, values): (Vec<_>, Vec<_>) = assigned(dialect, table, row).unzip();
         if at == 0 {
             insert.columns(columns);
@@ -212,7 +217,7 @@ pub(in crate::storage) fn insert(dialect: Dialect, table: &'static Table, rows: 
         // As many values as columns, both come from the same list.
         let _ = insert.values(values);
     }
-    insert.build(SqliteQueryBuilder)
+    insert
 }
 
 fn rows(table: &'static Table) -> SelectStatement {
@@ -316,4 +321,21 @@ fn assigned<'r>(
     let columns = table.columns.iter().zip(&row.0);
     let columns = columns.map(move |(column, value)| (column.name, Expr::val(dialect.bound(value))));
     columns.chain(Derived::of(table).map(move |derived| (derived.name(), Expr::val(derived.text(row)))))
+}
+
+/// The columns of a row that are not as they were before, if that is known, with their values: indexes of others are left alone. Its
+/// key is as it was.
+#[cfg(feature = "sqlite")]
+fn changed<'r>(
+    dialect: Dialect,
+    table: &'static Table,
+    before: Option<&'r Row>,
+    row: &'r Row,
+) -> impl Iterator<Item = (&'static str, Expr)> + use<'r> {
+    let is_changed = move |at: &usize| before.is_none_or(|before| before.0.get(*at) != row.0.get(*at));
+    let columns = (0..table.columns.len()).filter(|at| !table.key.contains(at)).filter(is_changed);
+    let columns = columns.map(move |at| (table.columns[at].name, Expr::val(dialect.bound(&row.0[at]))));
+    let derived = Derived::of(table).map(move |derived| (derived, derived.text(row)));
+    let derived = derived.filter(move |(derived, text)| before.is_none_or(|before| derived.text(before) != *text));
+    columns.chain(derived.map(|(derived, text)| (derived.name(), Expr::val(text))))
 }

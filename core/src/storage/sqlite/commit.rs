@@ -1,20 +1,29 @@
 //! One commit is one transaction: seen before, expectations, writes, audit entries, feed.
 
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{Connection, Row as _, SqliteConnection};
 
-use super::{DIALECT, connections::Connections, error, migrate, rows};
+use super::{
+    DIALECT,
+    connections::Connections,
+    error, migrate,
+    rows::{self, Head},
+};
 use crate::{
-    audit_chain::AuditHead,
+    audit_chain::{AuditEntry, AuditHead},
     model::{
-        predicate::Predicate,
-        record::{Field, Key, Record, Row, Table},
+        record::{Key, Record, Row, Table},
         value::Value,
     },
     storage::{
-        ChangeSet, CommitError, CommitRecord, Committed, LanePosition, Query, Write, ledger,
-        sql::{Tables, dialect::Statement, statement},
+        ChangeSet, Check, CommitError, Committed, LanePosition, Write, ledger,
+        sql::{decode::decode, statement},
     },
 };
+
+/// Rows whose versions are asked for by one statement.
+const CHECKS: usize = 16;
+/// Entries of the audit log that one statement adds.
+const ENTRIES: usize = 16;
 
 /// Why a transaction was not finished.
 enum Abort {
@@ -42,14 +51,21 @@ impl<E: Into<crate::Error>> From<Foreign<E>> for Abort {
 struct Foreign<E>(E);
 
 pub(super) async fn run(connections: &Connections, change_set: &ChangeSet) -> Result<Committed, CommitError> {
-    let mut writer = connections.writer().await?;
+    let (mut writer, mut times) = connections.committer().await?;
     let mut result = transact(writer.get()?, change_set).await;
+    while let Err(Abort::Sql(problem)) = &result
+        && error::is_busy(problem)
+        && times > 1
+    {
+        times -= 1;
+        result = transact(writer.get()?, change_set).await;
+    }
     // SQLite ends a transaction by itself on some errors. If the caller of such a commit left
     // before it answered, the connection still counts a transaction that is none, and is replaced.
     if let Err(Abort::Sql(problem @ sqlx::Error::InvalidSavePointStatement)) = result {
         let _ = writer.settle::<()>(Err(problem));
         drop(writer);
-        writer = connections.writer().await?;
+        (writer, _) = connections.committer().await?;
         result = transact(writer.get()?, change_set).await;
     }
     match result {
@@ -106,14 +122,14 @@ enum Written {
 }
 
 async fn write(connection: &mut SqliteConnection, change_set: &ChangeSet) -> Result<Written, Abort> {
-    let head = rows::head(connection).await?;
-    migrate::require_current(head.schema).map_err(Foreign)?;
-    if let Some(line) = rows::number(connection, seen_before(change_set)?).await? {
-        let (lane, number) = LanePosition::of_line(line);
-        return Ok(Written::Before(Committed::before(LanePosition::new(lane, number, change_set.id))));
+    let stand = stand(connection, change_set).await?;
+    migrate::require_current(stand.head.schema).map_err(Foreign)?;
+    if let Some(before) = stand.before {
+        return Ok(Written::Before(Committed::before(before)));
     }
-    for check in &change_set.checks {
-        if version(connection, check.table, &check.key).await? != check.expected {
+    for checks in change_set.checks.chunks(CHECKS) {
+        let versions = versions(connection, checks).await?;
+        if let Some((check, _)) = checks.iter().zip(versions).find(|(check, version)| check.expected != *version) {
             return Err(stale(check.table, &check.key));
         }
     }
@@ -122,13 +138,17 @@ async fn write(connection: &mut SqliteConnection, change_set: &ChangeSet) -> Res
             return Err(stale(write.table, &write.key));
         }
     }
-    let last = head.newest;
+    let last = stand.head.newest;
     let place = LanePosition::new(ledger::LANE, last.number + 1, change_set.id);
-    let head = match change_set.audit.is_empty() {
-        true => None,
-        false => row(connection, AuditHead::TABLE, &Key(vec![Value::Int(ledger::LANE.into())])).await?,
-    };
-    for write in ledger::rows_of(change_set, place.lane, place.number, head).map_err(Foreign)? {
+    let own = ledger::rows_of(change_set, place.lane, place.number, stand.audit_head).map_err(Foreign)?;
+    let (entries, others): (Vec<_>, Vec<_>) = own.into_iter().partition(|write| write.table == AuditEntry::TABLE);
+    for entries in entries.chunks(ENTRIES) {
+        let inserted = rows::execute(connection, statement::inserts(DIALECT, AuditEntry::TABLE, entries)).await?;
+        if let Some(first) = entries.first().filter(|_| inserted.rows_affected() != entries.len() as u64) {
+            return Err(Abort::Commit(ledger::taken(first.table, first.key.clone())));
+        }
+    }
+    for write in others {
         if !has_applied(connection, &write).await? {
             return Err(Abort::Commit(ledger::taken(write.table, write.key)));
         }
@@ -136,26 +156,40 @@ async fn write(connection: &mut SqliteConnection, change_set: &ChangeSet) -> Res
     Ok(Written::Now(Committed { place, follows: Some(last) }))
 }
 
-/// The position of this change set, if it was committed before.
-fn seen_before(change_set: &ChangeSet) -> Result<Statement, Abort> {
-    let query = Query::of(CommitRecord::TABLE, Predicate::equals("id", change_set.id.to_value()));
-    statement::all(DIALECT, &Tables(vec![CommitRecord::TABLE]), &query).map_err(|error| Foreign(error).into())
+/// How things stand before a commit.
+struct Stand {
+    head: Head,
+    /// Where this change set stands, if it was committed before.
+    before: Option<LanePosition>,
+    audit_head: Option<Row>,
+}
+
+/// All of it by one statement, as each takes a turn of the connection's thread.
+async fn stand(connection: &mut SqliteConnection, change_set: &ChangeSet) -> Result<Stand, Abort> {
+    let own = Key(vec![Value::Int(ledger::LANE.into())]);
+    let (audit_head, mut values) = statement::by_keys(DIALECT, AuditHead::TABLE, &[&own]);
+    values.0.push(change_set.id.to_string().into());
+    let text = format!(
+        "{} LEFT JOIN ({audit_head}) AS audit ON true LEFT JOIN (SELECT position FROM commits WHERE id = ?) AS before ON true",
+        rows::head_and("before.position, audit.*")
+    );
+    let row = rows::fetch_one(connection, (text, values)).await?;
+    let before = row.try_get::<Option<i64>, _>(rows::HEAD_COLUMNS)?.map(LanePosition::of_line);
+    let first = rows::HEAD_COLUMNS + 1;
+    let is_there = row.try_get::<Option<i64>, _>(first + AuditHead::TABLE.key[0])?.is_some();
+    let audit_head = is_there.then(|| decode([AuditHead::TABLE], &row, first)).transpose().map_err(Foreign)?;
+    let before = before.map(|(lane, number)| LanePosition::new(lane, number, change_set.id));
+    Ok(Stand { head: rows::head_of(&row)?, before, audit_head })
+}
+
+/// The versions of rows that are relied on; none: there is no such row.
+async fn versions(connection: &mut SqliteConnection, checks: &[Check]) -> Result<Vec<Option<i64>>, Abort> {
+    let row = rows::fetch_one(connection, statement::versions(DIALECT, checks)).await?;
+    Ok((0..checks.len()).map(|at| row.try_get(at)).collect::<Result<_, _>>()?)
 }
 
 async fn has_applied(connection: &mut SqliteConnection, write: &Write) -> Result<bool, Abort> {
     Ok(rows::execute(connection, statement::write(DIALECT, write)).await?.rows_affected() == 1)
-}
-
-async fn version(connection: &mut SqliteConnection, table: &'static Table, key: &Key) -> Result<Option<i64>, Abort> {
-    if !rows::is_key(table, key) {
-        return Ok(None);
-    }
-    Ok(rows::number(connection, statement::version(DIALECT, table, key)).await?)
-}
-
-async fn row(connection: &mut SqliteConnection, table: &'static Table, key: &Key) -> Result<Option<Row>, Abort> {
-    let found = rows::fetch(connection, statement::by_keys(DIALECT, table, &[key])).await?;
-    Ok(rows::decoded(table, &found).map_err(Foreign)?.pop())
 }
 
 fn stale(table: &'static Table, key: &Key) -> Abort {

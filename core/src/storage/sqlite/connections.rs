@@ -27,12 +27,15 @@ use crate::{
 
 /// So long it is waited for others where it may as well be done later.
 const MOMENT: Duration = Duration::from_millis(100);
+/// So long, to twice as long, a commit waits for the lock of another process before it begins anew to wait.
+const SHORT: Duration = Duration::from_millis(10);
 
 /// All connections of one storage.
 pub(super) struct Connections {
     for_writing: SqliteConnectOptions,
     for_reading: SqliteConnectOptions,
     is_read_only: bool,
+    busy_timeout: Duration,
     own: Option<Own>,
     pub(super) file: DatabaseFile,
     gate: Gate,
@@ -62,6 +65,7 @@ impl Connections {
             for_writing: options.writer()?,
             for_reading: options.reader()?,
             is_read_only: options.is_read_only(),
+            busy_timeout: options.busy_timeout,
             own: options.is_exclusive.then(Own::default),
             file: DatabaseFile::new(options.path()?),
             gate: Gate::default(),
@@ -139,6 +143,14 @@ impl Connections {
 
     /// The one connection that writes.
     pub(super) async fn writer(&self) -> Result<Lease> {
+        let mut writer = self.writer_as_it_is().await?;
+        if writer.slot()?.busy_timeout.is_some_and(|set| set != self.busy_timeout) {
+            writer.set_busy_timeout(self.busy_timeout).await?;
+        }
+        Ok(writer)
+    }
+
+    async fn writer_as_it_is(&self) -> Result<Lease> {
         let used = self.gate.begin().await;
         let mut lease = Lease::new(self.writer.lock_arc().await, None, used);
         let is_new = self.connect(&mut lease, &self.for_writing).await?;
@@ -146,6 +158,24 @@ impl Connections {
             own.require_unchanged(&mut lease).await?;
         }
         Ok(lease)
+    }
+
+    /// The same to commit, and how often to try: SQLite asks for a lock that another process holds more and more rarely, so that one that
+    /// commits without a pause keeps those out who wait. They begin anew after a short time, which is not the same for all.
+    pub(super) async fn committer(&self) -> Result<(Lease, u32)> {
+        let mut writer = self.writer_as_it_is().await?;
+        if self.is_exclusive() || self.busy_timeout < SHORT * 2 {
+            return Ok((writer, 1));
+        }
+        let short = match writer.slot()?.busy_timeout {
+            Some(short) if short < SHORT * 2 => short,
+            _ => {
+                let millis = u64::from(getrandom::u32().unwrap_or_default()) % SHORT.as_millis() as u64;
+                writer.set_busy_timeout(SHORT + Duration::from_millis(millis)).await?
+            }
+        };
+        let times = self.busy_timeout.as_millis().div_ceil(short.as_millis().max(1));
+        Ok((writer, times.try_into().unwrap_or(u32::MAX)))
     }
 
     /// A connection that reads: any free one, else the first that becomes free.
@@ -176,8 +206,7 @@ impl Connections {
         Ok(lease)
     }
 
-    /// The newest commit of any process. While nobody commits this asks SQLite for one number
-    /// that it keeps in memory.
+    /// The newest commit of any process.
     pub(super) async fn newest(&self) -> Result<LanePosition> {
         if let Some(own) = &self.own {
             let mut writer = self.writer().await?;
@@ -189,25 +218,10 @@ impl Connections {
         let used = self.gate.begin().await;
         let mut watcher = Lease::new(self.watcher.lock_arc().await, None, used);
         self.connect(&mut watcher, &self.for_reading).await?;
-        let seen = watcher.slot()?.seen;
-        let connection = watcher.get()?;
-        let newest = async {
-            // Asked before the position: a commit in between is found by the next call.
-            let state = rows::pragma(connection, "PRAGMA data_version").await?.unwrap_or_default();
-            if let Some((_, newest)) = seen.filter(|(old, _)| *old == state) {
-                return Ok((newest, None));
-            }
-            let head = rows::head(connection).await?;
-            Ok((head.newest, Some((state, head))))
-        };
-        let newest = newest.await;
-        let (newest, read) = watcher.settle(newest)?;
-        if let Some((state, head)) = read {
-            // What is too new is asked for again each time.
-            migrate::require_current(head.schema)?;
-            watcher.slot()?.seen = Some((state, newest));
-        }
-        Ok(newest)
+        let head = rows::head(watcher.get()?).await;
+        let head = watcher.settle(head)?;
+        migrate::require_current(head.schema)?;
+        Ok(head.newest)
     }
 
     /// Hears of a commit of this storage.

@@ -1,7 +1,7 @@
 //! A connection in use. Whoever leaves in the middle leaves statements behind that SQLite still runs, and a transaction
 //! that is being rolled back: a thread waits for their end and only then gives the connection back.
 
-use std::{future::Future, io, pin::Pin, sync::Arc, thread};
+use std::{future::Future, io, pin::Pin, sync::Arc, thread, time::Duration};
 
 use async_lock::{Mutex, MutexGuardArc, SemaphoreGuardArc};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -9,20 +9,16 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOp
 use super::{
     error,
     gate::{begin_blocking, wait_for},
+    rows,
 };
-use crate::{
-    forks::Busy,
-    model::error::Result,
-    storage::{LanePosition, memory},
-};
+use crate::{forks::Busy, model::error::Result, storage::memory};
 
 /// A connection; none before its first use, after a crash, after a fork and once closed.
 #[derive(Default)]
 pub(super) struct Slot {
     connection: Option<SqliteConnection>,
-    /// What the one that watches has seen: SQLite's number of the file's state, which says something to this connection
-    /// only, and the newest commit in it.
-    pub(super) seen: Option<(i64, LanePosition)>,
+    /// How long it waits for locks, where that was changed since it was made.
+    pub(super) busy_timeout: Option<Duration>,
     /// A fork closes it, and waits while somebody else does.
     pub(super) is_closed_by_forks: bool,
 }
@@ -30,16 +26,9 @@ pub(super) struct Slot {
 /// Given to one user at a time.
 pub(super) type SharedSlot = Arc<Mutex<Slot>>;
 
-impl Slot {
-    fn take(&mut self) -> Option<SqliteConnection> {
-        self.seen = None;
-        self.connection.take()
-    }
-}
-
 impl Drop for Slot {
     fn drop(&mut self) {
-        if let Some(connection) = self.take() {
+        if let Some(connection) = self.connection.take() {
             // What forks leave open waits for them instead.
             let used = self.is_closed_by_forks.then(Busy::regardless);
             let _ = on_a_thread(move || {
@@ -132,6 +121,15 @@ impl Lease {
         }
     }
 
+    /// Sets how long it waits for locks.
+    pub(super) async fn set_busy_timeout(&mut self, timeout: Duration) -> Result<Duration> {
+        let text = format!("PRAGMA busy_timeout = {}", timeout.as_millis());
+        let set = rows::execute(self.get()?, (text, sea_query::Values(Vec::new()))).await;
+        self.settle(set)?;
+        self.slot()?.busy_timeout = Some(timeout);
+        Ok(timeout)
+    }
+
     /// Connects, unless it is connected; whether it was not.
     pub(super) async fn connect(&mut self, options: &SqliteConnectOptions) -> Result<bool> {
         if self.slot()?.connection.is_some() {
@@ -139,13 +137,14 @@ impl Lease {
         }
         let options = options.clone();
         let made = self.change(Box::pin(async move { options.connect().await.map(Some) })).await?;
-        self.slot()?.connection = made;
+        let slot = self.slot()?;
+        (slot.connection, slot.busy_timeout) = (made, None);
         Ok(true)
     }
 
     /// Closes the connection, if there is one.
     pub(super) async fn close(&mut self) -> Result<()> {
-        if let Some(connection) = self.slot()?.take() {
+        if let Some(connection) = self.slot()?.connection.take() {
             self.change(Box::pin(async move { connection.close().await.map(|()| None) })).await?;
         }
         Ok(())
@@ -195,7 +194,7 @@ impl Held {
             }
             state => matches!(state, State::Broken),
         };
-        if is_broken && let Some(connection) = self.slot.take() {
+        if is_broken && let Some(connection) = self.slot.connection.take() {
             let _ = connection.close().await;
         }
         if let Some(connection) = &mut self.slot.connection {

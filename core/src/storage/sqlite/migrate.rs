@@ -117,6 +117,10 @@ async fn change(connections: &Connections, schema: &Schema, deed: Deed) -> Resul
         if seen.version() < schema.version() {
             connections.file.keep_private();
         }
+        if !seen.is_there && seen.tables.is_empty() {
+            let set = shrinkable(writer.get()?).await;
+            writer.settle(set)?;
+        }
         let logged = write_ahead(writer.get()?).await;
         writer.settle(logged)?;
     }
@@ -236,6 +240,11 @@ async fn history(connection: &mut SqliteConnection) -> Result<History, sqlx::Err
 
 async fn tables(connection: &mut SqliteConnection) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')").fetch_all(connection).await
+}
+
+/// Lets a new file give back what is free in it; one with tables would have to be written anew for that.
+async fn shrinkable(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql("PRAGMA auto_vacuum = INCREMENTAL").execute(connection).await.map(drop)
 }
 
 /// Turns the write-ahead log on; a file remembers it.

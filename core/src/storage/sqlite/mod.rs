@@ -152,7 +152,14 @@ impl Storage for SqliteStorage {
     async fn prune(&self, retention: &Retention) -> Result<Pruned> {
         let mut writer = self.connections.writer().await?;
         let pruned = prune::run(writer.get()?, retention).await;
-        Ok(Pruned { lines: writer.settle(pruned)? })
+        let lines = writer.settle(pruned)?;
+        let shrunk = prune::shrink(writer.get()?).await;
+        match writer.settle(shrunk) {
+            // The next time will do.
+            Err(error) if error.reason() == Reason::StorageUnavailable => {}
+            shrunk => shrunk?,
+        }
+        Ok(Pruned { lines })
     }
 
     async fn scrub(&self) -> Result<bool> {

@@ -25,7 +25,7 @@ pub struct SqliteOptions {
     path: PathBuf,
     durability: Durability,
     access: Access,
-    busy_timeout: Duration,
+    pub(super) busy_timeout: Duration,
     pub(super) readers: usize,
     max_bytes: Option<u64>,
     pub(super) is_exclusive: bool,
@@ -37,10 +37,12 @@ pub struct SqliteOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Durability {
-    /// A crash of the process or the system, and a power failure: each commit waits for the disk.
+    /// A crash of the process or the system, and a power failure: each commit waits for the disk, which is most of its time. On the disk of
+    /// a virtual machine SQLite by itself made 1,100 to 1,900 commits of ten rows a second.
     #[default]
     Full,
-    /// A crash of the process. A power failure may lose the newest commits: whole ones, from the end.
+    /// A crash of the process. A power failure may lose the newest commits: whole ones, from the end. On the same disk, 11,000 to 14,000
+    /// commits a second.
     Normal,
 }
 

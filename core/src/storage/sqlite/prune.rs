@@ -1,7 +1,8 @@
-//! Removing old lines of the feed.
+//! Removing old lines of the feed, and giving back what is free in the file.
 
-use sqlx::{Connection, Row as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, Row as _, SqliteConnection};
 
+use super::rows;
 use crate::{
     model::time::Time,
     storage::{PRUNE_BATCH, Retention, ledger},
@@ -21,6 +22,26 @@ pub(super) async fn run(connection: &mut SqliteConnection, retention: &Retention
     }
     transaction.commit().await?;
     Ok(count)
+}
+
+/// What `PRAGMA auto_vacuum` says of a file that gives back what it is asked to.
+const INCREMENTAL: i64 = 2;
+/// So many pages are given back at a time, as others wait meanwhile, and so often.
+const PIECE: i64 = 256;
+const PIECES: usize = 16;
+
+/// Makes the file smaller where a quarter of it is free; less will be used again. A file that does not do so stays as it is.
+pub(super) async fn shrink(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    for _ in 0..PIECES {
+        let mode = rows::pragma(connection, "PRAGMA auto_vacuum").await?;
+        let free = rows::pragma(connection, "PRAGMA freelist_count").await?.unwrap_or_default();
+        let all = rows::pragma(connection, "PRAGMA page_count").await?.unwrap_or_default();
+        if mode != Some(INCREMENTAL) || free < PIECE || free * 4 < all {
+            break;
+        }
+        sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA incremental_vacuum({PIECE})"))).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 /// The position and time of the oldest lines.

@@ -28,6 +28,14 @@ pub(super) async fn fetch(
     sqlx::query_with(AssertSqlSafe(sql), SqlxValues(values)).fetch_all(connection).await
 }
 
+/// The row of a statement that gives one.
+pub(super) async fn fetch_one(
+    connection: &mut SqliteConnection,
+    (sql, values): Statement,
+) -> Result<SqliteRow, sqlx::Error> {
+    sqlx::query_with(AssertSqlSafe(sql), SqlxValues(values)).fetch_one(connection).await
+}
+
 /// Runs a statement that gives no rows.
 pub(super) async fn execute(
     connection: &mut SqliteConnection,
@@ -58,18 +66,28 @@ pub(super) struct Head {
     pub(super) schema: i64,
 }
 
-/// Both are found at the end of a key.
-const HEAD: &str = "SELECT newest.position, newest.id, (SELECT MAX(version) FROM rolekeep_schema) \
-                    FROM (SELECT 1) LEFT JOIN (SELECT position, id FROM commits ORDER BY position DESC LIMIT 1) AS newest";
+/// Where the database stands, and other columns; what they are of is to be joined. Each is found at the end of a key.
+pub(super) fn head_and(others: &str) -> String {
+    format!(
+        "SELECT newest.position, newest.id, (SELECT MAX(version) FROM rolekeep_schema), {others} \
+         FROM (SELECT 1) LEFT JOIN (SELECT position, id FROM commits ORDER BY position DESC LIMIT 1) AS newest ON true"
+    )
+}
 
-/// Where the database stands.
-pub(super) async fn head(connection: &mut SqliteConnection) -> Result<Head, sqlx::Error> {
-    let row = sqlx::query(HEAD).fetch_one(connection).await?;
+/// How many columns of [`head_and`] are the head's.
+pub(super) const HEAD_COLUMNS: usize = 3;
+
+pub(super) fn head_of(row: &SqliteRow) -> Result<Head, sqlx::Error> {
     let number = |at: usize| row.try_get::<Option<i64>, _>(at).map(Option::unwrap_or_default);
     let id = row.try_get::<Option<&str>, _>(1)?.and_then(parse_uuid);
     let (lane, last) = LanePosition::of_line(number(0)?);
     let newest = id.map_or(LanePosition::nothing(lane), |id| LanePosition::new(lane, last, ChangeSetId(id)));
     Ok(Head { newest, schema: number(2)? })
+}
+
+/// Where the database stands.
+pub(super) async fn head(connection: &mut SqliteConnection) -> Result<Head, sqlx::Error> {
+    head_of(&fetch_one(connection, (head_and("NULL"), sea_query::Values(Vec::new()))).await?)
 }
 
 impl Cells for SqliteRow {

@@ -134,7 +134,7 @@ async fn sec_10_nobody_becomes_unverified_by_a_new_address() {
     let stored = storage.get(User::TABLE, &[User::key_of(&(mia.id,))]).await.unwrap().remove(0).unwrap();
     let proved = User { email_verified: true, version: mia.version + 1, ..User::from_row(stored).unwrap() };
     let (key, row) = (proved.key(), Some(proved.to_row()));
-    let write = Write { table: User::TABLE, key, expected: Some(mia.version), row };
+    let write = Write { table: User::TABLE, key, expected: Some(mia.version), row, before: None };
     let id = ChangeSetId(uuid::Uuid::from_u128(1));
     let change = ChangeSet { id, at: Time::now(), writes: vec![write], checks: vec![], audit: vec![], events: vec![] };
     storage.commit(&change).await.unwrap();

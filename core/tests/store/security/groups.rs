@@ -386,7 +386,8 @@ async fn sec_15_a_group_has_ten_thousand_members_and_no_more() {
     let mut nearly = full.clone();
     (nearly.member_count, nearly.version) = (9_999, 2);
     let row = nearly.to_row();
-    let write = Write { table: Group::TABLE, key: Group::key_of(&(full.id,)), expected: Some(1), row: Some(row) };
+    let write =
+        Write { table: Group::TABLE, key: Group::key_of(&(full.id,)), expected: Some(1), row: Some(row), before: None };
     let id = uuid::Uuid::from_u128(7).into();
     let change =
         ChangeSet { id, at: rolekeep::Time::now(), writes: vec![write], checks: vec![], audit: vec![], events: vec![] };

@@ -198,7 +198,8 @@ async fn sec_15_an_import_fills_a_group_and_no_more() {
     let mut nearly = full.clone();
     (nearly.member_count, nearly.version) = (9_998, 2);
     let row = nearly.to_row();
-    let write = Write { table: Group::TABLE, key: Group::key_of(&(full.id,)), expected: Some(1), row: Some(row) };
+    let write =
+        Write { table: Group::TABLE, key: Group::key_of(&(full.id,)), expected: Some(1), row: Some(row), before: None };
     let id = uuid::Uuid::from_u128(7).into();
     let change =
         ChangeSet { id, at: rolekeep::Time::now(), writes: vec![write], checks: vec![], audit: vec![], events: vec![] };

@@ -61,9 +61,9 @@ impl Store {
         let user = User { email, version: version + 1, ..user };
         let moved = Claim { name: to.to_owned(), version: 1, ..claim.clone() };
         let writes = vec![
-            Write { table: Claim::TABLE, key: claim.key(), expected: Some(claim.version), row: None },
-            Write { table: Claim::TABLE, key: moved.key(), expected: None, row: Some(moved.to_row()) },
-            Write { table: User::TABLE, key, expected: Some(version), row: Some(user.to_row()) },
+            Write { table: Claim::TABLE, key: claim.key(), expected: Some(claim.version), row: None, before: None },
+            Write { table: Claim::TABLE, key: moved.key(), expected: None, row: Some(moved.to_row()), before: None },
+            Write { table: User::TABLE, key, expected: Some(version), row: Some(user.to_row()), before: None },
         ];
         let id = ChangeSetId(uuid::Uuid::now_v7());
         let change = ChangeSet { id, at: Time::now(), writes, checks: vec![], audit: vec![], events: vec![] };
@@ -154,7 +154,8 @@ async fn sec_2_a_claim_of_the_former_form_that_comes_meanwhile_counts() {
     storage.before_next_commit(async move {
         let (kind, name, owner) = ("email".to_owned(), FORMER.to_owned(), UserId(uuid::Uuid::now_v7()).to_string());
         let claim = Claim { kind, name, owner, held_until: None, version: 1 };
-        let write = Write { table: Claim::TABLE, key: claim.key(), expected: None, row: Some(claim.to_row()) };
+        let write =
+            Write { table: Claim::TABLE, key: claim.key(), expected: None, row: Some(claim.to_row()), before: None };
         let id = ChangeSetId(uuid::Uuid::now_v7());
         let change =
             ChangeSet { id, at: Time::now(), writes: vec![write], checks: vec![], audit: vec![], events: vec![] };

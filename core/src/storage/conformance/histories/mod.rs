@@ -466,7 +466,7 @@ impl<S: Storage> Client<S> {
                 }
             };
             let row = (!is_deleted).then_some(row);
-            Write { table: table_of(*at), key: key_of(self.seed, *at), expected: seen(*version), row }
+            Write { table: table_of(*at), key: key_of(self.seed, *at), expected: seen(*version), row, before: None }
         };
         let (checks, writes) = (checks.iter().map(check).collect(), writes.iter().map(write).collect());
         let audit = if self.dice.chance(20) { vec![audit(number, "history")] } else { Vec::new() };

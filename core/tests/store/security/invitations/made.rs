@@ -147,7 +147,13 @@ async fn sec_4_the_storage_has_no_token_of_an_invitation() {
 async fn write(stage: &Stage, expected: i64, row: Invitation) {
     let id: ChangeSetId =
         serde_json::from_value(format!("0190a0b0-0000-7000-8000-0000000000a{expected}").into()).unwrap();
-    let write = Write { table: Invitation::TABLE, key: row.key(), expected: Some(expected), row: Some(row.to_row()) };
+    let write = Write {
+        table: Invitation::TABLE,
+        key: row.key(),
+        expected: Some(expected),
+        row: Some(row.to_row()),
+        before: None,
+    };
     let set =
         ChangeSet { id, at: Time::MIN, writes: vec![write], checks: Vec::new(), audit: Vec::new(), events: Vec::new() };
     stage.storage.commit(&set).await.unwrap();

@@ -197,7 +197,7 @@ async fn sec_15_one_row_that_cannot_be_read_ends_all_mail() {
     let kind = notices.columns.iter().position(|column| column.name == "kind").unwrap();
     row.0[kind] = "factor_added".into();
     row.0[notices.version] = (expected + 1).into();
-    let writes = vec![Write { table: notices, key, expected: Some(expected), row: Some(row) }];
+    let writes = vec![Write { table: notices, key, expected: Some(expected), row: Some(row), before: None }];
     let at = rolekeep::environment::Environment::now(&stage.clock);
     let id: ChangeSetId = "0190a0b0-0000-7000-8000-000000000001".parse().unwrap();
     let news = ChangeSet { id, at, checks: Vec::new(), writes, audit: Vec::new(), events: Vec::new() };
