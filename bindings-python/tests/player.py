@@ -22,6 +22,7 @@ from uuid import UUID, uuid4
 import rolekeep
 from authenticator import Authenticator
 from mails import AsyncOutbox, Outbox
+from persisters import AsyncPersister
 from planted import Watch
 from rolekeep import RolekeepError, _store
 from rolekeep._codec import encode
@@ -57,14 +58,20 @@ def scenarios(folder: Path) -> list[Scenario]:
 
 
 class Player:
-    """Plays one scenario; `is_async` chooses the face, `postgres` a database, where each store has a schema of its own."""
+    """Plays one scenario; `is_async` chooses the face, `postgres` a database, where each store has a schema of its own, and `persists` a
+    storage written in Python."""
 
-    def __init__(self, scenario: Scenario, folder: Path, is_async: bool, postgres: str | None = None) -> None:
+    def __init__(
+        self, scenario: Scenario, folder: Path, is_async: bool, postgres: str | None = None, persists: bool = False
+    ) -> None:
         self.scenario = scenario
         self.is_async = is_async
+        self.persisted: Path | None = None
         self.settings = CHEAP | scenario.store.get("settings", {})
         if postgres is not None:
             self.settings |= {"postgres": postgres, "postgres_schema": f"s{uuid4().hex}"}
+        elif persists and "sqlite" not in self.settings:
+            self.persisted = folder / "store.log"
         elif scenario.needs_file:
             self.settings.setdefault("sqlite", str(folder / "store.db"))
         self.saved: dict[str, Any] = {}
@@ -80,7 +87,7 @@ class Player:
         logger = logging.getLogger("rolekeep")
         logger.addHandler(self.watch)
         self.watch.given(self.settings)
-        self.um = await self.open(self.settings, self.outbox)
+        self.um = await self.open(self.settings, self.outbox, self.persisted)
         try:
             if self.scenario.store.get("seed") == "flyos":
                 passwords = {user["email"]: password(user["email"]) for user in SEED["users"]}
@@ -101,13 +108,15 @@ class Player:
         if "postgres" in self.settings:
             schema = f"{self.settings['postgres_schema']}_{name.encode().hex()}"
             return self.settings | {"postgres_schema": schema[:63]}
+        if self.persisted is not None:
+            return self.settings
         file = {"sqlite": f"{self.settings['sqlite']}-{name}"} if "sqlite" in self.settings else {}
         return self.settings | file
 
-    async def open(self, settings: dict[str, Any], outbox: Outbox | AsyncOutbox | None) -> Any:
+    async def open(self, settings: dict[str, Any], outbox: Outbox | AsyncOutbox | None, log: Path | None = None) -> Any:
         known = inspect.signature(rolekeep.open).parameters.keys()
         if settings.keys() <= known:
-            given = settings | {"notifier": outbox}
+            given = settings | {"notifier": outbox} | ({"persister": AsyncPersister(log)} if log else {})
             return await rolekeep.open_async(**given) if self.is_async else rolekeep.open(**given)
         # What no caller can say with keyword arguments.
         return rolekeep.UserManagement(_store.start(settings, None, outbox).wait())
@@ -199,11 +208,12 @@ class Player:
             case {"reopen": True}:
                 await settle(self.um.close())
                 self.callers.clear()
-                self.um = await self.open(self.settings, self.outbox)
+                self.um = await self.open(self.settings, self.outbox, self.persisted)
             case {"switch": name}:
                 known = self.others.pop(name, None)
                 self.others[self.here] = self.um
-                self.um, self.here = known or await self.open(self.beside(name), self.outbox), name
+                beside = self.persisted and self.persisted.with_name(f"store-{name.encode().hex()}.log")
+                self.um, self.here = known or await self.open(self.beside(name), self.outbox, beside), name
             case {"open": settings}:
                 await settle((await self.open(CHEAP | settings, None)).close())
             case _:

@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 import rolekeep
 from conftest import CHEAP, PASSWORD
-from test_host import LogPersister
+from persisters import LogPersister
 
 KEY = "a key of the application's: 32 bytes and more"
 OTHER = "another key of the application, as long as that"

@@ -15,51 +15,10 @@ from uuid import UUID
 import pytest
 import rolekeep
 from conftest import CHEAP, PASSWORD
+from persisters import AsyncPersister, LogPersister
 from rolekeep import Batch, ExternalIdentity, Loaded, Reason, Unavailable
 
 ROLES = {"roles": {"editor": ["document:edit"]}, "permissions": ["document:delete"]}
-
-
-class LogPersister:
-    """A file of batches, one a line."""
-
-    def __init__(self, path, delay: float = 0) -> None:
-        self.path, self.delay, self.threads = path, delay, set()
-
-    def batches(self) -> list[Batch]:
-        return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
-
-    def load(self, since: int) -> Loaded:
-        self.threads.add(threading.current_thread())
-        batches = self.batches()
-        changes = [change for batch in batches if batch["position"] > since for change in batch["changes"]]
-        return {"position": len(batches), "changes": changes}
-
-    def persist(self, batch: Batch) -> str:
-        if batch["base"] != len(self.batches()):
-            return "stale"
-        time.sleep(self.delay)
-        with self.path.open("a") as log:
-            log.write(json.dumps(batch) + "\n")
-        return "done"
-
-
-class AsyncPersister(LogPersister):
-    def __init__(self, path, delay: float = 0) -> None:
-        super().__init__(path)
-        self.pause, self.loops, self.is_closed = delay, set(), False
-
-    async def load(self, since: int) -> Loaded:
-        self.loops.add(asyncio.get_running_loop())
-        await asyncio.sleep(0)
-        return super().load(since)
-
-    async def persist(self, batch: Batch) -> str:
-        await asyncio.sleep(self.pause)
-        return super().persist(batch)
-
-    async def close(self) -> None:
-        self.is_closed = True
 
 
 @pytest.mark.parametrize("kind", [LogPersister, AsyncPersister])

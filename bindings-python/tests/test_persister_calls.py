@@ -8,7 +8,8 @@ import pytest
 import rolekeep
 from conftest import CHEAP
 from rolekeep import Loaded, Reason, Unavailable
-from test_host import ROLES, AsyncPersister, LogPersister
+from persisters import AsyncPersister, LogPersister
+from test_host import ROLES
 
 
 class CountingPersister(LogPersister):

@@ -27,7 +27,7 @@ pub struct Acknowledge {
 ///
 /// A consumer reads events in the name of the application, each at least once: `claim`, read from its position, and `acknowledge` the position
 /// of what was handled. What was not acknowledged is read again by whoever claims it next. The change feed is kept for a consumer beyond
-/// `keep_feed_seconds`, for up to 30 days.
+/// `keep_feed_seconds`, for up to 30 days; after 15 the event `consumer.lagging` says that it has to catch up.
 ///
 /// For the application itself. Errors: `CONFLICT`, reason `lease_held`, while another process has the lease, for 30 seconds after it last
 /// acknowledged.
@@ -58,6 +58,10 @@ pub struct Consumer {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leased_until: Option<Timestamp>,
+    /// Since when it lags (the event `consumer.lagging`); null: it does not.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lagging_since: Option<Timestamp>,
     /// When it was first claimed.
     pub created_at: Timestamp,
 }
@@ -130,7 +134,7 @@ impl Consumers {
     ///
     /// A consumer reads events in the name of the application, each at least once: `claim`, read from its position, and `acknowledge` the position
     /// of what was handled. What was not acknowledged is read again by whoever claims it next. The change feed is kept for a consumer beyond
-    /// `keep_feed_seconds`, for up to 30 days.
+    /// `keep_feed_seconds`, for up to 30 days; after 15 the event `consumer.lagging` says that it has to catch up.
     ///
     /// For the application itself. Errors: `CONFLICT`, reason `lease_held`, while another process has the lease, for 30 seconds after it last
     /// acknowledged.

@@ -231,6 +231,9 @@ pub enum EventType {
     /// An invitation was accepted, or ended before it expired.
     #[serde(rename = "invitation.ended")]
     InvitationEnded,
+    /// A consumer of events has not acknowledged what is 15 days old. After 30 days it is lost to it.
+    #[serde(rename = "consumer.lagging")]
+    ConsumerLagging,
 }
 
 /// Reads the events after a position of the change feed, without waiting for new ones. To get events as they happen, use `subscribe`.

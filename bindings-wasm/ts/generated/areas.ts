@@ -2279,7 +2279,7 @@ export class Consumers {
    *
    * A consumer reads events in the name of the application, each at least once: `claim`, read from its position, and `acknowledge` the position
    * of what was handled. What was not acknowledged is read again by whoever claims it next. The change feed is kept for a consumer beyond
-   * `keepFeedSeconds`, for up to 30 days.
+   * `keepFeedSeconds`, for up to 30 days; after 15 the event `consumer.lagging` says that it has to catch up.
    *
    * For the application itself. Errors: `CONFLICT`, reason `lease_held`, while another process has the lease, for 30 seconds after it last
    * acknowledged.

@@ -27,7 +27,7 @@ export const records: { readonly [name: string]: string } = {
   ConfirmVerification: "token:secret password:secret",
   Confirmation: "is_verified reset_token:secret",
   ConfirmedRegistration: "user:User device_token:secret",
-  Consumer: "name position reached_at:time leased_until:time created_at:time",
+  Consumer: "name position reached_at:time leased_until:time lagging_since:time created_at:time",
   ConsumerLease: "name lease position leased_until:time",
   CreateApiKey: "name patterns expires_in_seconds networks",
   CreateApiKeyFor: "user_id name patterns expires_in_seconds networks",

@@ -112,9 +112,10 @@ async fn work(um: UserManagement, users: Vec<UserId>, seed: u64) {
             }
             _ => {
                 let user = users[dice.usize(..users.len())];
-                let renamed = UpdateUser::new(user).full_name(format!("name {seed} {number}"));
-                if let Err(error) = um.system().users().update(renamed).await {
-                    require_passing(&error);
+                let name = format!("name-{seed}-{number}");
+                match um.system().users().update(UpdateUser::new(user).last_name(name.clone())).await {
+                    Ok(user) => say(&format!("named {} {} {name}", user.id, user.version)),
+                    Err(error) => require_passing(&error),
                 }
             }
         }
@@ -182,6 +183,8 @@ impl Process {
 struct Heard {
     begun: BTreeSet<usize>,
     made: BTreeSet<String>,
+    /// By user and version, the name that it was given.
+    named: BTreeMap<(String, i64), String>,
     /// By process and user: whether it may, and when it was last answered that it may.
     rights: BTreeMap<(usize, usize), (bool, Duration)>,
 }
@@ -192,6 +195,10 @@ impl Heard {
         match words[..] {
             ["begun"] => drop(self.begun.insert(process)),
             ["made", id] => drop(self.made.insert(id.to_owned())),
+            ["named", id, version, name] => {
+                let before = self.named.insert((id.to_owned(), version.parse().unwrap()), name.to_owned());
+                assert!(before.is_none(), "two changes of {id} were acknowledged as version {version}: one is lost");
+            }
             ["right", user, is, at] => {
                 let at = Duration::from_micros(at.parse().unwrap());
                 self.rights.insert((process, user.parse().unwrap()), (is == "1", at));
@@ -283,7 +290,14 @@ async fn processes_that_are_killed_lose_nothing_and_what_is_taken_is_refused_eve
     let system = um.system();
     let mut all = system.all(ListUsers::new());
     while let Some(user) = all.next().await.unwrap() {
-        there.insert(user.id.to_string());
+        // The newest change that was acknowledged, or a later one.
+        let id = user.id.to_string();
+        let versions = (id.clone(), 0)..=(id.clone(), i64::MAX);
+        if let Some(((_, version), name)) = heard.named.range(versions).next_back() {
+            assert!(user.version >= *version, "{user:?} lost {name}, version {version}");
+            assert!(user.version > *version || user.last_name.as_ref() == Some(name), "{user:?} has not {name}");
+        }
+        there.insert(id);
     }
     let lost: Vec<_> = heard.made.difference(&there).collect();
     assert!(lost.is_empty(), "acknowledged and not there: {lost:?}");
@@ -292,14 +306,15 @@ async fn processes_that_are_killed_lose_nothing_and_what_is_taken_is_refused_eve
     took.sort();
     let at = |part: usize| took[(took.len() * part / 100).min(took.len() - 1)];
     println!(
-        "{} accounts acknowledged and there, {kills} processes killed; of {} rights that were taken half were refused by all within {:?}, \
-         99 of 100 within {:?}, all within {:?}",
+        "{} accounts and {} changes acknowledged and there, {kills} processes killed; of {} rights that were taken half were refused by \
+         all within {:?}, 99 of 100 within {:?}, all within {:?}",
         heard.made.len(),
+        heard.named.len(),
         took.len(),
         at(50),
         at(99),
         at(100)
     );
-    assert!(kills > 0 && !took.is_empty() && heard.made.len() > 20);
+    assert!(kills > 0 && !took.is_empty() && heard.made.len() > 20 && heard.named.len() > 20);
     assert!(at(100) <= LONGEST, "{:?}", at(100));
 }

@@ -20,6 +20,8 @@ class Consumer:
     """A time before which everything was acknowledged, to the hour."""
     leased_until: datetime | None = None
     """Until when a process has the lease; `None`: none has."""
+    lagging_since: datetime | None = None
+    """Since when it lags (the event `consumer.lagging`); `None`: it does not."""
     created_at: datetime
     """When it was first claimed."""
 

@@ -184,3 +184,5 @@ class EventType(Word):
     """Somebody was invited."""
     INVITATION_ENDED = "invitation.ended"
     """An invitation was accepted, or ended before it expired."""
+    CONSUMER_LAGGING = "consumer.lagging"
+    """A consumer of events has not acknowledged what is 15 days old. After 30 days it is lost to it."""

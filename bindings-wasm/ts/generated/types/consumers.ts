@@ -22,7 +22,7 @@ export interface Acknowledge {
  *
  * A consumer reads events in the name of the application, each at least once: `claim`, read from its position, and `acknowledge` the position
  * of what was handled. What was not acknowledged is read again by whoever claims it next. The change feed is kept for a consumer beyond
- * `keepFeedSeconds`, for up to 30 days.
+ * `keepFeedSeconds`, for up to 30 days; after 15 the event `consumer.lagging` says that it has to catch up.
  *
  * For the application itself. Errors: `CONFLICT`, reason `lease_held`, while another process has the lease, for 30 seconds after it last
  * acknowledged.
@@ -46,6 +46,8 @@ export interface Consumer {
   readonly reachedAt: Date;
   /** Until when a process has the lease; null: none has. */
   readonly leasedUntil: Date | null;
+  /** Since when it lags (the event `consumer.lagging`); null: it does not. */
+  readonly laggingSince: Date | null;
   /** When it was first claimed. */
   readonly createdAt: Date;
 }

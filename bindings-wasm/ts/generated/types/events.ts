@@ -159,7 +159,9 @@ export type EventType =
   /** Somebody was invited. */
   | "invitation.created"
   /** An invitation was accepted, or ended before it expired. */
-  | "invitation.ended";
+  | "invitation.ended"
+  /** A consumer of events has not acknowledged what is 15 days old. After 30 days it is lost to it. */
+  | "consumer.lagging";
 
 /**
  * Reads the events after a position of the change feed, without waiting for new ones. To get events as they happen, use `subscribe`.

@@ -54,5 +54,5 @@ pub(super) const SCRIPTS: &[Script] = scripts! { "sqlite":
         "consumers": "how far consumers of events have read",
     ];
     "0039_sort_keys": undone [];
-    "0040_lagging_consumers": undone [];
+    "0040_lagging_consumers": undone ["consumers WHERE lagging_since IS NOT NULL": "since when consumers lag"];
 };

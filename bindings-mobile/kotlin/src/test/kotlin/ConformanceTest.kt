@@ -30,6 +30,13 @@ class ConformanceTest {
         }
     }
 
+    /** Those that wait do so for clocks, which a storage has nothing to do with. */
+    @TestFactory
+    fun `the same on a storage written in Kotlin`(): List<DynamicTest> {
+        val all = scenarios(repository.resolve("tests/conformance/scenarios")).filterNot { (_, scenario) -> scenario.waits }
+        return all.map { (name, scenario) -> DynamicTest.dynamicTest(name) { play(scenario, persists = true) } }
+    }
+
     /** Those that wait do so together; the others come after them, so that nobody's work holds them up meanwhile. */
     private fun together(scenarios: List<Pair<String, Scenario>>): Map<String, Result<Unit>> {
         val threads = Executors.newCachedThreadPool()
@@ -63,9 +70,9 @@ class ConformanceTest {
         assertTrue(isFit("""{"${'$'}not": 1}""", "2") && !isFit("""{"${'$'}not": 1}""", "1"))
     }
 
-    private fun play(scenario: Scenario) = runBlocking {
+    private fun play(scenario: Scenario, persists: Boolean = false) = runBlocking {
         inFolder {
-            val player = Player(scenario.store, it)
+            val player = Player(scenario.store, it, persists)
             watches += player.watch
             try {
                 player.play(scenario.steps)

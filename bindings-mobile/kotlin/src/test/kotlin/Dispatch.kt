@@ -3428,6 +3428,7 @@ fun writeEventType(from: EventType) = writeString(when (from) {
     EventType.ASSET_UNASSIGNED -> "asset.unassigned"
     EventType.INVITATION_CREATED -> "invitation.created"
     EventType.INVITATION_ENDED -> "invitation.ended"
+    EventType.CONSUMER_LAGGING -> "consumer.lagging"
 })
 
 fun writeAggregate(from: Aggregate) = json(
@@ -3460,6 +3461,7 @@ fun writeConsumer(from: Consumer) = json(
     "position" to writeString(from.position),
     "reached_at" to writeTime(from.reachedAt),
     "leased_until" to from.leasedUntil?.let { writeTime(it) },
+    "lagging_since" to from.laggingSince?.let { writeTime(it) },
     "created_at" to writeTime(from.createdAt),
 )
 

@@ -12,8 +12,8 @@ import java.util.Base64
 import javax.crypto.Mac
 import javax.crypto.spec.SecretKeySpec
 
-/** Plays one scenario on an SQLite file of its own; see tests/conformance/README.md. */
-class Player(private val store: JsonObject, private val folder: File) {
+/** Plays one scenario on an SQLite file of its own, or on a storage written in Kotlin; see tests/conformance/README.md. */
+class Player(private val store: JsonObject, private val folder: File, private val persists: Boolean = false) {
     private lateinit var um: UserManagement
     private val callers = mutableMapOf<String, Caller>()
     private val saved = mutableMapOf<String, JsonElement>()
@@ -174,7 +174,9 @@ class Player(private val store: JsonObject, private val folder: File) {
 
     private suspend fun open(settings: JsonObject): UserManagement {
         val hasNotifier = store["notifier"]?.jsonPrimitive?.boolean == true
-        return UserManagement.open(readConfig(settings).copy(sqlite = folder.resolve("store$here.db").path), notifier = mailbox.takeIf { hasNotifier })
+        val (config, notifier) = readConfig(settings) to mailbox.takeIf { hasNotifier }
+        if (persists) return UserManagement.open(config, FilePersister(folder.resolve("store$here.json")), notifier)
+        return UserManagement.open(config.copy(sqlite = folder.resolve("store$here.db").path), notifier = notifier)
     }
 
     private fun resourceOf(written: JsonObject) = resource(
