@@ -86,12 +86,41 @@ impl Cluster {
 
     /// Ends the server as a crash of it would, and starts another, which recovers.
     pub fn crash(&mut self) {
+        self.end();
+        self.server = serve(&self.programs, self.folder.path(), self.user, self.settings);
+    }
+
+    /// Ends the server as a crash of it would, for good.
+    pub fn end(&mut self) {
         let mut stop = as_user(&self.programs.join("pg_ctl"), self.user);
         stop.args(["stop", "--mode=immediate", "--silent", "--pgdata"]).arg(self.folder.path().join("data"));
         let stopped = stop.current_dir(self.folder.path()).status().expect("pg_ctl runs");
         assert!(stopped.success(), "the server does not stop");
         let _ = self.server.wait();
-        self.server = serve(&self.programs, self.folder.path(), self.user, self.settings);
+    }
+
+    /// Has a standby hear of the primary no more: what is committed there from now on never comes here.
+    pub async fn cut_off(&self) {
+        let mut admin = self.connect().await;
+        // Pausing would not do: what has come and is not replayed is replayed when it is promoted.
+        for deed in ["ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()"] {
+            sqlx::query(deed).execute(&mut admin).await.expect("the standby lets its superuser do that");
+        }
+        for _ in 0..1200 {
+            let receives = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_stat_wal_receiver)");
+            if !receives.fetch_one(&mut admin).await.unwrap_or(true) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the standby goes on hearing");
+    }
+
+    /// Makes a standby a primary, which takes commits when this returns.
+    pub async fn promote(&self) {
+        let mut admin = self.connect().await;
+        let promoted = sqlx::query_scalar("SELECT pg_promote(wait_seconds => 600)").fetch_one(&mut admin).await;
+        assert!(promoted.unwrap_or(false), "the standby is not promoted");
     }
 
     /// The folder that its socket is in.
@@ -133,6 +162,10 @@ fn serve(programs: &Path, folder: &Path, user: Option<(u32, u32)>, settings: &[&
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        // One that has ended has no number any more.
+        if !matches!(self.server.try_wait(), Ok(None)) {
+            return;
+        }
         // By its own number; `timeout` hands the signal on to the server, whose word is its last.
         let mut stop = as_user(Path::new("kill"), self.user);
         let _ = stop.arg("-INT").arg(self.server.id().to_string()).status();
