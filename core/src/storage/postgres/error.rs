@@ -1,6 +1,6 @@
 //! SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>) as reasons: the one place.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Display, io};
 
 use sqlx::{
     Error as Sqlx,
@@ -103,11 +103,9 @@ pub(super) fn error(error: Sqlx) -> Error {
             };
             (reason, format!("{what} (PostgreSQL {state}{message})"))
         }
+        Sqlx::Io(io) if is_of_tls(io) => not_encrypted(io),
         Sqlx::Io(io) => (Reason::StorageUnavailable, format!("the database cannot be reached: {io}")),
-        Sqlx::Tls(problem) => {
-            let advice = "to use another way than `verify-full`, name it as `sslmode` in the URL";
-            (Reason::StorageDenied, format!("no encrypted connection to the database: {problem}; {advice}"))
-        }
+        Sqlx::Tls(problem) => not_encrypted(problem),
         Sqlx::PoolTimedOut => {
             (Reason::StorageUnavailable, "no connection to the database was made, or became free, in time".to_owned())
         }
@@ -128,6 +126,16 @@ pub(super) fn error(error: Sqlx) -> Error {
         Sqlx::Database(_) => Error::new(reason, message),
         error => Error::new(reason, message).with_source(error),
     }
+}
+
+/// Whether what the server said is no TLS, or shows another certificate than one that is believed: the driver has no other sign of it.
+fn is_of_tls(io: &io::Error) -> bool {
+    io.kind() == io::ErrorKind::InvalidData
+}
+
+fn not_encrypted(problem: &dyn Display) -> (Reason, String) {
+    let advice = "to use another way than `verify-full`, name it as `sslmode` in the URL";
+    (Reason::StorageDenied, format!("no encrypted connection to the database: {problem}; {advice}"))
 }
 
 fn reason(state: &str) -> (Reason, &'static str) {
