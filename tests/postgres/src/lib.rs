@@ -48,6 +48,7 @@ pub struct Cluster {
     port: u16,
 }
 
+pub mod bouncer;
 pub mod proxy;
 
 impl Cluster {

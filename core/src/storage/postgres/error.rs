@@ -99,6 +99,8 @@ pub(super) fn error(error: Sqlx) -> Error {
                 Reason::StorageDenied | Reason::StorageMissing | Reason::SchemaForeign => {
                     format!(": {}", database.message())
                 }
+                // By it poolers say what they do not take.
+                _ if state == "08P01" => format!(": {}", database.message()),
                 _ => String::new(),
             };
             (reason, format!("{what} (PostgreSQL {state}{message})"))
@@ -146,6 +148,10 @@ fn reason(state: &str) -> (Reason, &'static str) {
         "25P03" | "25P04" => (Reason::StorageUnavailable, "a transaction took too long"),
         "53100" => (Reason::StorageFull, "the disk of the database is full"),
         READ_ONLY => (Reason::StorageReadOnly, "the database cannot be written"),
+        "26000" | "42P05" => (
+            Reason::Internal,
+            "a prepared statement is not what it was prepared as: a pooler in between has to keep track of them",
+        ),
         "42501" => (Reason::StorageDenied, "the account may not do that in the database"),
         "3D000" => (Reason::StorageMissing, "there is no such database"),
         "3F000" | "42P01" | "42703" => (Reason::SchemaForeign, "the schema does not have this library's tables"),
