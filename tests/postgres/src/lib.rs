@@ -3,7 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "for tests, which panic where they fail")]
 
 use std::{
-    os::unix::{fs::chown, process::CommandExt},
+    fs::{OpenOptions, Permissions},
+    io::Write,
+    net::TcpListener,
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -19,6 +25,15 @@ use sqlx::{
 /// However the tests end, the server does not outlive them by more seconds, unless `ROLEKEEP_SERVER_SECONDS` says how many.
 const LONGEST: &str = "1800";
 
+/// Where its socket is looked for by those who name no port.
+const PORT: u16 = 5432;
+
+/// Nothing has to survive the machine.
+const FAST: [&str; 4] = ["-c", "fsync=off", "-c", "full_page_writes=off"];
+
+const CERTIFICATE: &str = include_str!("../../tls/localhost.pem");
+const KEY: &str = include_str!("../../tls/localhost.key");
+
 /// The account that a server asks for a password, once it is made.
 const GUARDED: &str = "guarded";
 
@@ -29,16 +44,18 @@ pub struct Cluster {
     server: Child,
     programs: PathBuf,
     user: Option<(u32, u32)>,
-    settings: &'static [&'static str],
+    settings: Vec<String>,
+    port: u16,
 }
 
+pub mod bouncer;
 pub mod proxy;
 
 impl Cluster {
     /// Makes a cluster and starts its server, for which nothing has to survive the machine. Its own texts are sorted as people sort
     /// them, so that a comparison by anything but bytes shows.
     pub fn start() -> Self {
-        Self::with(&["-c", "fsync=off", "-c", "full_page_writes=off"])
+        Self::with(&FAST)
     }
 
     /// One that waits for the disk, as those of users do: for measuring.
@@ -46,7 +63,51 @@ impl Cluster {
         Self::with(&["-c", "shared_buffers=512MB"])
     }
 
-    fn with(settings: &'static [&'static str]) -> Self {
+    /// One that also listens on `127.0.0.1`, where it encrypts: its certificate is that of `tests/tls`, for `localhost` and that address.
+    pub async fn secured() -> Self {
+        // The port may be somebody else's by the time that the server takes it.
+        for _ in 0..20 {
+            let port =
+                TcpListener::bind("127.0.0.1:0").and_then(|taken| taken.local_addr()).expect("a free port").port();
+            let listens = format!("port={port}");
+            let settings = [FAST[0], FAST[1], FAST[2], FAST[3], "-c", &listens, "-c", "listen_addresses=127.0.0.1"];
+            let mut cluster = Self::made(&settings, port, |data, user| {
+                // Not as an argument, so that `ALTER SYSTEM` can end it.
+                let config = OpenOptions::new().append(true).open(data.join("postgresql.conf"));
+                config.and_then(|mut config| config.write_all(b"ssl = on\n")).expect("the configuration is written");
+                for (name, content) in [("server.crt", CERTIFICATE), ("server.key", KEY)] {
+                    let file = data.join(name);
+                    std::fs::write(&file, content).expect("a file");
+                    // The server takes no key that others may read.
+                    std::fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("the file is closed");
+                    if let Some((user, group)) = user {
+                        chown(&file, Some(user), Some(group)).expect("the file changes hands");
+                    }
+                }
+            });
+            if cluster.answers().await {
+                return cluster;
+            }
+        }
+        panic!("no port is free");
+    }
+
+    /// Whether it takes connections, once it does or has ended.
+    async fn answers(&mut self) -> bool {
+        while matches!(self.server.try_wait(), Ok(None)) {
+            if self.try_connect().await.is_ok() {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        false
+    }
+
+    fn with(settings: &[&str]) -> Self {
+        Self::made(settings, PORT, |_, _| {})
+    }
+
+    fn made(settings: &[&str], port: u16, adds: impl FnOnce(&Path, Option<(u32, u32)>)) -> Self {
         let programs = programs();
         let folder = tempfile::tempdir().expect("a temporary folder");
         // The server refuses to run as root.
@@ -63,10 +124,12 @@ impl Cluster {
 
         let rules = data.join("pg_hba.conf");
         let trusting = std::fs::read_to_string(&rules).expect("initdb has written rules");
-        let asking = format!("local all {GUARDED} scram-sha-256\n{trusting}");
+        let asking = format!("local all {GUARDED} scram-sha-256\nhost all {GUARDED} all scram-sha-256\n{trusting}");
         std::fs::write(&rules, asking).expect("the rules are written");
-        let server = serve(&programs, folder.path(), user, settings);
-        Self { server, folder, programs, user, settings }
+        adds(&data, user);
+        let settings: Vec<String> = settings.iter().map(|part| (*part).to_owned()).collect();
+        let server = serve(&programs, folder.path(), user, &settings);
+        Self { server, folder, programs, user, settings, port }
     }
 
     /// Another server that follows this one and answers what only reads: a hot standby.
@@ -80,18 +143,48 @@ impl Cluster {
         copy.args(["--username=postgres", "--checkpoint=fast", "--no-sync", "--write-recovery-conf", "--host"]);
         copy.arg(self.folder.path()).arg("--pgdata").arg(folder.path().join("data")).current_dir(folder.path());
         assert!(copy.status().expect("pg_basebackup runs").success(), "pg_basebackup failed");
-        let server = serve(&self.programs, folder.path(), self.user, self.settings);
-        Self { server, folder, programs: self.programs.clone(), user: self.user, settings: self.settings }
+        let server = serve(&self.programs, folder.path(), self.user, &self.settings);
+        let (programs, settings) = (self.programs.clone(), self.settings.clone());
+        Self { server, folder, programs, user: self.user, settings, port: self.port }
     }
 
     /// Ends the server as a crash of it would, and starts another, which recovers.
     pub fn crash(&mut self) {
+        self.end();
+        self.server = serve(&self.programs, self.folder.path(), self.user, &self.settings);
+    }
+
+    /// Ends the server as a crash of it would, for good.
+    pub fn end(&mut self) {
         let mut stop = as_user(&self.programs.join("pg_ctl"), self.user);
         stop.args(["stop", "--mode=immediate", "--silent", "--pgdata"]).arg(self.folder.path().join("data"));
         let stopped = stop.current_dir(self.folder.path()).status().expect("pg_ctl runs");
         assert!(stopped.success(), "the server does not stop");
         let _ = self.server.wait();
-        self.server = serve(&self.programs, self.folder.path(), self.user, self.settings);
+    }
+
+    /// Has a standby hear of the primary no more: what is committed there from now on never comes here.
+    pub async fn cut_off(&self) {
+        let mut admin = self.connect().await;
+        // Pausing would not do: what has come and is not replayed is replayed when it is promoted.
+        for deed in ["ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()"] {
+            sqlx::query(deed).execute(&mut admin).await.expect("the standby lets its superuser do that");
+        }
+        for _ in 0..1200 {
+            let receives = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_stat_wal_receiver)");
+            if !receives.fetch_one(&mut admin).await.unwrap_or(true) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the standby goes on hearing");
+    }
+
+    /// Makes a standby a primary, which takes commits when this returns.
+    pub async fn promote(&self) {
+        let mut admin = self.connect().await;
+        let promoted = sqlx::query_scalar("SELECT pg_promote(wait_seconds => 600)").fetch_one(&mut admin).await;
+        assert!(promoted.unwrap_or(false), "the standby is not promoted");
     }
 
     /// The folder that its socket is in.
@@ -101,29 +194,38 @@ impl Cluster {
 
     /// What leads to it.
     pub fn url(&self) -> String {
-        proxy::url_of(self.folder.path())
+        let url = proxy::url_of(self.folder.path());
+        if self.port == PORT { url } else { format!("{url}?port={}", self.port) }
     }
 
     /// A connection, as soon as the server takes one.
     pub async fn connect(&self) -> PgConnection {
-        let options =
-            PgConnectOptions::new_without_pgpass().socket(self.folder.path()).username("postgres").database("postgres");
         for _ in 0..600 {
-            match options.connect().await {
+            match self.try_connect().await {
                 Ok(connection) => return connection,
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             }
         }
         panic!("the server does not answer");
     }
+
+    async fn try_connect(&self) -> Result<PgConnection, sqlx::Error> {
+        let options = PgConnectOptions::new_without_pgpass().socket(self.folder.path()).port(self.port);
+        options.username("postgres").database("postgres").connect().await
+    }
+
+    /// Where it listens on the network, if it does.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
 }
 
-fn serve(programs: &Path, folder: &Path, user: Option<(u32, u32)>, settings: &[&str]) -> Child {
+fn serve(programs: &Path, folder: &Path, user: Option<(u32, u32)>, settings: &[String]) -> Child {
     let mut server = as_user(Path::new("timeout"), user);
     let postgres = programs.join("postgres");
     let longest = std::env::var("ROLEKEEP_SERVER_SECONDS").unwrap_or_else(|_| LONGEST.to_owned());
     server.args(["--foreground", "--signal=QUIT", &longest]).arg(postgres).arg("-D").arg(folder.join("data"));
-    // Nothing listens on the network.
+    // Nothing listens on the network, unless the settings say so.
     server.arg("-k").arg(folder).args(["-c", "listen_addresses="]).args(settings);
     // By which tests tell in what order commits took place.
     server.args(["-c", "track_commit_timestamp=on"]);
@@ -133,6 +235,10 @@ fn serve(programs: &Path, folder: &Path, user: Option<(u32, u32)>, settings: &[&
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        // One that has ended has no number any more.
+        if !matches!(self.server.try_wait(), Ok(None)) {
+            return;
+        }
         // By its own number; `timeout` hands the signal on to the server, whose word is its last.
         let mut stop = as_user(Path::new("kill"), self.user);
         let _ = stop.arg("-INT").arg(self.server.id().to_string()).status();

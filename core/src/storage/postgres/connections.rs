@@ -28,7 +28,7 @@ use super::{
     PostgresOptions, error,
     reads::Reader,
     replica,
-    rows::{self, QueryPlan},
+    rows::{self, QueryPlan, Renames},
 };
 use crate::{
     model::error::{Error, Reason, Result},
@@ -73,6 +73,8 @@ struct Alike {
     servers: Servers,
     /// Those that nobody uses, the newest last.
     idle: Mutex<Vec<Idle>>,
+    /// Of what is planned by its values.
+    renames: Renames,
     /// How often connections turned out to lead nowhere, or elsewhere: those that were not used since are not used again.
     losses: Arc<AtomicU64>,
     /// Those that wait for the end of what nobody else waits for any more.
@@ -197,6 +199,7 @@ impl Pool {
             options,
             servers,
             idle: Mutex::default(),
+            renames: Renames::new(),
             losses,
             left: Mutex::default(),
             permits: Arc::new(Semaphore::new(count)),
@@ -442,9 +445,14 @@ impl Connection {
     }
 
     /// All rows of a statement.
-    pub(super) async fn fetch(&mut self, statement: Statement, plan: QueryPlan) -> Result<Vec<PgRow>, Fault> {
+    pub(super) async fn fetch(&mut self, (sql, values): Statement, plan: QueryPlan) -> Result<Vec<PgRow>, Fault> {
         let longest = self.longest();
-        let answer = timeout(longest, rows::fetch(self.get().map_err(Fault::Sql)?, statement, plan)).await;
+        let sql = match plan {
+            QueryPlan::Generic => sql,
+            QueryPlan::Custom => self.pool.renames.rename(&sql),
+        };
+        let answer =
+            timeout(longest, rows::fetch(self.get().map_err(Fault::Sql)?, (sql, values), QueryPlan::Generic)).await;
         self.settle(answer)
     }
 

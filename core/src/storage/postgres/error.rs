@@ -1,6 +1,6 @@
 //! SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>) as reasons: the one place.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Display, io};
 
 use sqlx::{
     Error as Sqlx,
@@ -99,15 +99,15 @@ pub(super) fn error(error: Sqlx) -> Error {
                 Reason::StorageDenied | Reason::StorageMissing | Reason::SchemaForeign => {
                     format!(": {}", database.message())
                 }
+                // By it poolers say what they do not take.
+                _ if state == "08P01" => format!(": {}", database.message()),
                 _ => String::new(),
             };
             (reason, format!("{what} (PostgreSQL {state}{message})"))
         }
+        Sqlx::Io(io) if is_of_tls(io) => not_encrypted(io),
         Sqlx::Io(io) => (Reason::StorageUnavailable, format!("the database cannot be reached: {io}")),
-        Sqlx::Tls(problem) => {
-            let advice = "to use another way than `verify-full`, name it as `sslmode` in the URL";
-            (Reason::StorageDenied, format!("no encrypted connection to the database: {problem}; {advice}"))
-        }
+        Sqlx::Tls(problem) => not_encrypted(problem),
         Sqlx::PoolTimedOut => {
             (Reason::StorageUnavailable, "no connection to the database was made, or became free, in time".to_owned())
         }
@@ -130,6 +130,16 @@ pub(super) fn error(error: Sqlx) -> Error {
     }
 }
 
+/// Whether what the server said is no TLS, or shows another certificate than one that is believed: the driver has no other sign of it.
+fn is_of_tls(io: &io::Error) -> bool {
+    io.kind() == io::ErrorKind::InvalidData
+}
+
+fn not_encrypted(problem: &dyn Display) -> (Reason, String) {
+    let advice = "to use another way than `verify-full`, name it as `sslmode` in the URL";
+    (Reason::StorageDenied, format!("no encrypted connection to the database: {problem}; {advice}"))
+}
+
 fn reason(state: &str) -> (Reason, &'static str) {
     match state {
         "55P03" => (Reason::Contention, "somebody else holds a lock for too long"),
@@ -138,6 +148,10 @@ fn reason(state: &str) -> (Reason, &'static str) {
         "25P03" | "25P04" => (Reason::StorageUnavailable, "a transaction took too long"),
         "53100" => (Reason::StorageFull, "the disk of the database is full"),
         READ_ONLY => (Reason::StorageReadOnly, "the database cannot be written"),
+        "26000" | "42P05" => (
+            Reason::Internal,
+            "a prepared statement is not what it was prepared as: a pooler in between has to keep track of them",
+        ),
         "42501" => (Reason::StorageDenied, "the account may not do that in the database"),
         "3D000" => (Reason::StorageMissing, "there is no such database"),
         "3F000" | "42P01" | "42703" => (Reason::SchemaForeign, "the schema does not have this library's tables"),

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     PostgresOptions, begin,
-    connections::{Connections, Fault, LONG},
+    connections::{CONNECT, Connections, Fault, LONG, in_time},
     error,
     scripts::SCRIPTS,
     statement::GAPS,
@@ -156,7 +156,9 @@ pub(super) async fn run(connections: &Connections, schema: &Schema, name: &str, 
         let mut writer = connections.looking().await?;
         let longest = writer.longest();
         let server = timeout(longest, server(writer.get().map_err(error::error)?)).await;
-        require_fit(&writer.settle(server).map_err(Error::from)?, name)?;
+        let server = writer.settle(server).map_err(Error::from)?;
+        require_fit(&server, name)?;
+        require_own_statements(connections, &server).await?;
         let seen = timeout(longest, history(writer.get().map_err(error::error)?, name)).await;
         let seen = writer.settle(seen).map_err(Error::from)?;
         schema.require_ours(&seen)?;
@@ -182,20 +184,38 @@ pub(super) async fn run(connections: &Connections, schema: &Schema, name: &str, 
     }
 }
 
-/// The server's version, such as 150003, the encoding of the database, and two settings of the session.
-type Server = (i32, String, String, String);
+/// The server's version, such as 150003, the encoding of the database, and two settings of the session; the number of the server's
+/// process, where the session lacks its options and the server knows a statement by the driver's name of it.
+type Server = (i32, String, String, String, Option<i32>);
 
 async fn server(connection: &mut PgConnection) -> Result<Server, sqlx::Error> {
     let asked = "SELECT current_setting('server_version_num')::integer, current_setting('server_encoding'), \
-                 current_setting('search_path'), current_setting('synchronous_commit')";
+                 current_setting('search_path'), current_setting('synchronous_commit'), \
+                 (SELECT pg_backend_pid() WHERE current_setting('enable_seqscan') = 'on' \
+                  AND EXISTS (SELECT FROM pg_prepared_statements WHERE name LIKE 'sqlx%'))";
     sqlx::query_as(asked).fetch_one(connection).await
 }
 
-fn require_fit((version, encoding, path, durable): &Server, schema: &str) -> Result<()> {
+/// Refuses a pooler that hands the server's connections around and leaves it to its clients to name their statements: all give them the
+/// same names, and one's would be run for another. It shows where two of our connections lead to one of the server's.
+async fn require_own_statements(connections: &Connections, (.., process): &Server) -> Result<()> {
+    let Some(process) = process else { return Ok(()) };
+    let mut other = connections.apart().await?;
+    // Not prepared.
+    let asked = in_time(CONNECT, sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(&mut other)).await?;
+    if asked.try_get::<i32, _>(0).map_err(error::error)? != *process {
+        return Ok(());
+    }
+    let message = "a pooler in between does not keep track of prepared statements: have it do so (PgBouncer 1.21 or later, \
+                   `max_prepared_statements`), or keep connections to sessions";
+    Err(Error::new(Reason::ConfigInvalid, message))
+}
+
+fn require_fit((version, encoding, path, durable, _): &Server, schema: &str) -> Result<()> {
     let version = *version;
     if path != schema {
         let message = "the connection does not have the options it was made with, such as `search_path`: a pooler in between has to let \
-                       them pass";
+                       them pass, or the account has to be given them";
         return Err(Error::new(Reason::ConfigInvalid, message));
     }
     if durable == "off" {

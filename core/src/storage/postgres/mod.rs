@@ -2,7 +2,7 @@
 //!
 //! Round trips are what operations cost here: a read is one, a list with its total is one, a commit is one, whatever it
 //! writes. It needs a Tokio runtime, and nothing that lasts longer than a transaction is kept on a connection, so that poolers
-//! by transaction can stand between, as far as they carry prepared statements and start-up options.
+//! by transaction can stand between, as far as they keep track of prepared statements; what start-up options do not pass the account has.
 
 mod commit;
 mod connections;

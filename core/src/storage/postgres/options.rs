@@ -26,6 +26,30 @@ const MOST_WRITERS: usize = MOST_LANES as usize / 2;
 /// # use rolekeep::storage::PostgresOptions;
 /// let options = PostgresOptions::new("postgres://app@db.example.org/app").schema("accounts");
 /// ```
+///
+/// # Behind a pooler
+///
+/// A pooler in transaction mode has to keep track of prepared statements. PgBouncer does from 1.21 on, and takes these settings:
+///
+/// ```ini
+/// pool_mode = transaction
+/// max_prepared_statements = 200
+/// ignore_startup_parameters = extra_float_digits, options
+/// ```
+///
+/// As it passes no start-up options, the account is given what connections would otherwise set. Without the first, or where
+/// prepared statements are seen not to be kept track of, the store does not open:
+///
+/// ```sql
+/// ALTER ROLE app IN DATABASE app SET search_path = rolekeep;
+/// ALTER ROLE app IN DATABASE app SET statement_timeout = '10s';
+/// ALTER ROLE app IN DATABASE app SET lock_timeout = '10s';
+/// ALTER ROLE app IN DATABASE app SET idle_in_transaction_session_timeout = '30s';
+/// ALTER ROLE app IN DATABASE app SET jit = off;
+/// ```
+///
+/// Settings that would differ between connections are left out: commits are then planned as the server likes, and a `VACUUM` behind
+/// erasures may take no longer than `statement_timeout`. Notifications do not pass: see [`listener_url`](Self::listener_url).
 #[derive(Clone)]
 pub struct PostgresOptions {
     url: String,

@@ -1,5 +1,10 @@
 //! Running statements, and PostgreSQL's rows as ours.
 
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
 use sea_query_sqlx::SqlxValues;
 use sqlx::{
     AssertSqlSafe, Row as _,
@@ -20,11 +25,35 @@ use crate::{
 pub(super) enum QueryPlan {
     /// As it has found them to be found best for any values.
     Generic,
-    /// As is best for these values, which is a round trip more: how many rows a search finds depends on nothing else.
+    /// As is best for these values: how many rows a search finds depends on nothing else.
     Custom,
 }
 
-/// All rows of a statement. It is read to its end, so that what the server says after the last row is heard.
+/// So often the server plans a prepared statement by its values before it asks itself whether it has to.
+const PLANNED: u64 = 5;
+
+/// Has statements planned by their values outside of transactions: each is prepared under a name of its own, and used no more often than
+/// it is planned anew. One without a name is planned so, too, but is sent before its values are, and a pooler may have taken them to
+/// another connection by then, where somebody else's statement has no name either, and would be run in its place.
+pub(super) struct Renames {
+    /// What others do not choose whose statements come over the same connections of a pooler.
+    own: u64,
+    used: AtomicU64,
+}
+
+impl Renames {
+    pub(super) fn new() -> Self {
+        Self { own: RandomState::new().hash_one(std::process::id()), used: AtomicU64::new(0) }
+    }
+
+    /// The statement by another text than any that is planned for good.
+    pub(super) fn rename(&self, sql: &str) -> String {
+        format!("/* {:x}.{} */ {sql}", self.own, self.used.fetch_add(1, Ordering::Relaxed) / PLANNED)
+    }
+}
+
+/// All rows of a statement. It is read to its end, so that what the server says after the last row is heard. One that is planned by its
+/// values has no name, which is a round trip more: outside of transactions [`Renames`] gives it one.
 pub(super) async fn fetch(
     connection: &mut PgConnection,
     (sql, values): Statement,

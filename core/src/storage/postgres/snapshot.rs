@@ -79,7 +79,8 @@ impl PostgresStorage {
 
     pub(super) async fn begin_load(&self) -> Result<Box<dyn Load + '_>> {
         let mut transaction = Transaction { connection: self.connections.apart().await?, longest: LONG };
-        transaction.run(&format!("BEGIN; {IDLE}")).await?;
+        // Also where a pooler in between has not let pass that this connection may take its time.
+        transaction.run(&format!("BEGIN; SET LOCAL statement_timeout = 0; {IDLE}")).await?;
         reads::position_of(&transaction.fetch(reads::position(), Values(Vec::new())).await?)?;
         // No commit of another instance comes between, nor another restore.
         let held = "SELECT lane FROM lanes ORDER BY lane FOR UPDATE".to_owned();
