@@ -8,7 +8,7 @@ use std::{
 use futures_util::future::Either;
 use uuid::Uuid;
 
-use super::{Engine, Live, Who, api_keys::Found, cache, confirmed::NEVER, foreign_tokens::Standing};
+use super::{Engine, Live, Who, api_keys::Found, cache, confirmed::NEVER, foreign_tokens::Standing, together::Turn};
 use crate::{
     environment::{Clock, Task},
     model::{
@@ -38,6 +38,8 @@ const STRANGERS_MICROS: i64 = 100_000;
 const TOUCHED: FeedPart = FeedPart { commits: FEED_PAGE, bytes: 4 << 20, has_events: false };
 /// So long after it found nothing a subscription reads again at the soonest, in milliseconds.
 const GATHER_MILLIS: u64 = 200;
+/// So long others' look is waited for, in milliseconds: a storage may not answer at all.
+const SHARED_MILLIS: u64 = 500;
 /// How often who waits for a position looks for it, in milliseconds.
 const WAIT_MILLIS: u64 = 25;
 
@@ -73,10 +75,16 @@ impl Engine {
         if !self.services.storage.is_shared() {
             return Ok(());
         }
-        let engine = self.clone();
-        // A caller that does not go on holds nobody up.
-        let whole = async move { engine.looking.ask(engine.look_alone()).await };
-        self.to_its_end(whole).await.unwrap_or_else(|| Err(runtime_ended()))
+        match self.looking.turn(|| self.services.env.sleep(SHARED_MILLIS)).await {
+            Turn::Answered(answer) => answer,
+            Turn::First(first) => {
+                let engine = self.clone();
+                // A caller that does not go on holds nobody up.
+                let whole = async move { first.answer(engine.look_alone().await) };
+                self.to_its_end(whole).await.unwrap_or_else(|| Err(runtime_ended()))
+            }
+            Turn::Alone => self.look_alone().await,
+        }
     }
 
     async fn look_alone(self: &Arc<Self>) -> Result<()> {

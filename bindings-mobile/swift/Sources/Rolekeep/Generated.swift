@@ -3409,7 +3409,7 @@ public protocol ConsumersProtocol: AnyObject, Sendable {
      *
      * A consumer reads events in the name of the application, each at least once: `claim`, read from its position, and `acknowledge` the position
      * of what was handled. What was not acknowledged is read again by whoever claims it next. The change feed is kept for a consumer beyond
-     * `keep_feed_seconds`, for up to 30 days.
+     * `keep_feed_seconds`, for up to 30 days; after 15 the event `consumer.lagging` says that it has to catch up.
      *
      * For the application itself. Errors: `CONFLICT`, reason `lease_held`, while another process has the lease, for 30 seconds after it last
      * acknowledged.
@@ -3521,7 +3521,7 @@ open func acknowledge(input: Acknowledge)async throws  -> ConsumerLease  {
      *
      * A consumer reads events in the name of the application, each at least once: `claim`, read from its position, and `acknowledge` the position
      * of what was handled. What was not acknowledged is read again by whoever claims it next. The change feed is kept for a consumer beyond
-     * `keep_feed_seconds`, for up to 30 days.
+     * `keep_feed_seconds`, for up to 30 days; after 15 the event `consumer.lagging` says that it has to catch up.
      *
      * For the application itself. Errors: `CONFLICT`, reason `lease_held`, while another process has the lease, for 30 seconds after it last
      * acknowledged.
@@ -18656,7 +18656,7 @@ func FfiConverterTypeCircumstances_lower(_ value: Circumstances) -> RustBuffer {
  *
  * A consumer reads events in the name of the application, each at least once: `claim`, read from its position, and `acknowledge` the position
  * of what was handled. What was not acknowledged is read again by whoever claims it next. The change feed is kept for a consumer beyond
- * `keep_feed_seconds`, for up to 30 days.
+ * `keep_feed_seconds`, for up to 30 days; after 15 the event `consumer.lagging` says that it has to catch up.
  *
  * For the application itself. Errors: `CONFLICT`, reason `lease_held`, while another process has the lease, for 30 seconds after it last
  * acknowledged.
@@ -20227,6 +20227,10 @@ public struct Consumer: Equatable, Hashable {
      */
     public let leasedUntil: Timestamp?
     /**
+     * Since when it lags (the event `consumer.lagging`); null: it does not.
+     */
+    public let laggingSince: Timestamp?
+    /**
      * When it was first claimed.
      */
     public let createdAt: Timestamp
@@ -20247,12 +20251,16 @@ public struct Consumer: Equatable, Hashable {
          * Until when a process has the lease; null: none has.
          */leasedUntil: Timestamp? = nil, 
         /**
+         * Since when it lags (the event `consumer.lagging`); null: it does not.
+         */laggingSince: Timestamp? = nil, 
+        /**
          * When it was first claimed.
          */createdAt: Timestamp) {
         self.name = name
         self.position = position
         self.reachedAt = reachedAt
         self.leasedUntil = leasedUntil
+        self.laggingSince = laggingSince
         self.createdAt = createdAt
     }
 
@@ -20276,6 +20284,7 @@ struct FfiConverterTypeConsumer: FfiConverterRustBuffer {
                 position: FfiConverterString.read(from: &buf), 
                 reachedAt: FfiConverterTypeTimestamp.read(from: &buf), 
                 leasedUntil: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                laggingSince: FfiConverterOptionTypeTimestamp.read(from: &buf), 
                 createdAt: FfiConverterTypeTimestamp.read(from: &buf)
         )
     }
@@ -20285,6 +20294,7 @@ struct FfiConverterTypeConsumer: FfiConverterRustBuffer {
         FfiConverterString.write(value.position, into: &buf)
         FfiConverterTypeTimestamp.write(value.reachedAt, into: &buf)
         FfiConverterOptionTypeTimestamp.write(value.leasedUntil, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.laggingSince, into: &buf)
         FfiConverterTypeTimestamp.write(value.createdAt, into: &buf)
     }
 }
@@ -49712,6 +49722,10 @@ public enum EventType: Equatable, Hashable {
      * An invitation was accepted, or ended before it expired.
      */
     case invitationEnded
+    /**
+     * A consumer of events has not acknowledged what is 15 days old. After 30 days it is lost to it.
+     */
+    case consumerLagging
 
 
 
@@ -49844,6 +49858,8 @@ struct FfiConverterTypeEventType: FfiConverterRustBuffer {
         case 55: return .invitationCreated
         
         case 56: return .invitationEnded
+        
+        case 57: return .consumerLagging
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -50075,6 +50091,10 @@ struct FfiConverterTypeEventType: FfiConverterRustBuffer {
         
         case .invitationEnded:
             writeInt(&buf, Int32(56))
+        
+        
+        case .consumerLagging:
+            writeInt(&buf, Int32(57))
         
         }
     }
@@ -59677,7 +59697,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_consumers_acknowledge() != 32743) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_consumers_claim() != 12423) {
+    if (uniffi_rolekeep_mobile_checksum_method_consumers_claim() != 3193) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_consumers_delete() != 15933) {
