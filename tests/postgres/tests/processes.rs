@@ -114,7 +114,7 @@ async fn work(um: UserManagement, users: Vec<UserId>, seed: u64) {
                 let user = users[dice.usize(..users.len())];
                 let name = format!("name-{seed}-{number}");
                 match um.system().users().update(UpdateUser::new(user).last_name(name.clone())).await {
-                    Ok(user) => say(&format!("named {} {} {name}", user.id, user.version)),
+                    Ok(changed) => say(&format!("named {} {} {name}", changed.user.id, changed.user.version)),
                     Err(error) => require_passing(&error),
                 }
             }
