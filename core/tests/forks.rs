@@ -128,10 +128,15 @@ async fn a_statement_counts_to_its_end_also_when_its_caller_has_left() {
     // SQLite waits for the lock in a thread of its own.
     let mut other = other(&folder).await;
     let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
-    assert!(tokio::time::timeout(A_MOMENT, commit(&storage, 1)).await.is_err());
+    assert!(tokio::time::timeout(A_MOMENT, storage.load()).await.is_err());
     assert!(tokio::time::timeout(4 * A_MOMENT, Fork::ready()).await.is_err(), "it is still running");
     lock.rollback().await.unwrap();
     drop(Fork::ready().await);
+    // A commit waits in short turns.
+    let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    assert!(tokio::time::timeout(A_MOMENT, commit(&storage, 1)).await.is_err());
+    drop(Fork::ready().await);
+    lock.rollback().await.unwrap();
     assert_eq!(count(&storage).await, 0, "it was rolled back");
     commit(&storage, 1).await.unwrap();
     storage.close().await.unwrap();

@@ -75,7 +75,7 @@ impl Engine {
         if !self.services.storage.is_shared() {
             return Ok(());
         }
-        match self.looking.turn(|| self.services.env.sleep(SHARED_MILLIS)).await {
+        match self.looking.turn(|| self.services.env.sleep_in_background(SHARED_MILLIS)).await {
             Turn::Answered(answer) => answer,
             Turn::First(first) => {
                 let engine = self.clone();

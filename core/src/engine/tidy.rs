@@ -76,7 +76,9 @@ impl Engine {
             let (held, ended) = oneshot::channel();
             self.tidied_by_time.hold(held);
             let (engine, env) = (Arc::downgrade(self), self.services.env.clone());
-            self.services.env.spawn(Box::pin(tidy_by_time(engine, env, seconds, ended)));
+            // Not when the task begins: what chance gives is then the same each time where it is the application's.
+            let first = SPREAD_MILLIS + spread(&env);
+            self.services.env.spawn(Box::pin(tidy_by_time(engine, env, (seconds, first), ended)));
         }
     }
 
@@ -309,18 +311,16 @@ impl TidiedByTime {
 }
 
 /// See [`Engine::tidy_by_time`].
-async fn tidy_by_time(engine: Weak<Engine>, env: Env, seconds: i64, mut ended: oneshot::Receiver<()>) {
-    let mut pause = Duration::from_millis(SPREAD_MILLIS);
+async fn tidy_by_time(engine: Weak<Engine>, env: Env, (seconds, first): (i64, u64), mut ended: oneshot::Receiver<()>) {
+    let mut millis = first;
     loop {
-        let spread = env.random().map_or(0, u64::from_le_bytes) % SPREAD_MILLIS;
-        let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).saturating_add(spread);
         let future::Either::Left((_, still)) = future::select(env.sleep_in_background(millis), ended).await else {
             return;
         };
         ended = still;
         let Some(open) = engine.upgrade() else { return };
         let every = Duration::from_secs(seconds.unsigned_abs());
-        pause = match open.is_time_to_tidy(seconds).await {
+        let pause = match open.is_time_to_tidy(seconds).await {
             Ok(true) => {
                 if !open.is_tidying.swap(true, Ordering::AcqRel) {
                     Tidying(open).run().await;
@@ -331,7 +331,12 @@ async fn tidy_by_time(engine: Weak<Engine>, env: Env, seconds: i64, mut ended: o
             Ok(false) => every,
             Err(error) => error.retry_after().map_or(every, |seconds| Duration::from_secs(seconds.into())),
         };
+        millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).saturating_add(spread(&env));
     }
+}
+
+fn spread(env: &Env) -> u64 {
+    env.random().map_or(0, u64::from_le_bytes) % SPREAD_MILLIS
 }
 
 /// That this instance tidies, until it is dropped.

@@ -225,6 +225,50 @@ async fn a_lock_is_waited_for_as_long_as_said() {
     assert_eq!(committed.unwrap().place.number, 1);
 }
 
+/// A transaction that was left while it began would show what there was then for as long as its connection lives.
+#[tokio::test]
+async fn who_leaves_while_a_backup_begins_leaves_no_transaction() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = SqliteStorage::open_for_conformance(at(&folder).readers(1)).await.unwrap();
+    let count = async || storage.query(&Query::of(Item::TABLE, Predicate::Always)).await.unwrap().rows.len();
+    for polls in 0..12 {
+        drop_after(storage.snapshot(), polls).await;
+        assert_eq!(count().await as u32, polls);
+        drop_after(storage.load(), polls).await;
+        let number = u128::from(polls) + 1;
+        storage.commit(&change_set(number, vec![Write::insert(&mut Item::new(number, "x"))])).await.unwrap();
+        assert_eq!(count().await as u32, polls + 1, "left after {polls}");
+    }
+    storage.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn only_columns_that_changed_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = SqliteStorage::open_for_conformance(at(&folder)).await.unwrap();
+    let mut item = Item::new(1, "first");
+    storage.commit(&change_set(1, vec![Write::insert(&mut item)])).await.unwrap();
+    let mut raw = SqliteConnectOptions::new().filename(folder.path().join("x.db")).connect().await.unwrap();
+    let table = Item::TABLE.name;
+    let trigger = format!(
+        "CREATE TRIGGER named AFTER UPDATE OF name ON \"{table}\" BEGIN SELECT RAISE(ABORT, 'it was named'); END"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(trigger)).execute(&mut raw).await.unwrap();
+
+    let before = item.to_row();
+    item.rank = Some(2);
+    let known = Write { before: Some(before), ..Write::update(&mut item) };
+    storage.commit(&change_set(2, vec![known])).await.unwrap();
+    assert_eq!(storage.get(Item::TABLE, &[item.key()]).await.unwrap(), vec![Some(item.to_row())]);
+    // Of what it was before nothing is known, and here it has another name.
+    let before = item.to_row();
+    assert!(storage.commit(&change_set(3, vec![Write::update(&mut item.clone())])).await.is_err());
+    item.name = "second".to_owned();
+    let named = Write { before: Some(before), ..Write::update(&mut item) };
+    assert!(storage.commit(&change_set(4, vec![named])).await.is_err());
+    storage.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_file_gives_back_what_is_free_in_it() {
     let folder = tempfile::tempdir().unwrap();

@@ -26,10 +26,13 @@ struct Transaction {
 }
 
 impl Transaction {
-    async fn begin(mut lease: Lease, how: &'static str) -> Result<Self> {
-        let begun = sqlx::raw_sql(how).execute(lease.get()?).await;
-        lease.settle(begun)?;
-        Ok(Self { lease, is_over: false })
+    async fn begin(lease: Lease, how: &'static str) -> Result<Self> {
+        // Also where its caller leaves while it begins.
+        let mut transaction = Self { lease, is_over: false };
+        let begun = transaction.run(how).await;
+        transaction.is_over = begun.is_err();
+        transaction.lease.settle(begun)?;
+        Ok(transaction)
     }
 
     async fn run(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
