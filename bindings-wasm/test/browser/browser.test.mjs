@@ -238,7 +238,8 @@ test("a second tab's revocation reaches the first tab's synchronous check, faste
     return me.can("document:edit");
   }, id);
   assert.equal(before, true);
-  const seen = one.evaluate(() => new Promise((done) => {
+  // It listens before anything is to be heard.
+  await one.evaluate(() => void (globalThis.seen = new Promise((done) => {
     const channel = new BroadcastChannel("rolekeep:revocation");
     channel.onmessage = async () => {
       const since = performance.now();
@@ -248,9 +249,9 @@ test("a second tab's revocation reaches the first tab's synchronous check, faste
       }
       done(performance.now() - since);
     };
-  }));
+  })));
   await two.evaluate((id) => um.system.roles.unassign({ userId: id, role: "editor" }), id);
-  const millis = await seen;
+  const millis = await one.evaluate(() => globalThis.seen);
   console.log(`seen ${Math.round(millis)} ms after the other tab's word`);
   assert.ok(millis < 200, String(millis));
   await Promise.all([one.close(), two.close()]);
