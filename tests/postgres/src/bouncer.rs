@@ -120,5 +120,5 @@ fn program() -> PathBuf {
         // The first one that passes prepared statements by transaction.
         (numbers.next(), numbers.next()) >= (Some(1), Some(21))
     });
-    found.expect("there is no PgBouncer, or an old one: run `scripts/setup postgres`")
+    found.expect("there is no PgBouncer, or an old one: run `scripts/setup pgbouncer`")
 }

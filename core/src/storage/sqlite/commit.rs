@@ -52,22 +52,21 @@ struct Foreign<E>(E);
 
 pub(super) async fn run(connections: &Connections, change_set: &ChangeSet) -> Result<Committed, CommitError> {
     let (mut writer, mut times) = connections.committer().await?;
-    let mut result = transact(writer.get()?, change_set).await;
-    while let Err(Abort::Sql(problem)) = &result
-        && error::is_busy(problem)
-        && times > 1
-    {
-        times -= 1;
-        result = transact(writer.get()?, change_set).await;
-    }
-    // SQLite ends a transaction by itself on some errors. If the caller of such a commit left
-    // before it answered, the connection still counts a transaction that is none, and is replaced.
-    if let Err(Abort::Sql(problem @ sqlx::Error::InvalidSavePointStatement)) = result {
-        let _ = writer.settle::<()>(Err(problem));
-        drop(writer);
-        (writer, _) = connections.committer().await?;
-        result = transact(writer.get()?, change_set).await;
-    }
+    let mut is_replaced = false;
+    let result = loop {
+        match transact(writer.get()?, change_set).await {
+            Err(Abort::Sql(problem)) if times > 1 && error::is_busy(&problem) => times -= 1,
+            // SQLite ends a transaction by itself on some errors. If the caller of such a commit left
+            // before it answered, the connection still counts a transaction that is none, and is replaced.
+            Err(Abort::Sql(problem @ sqlx::Error::InvalidSavePointStatement)) if !is_replaced => {
+                is_replaced = true;
+                let _ = writer.settle::<()>(Err(problem));
+                drop(writer);
+                (writer, times) = connections.committer().await?;
+            }
+            result => break result,
+        }
+    };
     match result {
         Ok(committed) => {
             writer.settle(Ok(()))?;

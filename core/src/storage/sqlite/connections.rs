@@ -168,7 +168,7 @@ impl Connections {
             return Ok((writer, 1));
         }
         let short = match writer.slot()?.busy_timeout {
-            Some(short) if short < SHORT * 2 => short,
+            Some(short) if (SHORT..SHORT * 2).contains(&short) => short,
             _ => {
                 let millis = u64::from(getrandom::u32().unwrap_or_default()) % SHORT.as_millis() as u64;
                 writer.set_busy_timeout(SHORT + Duration::from_millis(millis)).await?

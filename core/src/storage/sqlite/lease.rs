@@ -124,6 +124,8 @@ impl Lease {
     /// Sets how long it waits for locks.
     pub(super) async fn set_busy_timeout(&mut self, timeout: Duration) -> Result<Duration> {
         let text = format!("PRAGMA busy_timeout = {}", timeout.as_millis());
+        // Where its caller leaves meanwhile nobody knows, and it is set again.
+        self.slot()?.busy_timeout = Some(Duration::ZERO);
         let set = rows::execute(self.get()?, (text, sea_query::Values(Vec::new()))).await;
         self.settle(set)?;
         self.slot()?.busy_timeout = Some(timeout);
