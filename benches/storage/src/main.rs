@@ -9,6 +9,7 @@ mod idle;
 mod imports;
 mod lists;
 mod load;
+mod network;
 mod report;
 mod scale;
 
@@ -79,11 +80,12 @@ async fn main() -> Result<()> {
         }
         ["imports", folder, out, users] => written(out, &imports::measure(Path::new(folder), users.parse()?).await?),
         ["idle", out, how] => written(out, &idle::measure(Extent::of(how)?).await?),
+        ["network", out, how] => written(out, &network::measure(Extent::of(how)?).await?),
         ["report", results, folder] => report::write(Path::new(results), Path::new(folder)),
         ["commits", out, how] => written(out, &commits::measure(Extent::of(how)?).await?),
         ["watch", file] => changes::child(Path::new(file)).await,
         _ => bail!(
-            "usage: storage measure|quick OUT FOLDER, commits OUT measure|quick, lists FOLDER OUT USERS…, imports FOLDER OUT USERS, idle OUT \
+            "usage: storage measure|quick OUT FOLDER, commits OUT measure|quick, lists FOLDER OUT USERS…, imports FOLDER OUT USERS, idle|network OUT \
              measure|quick, or report RESULTS FOLDER; in FOLDER databases of up to 8 GB are made"
         ),
     }

@@ -11,6 +11,7 @@ use crate::{
     idle::Idle,
     imports::Imported,
     lists::{BySize, Listed},
+    network::{LATE, Travelled},
     scale::Scaled,
 };
 
@@ -22,6 +23,7 @@ struct All {
     by_size: BySize,
     imported: Imported,
     idle: Idle,
+    network: Vec<Travelled>,
 }
 
 fn read<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<T> {
@@ -37,8 +39,10 @@ pub fn write(results: &Path, folder: &Path) -> Result<()> {
         by_size: read(results, "lists.json")?,
         imported: read(results, "imports.json")?,
         idle: read(results, "idle.json")?,
+        network: read(results, "network.json")?,
     };
-    let text = format!("{}{}{}{}{}", all.targets()?, all.commits()?, all.lists()?, all.scale()?, all.others()?);
+    let parts = [all.targets()?, all.commits()?, all.network()?, all.lists()?, all.scale()?, all.others()?];
+    let text = parts.concat();
     std::fs::create_dir_all(folder)?;
     std::fs::write(folder.join("storage.md"), text)?;
     for storage in all.storages() {
@@ -194,6 +198,22 @@ impl All {
                 one.ours.alone,
                 one.alone
             )?;
+        }
+        Ok(text)
+    }
+
+    /// What the network adds to an operation, in round trips of a single statement.
+    fn network(&self) -> Result<String> {
+        let mut text = format!(
+            "\n## Over a network\n\n\
+             Whole operations on PostgreSQL, of a store that a listener tells of news, by round trips as a proxy counts them; and what they take \
+             where the proxy gives each answer {LATE} ms later (a timer of the system's comes later yet), in milliseconds and by what it adds to one \
+             statement of bare sqlx: the same numbers. Medians.\n\n\
+             | operation | round trips | ms | over the network | more than without, to one statement |\n|---|--:|--:|--:|--:|\n"
+        );
+        let one = self.network.first().map_or(f64::NAN, |one| one.far - one.near);
+        for Travelled { operation, trips, near, far } in &self.network {
+            writeln!(text, "| {operation} | {trips} | {near:.2} | {far:.2} | {:.2} |", (far - near) / one)?;
         }
         Ok(text)
     }

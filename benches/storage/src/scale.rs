@@ -136,12 +136,16 @@ async fn operations(
 ) -> Result<()> {
     let mut random = fastrand::Rng::with_seed(2);
     let system = um.system();
-    let (mut got, mut created, mut renamed, mut others) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut got, mut checked, mut created, mut renamed, mut others) =
+        <(Vec<_>, Vec<_>, Vec<_>, Vec<_>, Vec<_>)>::default();
     for _ in 0..CALLS {
         let id = UserId(user(random.u64(0..users)));
         let begin = Instant::now();
         system.users().get(GetUser::new(id)).await?;
         got.push(millis(begin));
+        let begin = Instant::now();
+        um.check(id, "user:read", None).await?;
+        checked.push(millis(begin));
         let new = CreateUser::new(format!("{}{}@example.org", name(&mut random, 3), random.u64(..)));
         let new = new.first_name(name(&mut random, 3)).last_name(name(&mut random, 4));
         let begin = Instant::now();
@@ -156,6 +160,7 @@ async fn operations(
         others.push(millis(begin));
     }
     done("users.get", got, None);
+    done("a check, of rights that are not in memory", checked, None);
     done("users.create", created, None);
     done("users.update, a name", renamed, None);
     done("users.update, a phone number", others, None);

@@ -1,6 +1,7 @@
 //! Letting go of what nobody asks for any more, and of deleted users whose time is over.
 
 use std::{
+    pin::pin,
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -314,23 +315,25 @@ impl TidiedByTime {
 async fn tidy_by_time(engine: Weak<Engine>, env: Env, (seconds, first): (i64, u64), mut ended: oneshot::Receiver<()>) {
     let mut millis = first;
     loop {
-        let future::Either::Left((_, still)) = future::select(env.sleep_in_background(millis), ended).await else {
-            return;
-        };
-        ended = still;
-        let Some(open) = engine.upgrade() else { return };
-        let every = Duration::from_secs(seconds.unsigned_abs());
-        let pause = match open.is_time_to_tidy(seconds).await {
-            Ok(true) => {
-                if !open.is_tidying.swap(true, Ordering::AcqRel) {
-                    Tidying(open).run().await;
+        let one = async {
+            env.sleep_in_background(millis).await;
+            let every = Duration::from_secs(seconds.unsigned_abs());
+            let open = engine.upgrade()?;
+            Some(match open.is_time_to_tidy(seconds).await {
+                Ok(true) => {
+                    if !open.is_tidying.swap(true, Ordering::AcqRel) {
+                        Tidying(open).run().await;
+                    }
+                    every
                 }
-                every
-            }
-            // Others have begun to. What fails now is tried again when it is time once more.
-            Ok(false) => every,
-            Err(error) => error.retry_after().map_or(every, |seconds| Duration::from_secs(seconds.into())),
+                // Others have begun to. What fails now is tried again when it is time once more.
+                Ok(false) => every,
+                Err(error) => error.retry_after().map_or(every, |seconds| Duration::from_secs(seconds.into())),
+            })
         };
+        // What is closed does not tidy to its end, either.
+        let future::Either::Right((Some(pause), still)) = future::select(ended, pin!(one)).await else { return };
+        ended = still;
         millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).saturating_add(spread(&env));
     }
 }
