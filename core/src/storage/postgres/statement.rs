@@ -306,16 +306,15 @@ impl Locked {
             let buckets = writer.bind(buckets, "bigint[]")?;
             writer.put(&format!(
                 ", gap AS MATERIALIZED (SELECT bucket, version FROM gaps WHERE bucket = ANY({buckets}) \
-                 ORDER BY bucket FOR UPDATE)"
+                 ORDER BY bucket FOR UPDATE), \
+                 grown AS MATERIALIZED (SELECT gap.bucket FROM gap JOIN gaps AS seen ON seen.bucket = gap.bucket \
+                 WHERE seen.version <> gap.version)"
             ));
             self.last = Some("gap".to_owned());
         }
         for (at, _) in parts.groups.iter().enumerate().filter(|(_, (_, deed, _))| *deed == Deed::Miss) {
             // As it was when the statement began, beside what is locked.
-            self.crowded.push(format!(
-                "SELECT g{at}.place FROM g{at} JOIN gap ON gap.bucket = g{at}.bucket \
-                 JOIN gaps AS seen ON seen.bucket = g{at}.bucket WHERE seen.version <> gap.version"
-            ));
+            self.crowded.push(format!("SELECT place FROM g{at} WHERE bucket IN (SELECT bucket FROM grown)"));
         }
         Ok(())
     }
@@ -340,22 +339,21 @@ impl Locked {
             let keys = table.key.iter().map(|at| quoted(table.columns[*at].name)).collect::<Vec<_>>();
             let (all, ordered) =
                 (keys.join(", "), keys.iter().map(|key| format!("t.{key}")).collect::<Vec<_>>().join(", "));
-            let wanted =
-                seen.iter().map(|at| format!("SELECT {all} FROM g{at}")).collect::<Vec<_>>().join(" UNION ALL ");
+            let wanted = seen.iter().map(|at| format!("SELECT {all}, expected, place FROM g{at}"));
+            let wanted = wanted.collect::<Vec<_>>().join(" UNION ALL ");
             // With one strength a table: who shares some of its rows and writes others would wait for those who do the same.
             let strength = if with(&[Deed::Update, Deed::Delete]).is_empty() { "SHARE" } else { "UPDATE" };
             let (of, version) = (quoted(table.name), quoted(table.columns[table.version].name));
             let (name, after) = (format!("l{first}"), self.after());
             let same = same_key(table, "t", "wanted");
             writer.put(&format!(
-                ", {name} AS MATERIALIZED (SELECT {ordered}, t.{version} AS seen FROM {of} AS t \
+                ", {name} AS MATERIALIZED (SELECT wanted.place, wanted.expected, t.{version} AS seen FROM {of} AS t \
                  JOIN ({wanted}) AS wanted ON {same} WHERE true{after} ORDER BY {ordered} FOR {strength} OF t)"
             ));
+            self.stale.push(format!("SELECT place FROM {name} WHERE seen IS DISTINCT FROM expected"));
             for at in seen {
-                let same = same_key(table, &name, &format!("g{at}"));
-                self.stale.push(format!(
-                    "SELECT g{at}.place FROM g{at} LEFT JOIN {name} ON {same} WHERE {name}.seen IS DISTINCT FROM g{at}.expected"
-                ));
+                // What is not there. By a set that is hashed once: a join of both would compare each with each, without an index.
+                self.stale.push(format!("SELECT place FROM g{at} WHERE place NOT IN (SELECT place FROM {name})"));
             }
             self.last = Some(name);
         }
