@@ -6,11 +6,13 @@ use futures_util::stream::{self, Stream};
 
 use super::Caller;
 use crate::{
+    engine::runtime_ended,
     model::{
         error::{Error, Reason, Result},
         id::LeaseId,
     },
     operations::{
+        Operation,
         consumers::{Acknowledge, ClaimConsumer, ConsumerLease, ReleaseConsumer},
         events::{Cursor, Event, ReadEvents},
     },
@@ -146,7 +148,7 @@ impl Subscription {
     /// Reads what follows, up to some event or the end.
     async fn read_on(&mut self) -> Result<()> {
         while self.ready.is_empty() && self.ended_at.is_none() {
-            let batch = self.caller.run(ReadEvents::new().from(self.read.clone()).limit(BATCH)).await?;
+            let batch = to_its_end(&self.caller, ReadEvents::new().from(self.read.clone()).limit(BATCH)).await?;
             let is_end = batch.events.is_empty() && !batch.has_more;
             self.ended_at = is_end.then(|| self.caller.engine.services.env.elapsed());
             self.read = batch.position;
@@ -239,7 +241,7 @@ impl Consumption {
 
     async fn renew(&mut self) -> Result<()> {
         let position = self.events.position.clone();
-        self.events.caller.run(Acknowledge::new(self.name.clone(), self.lease, position)).await?;
+        to_its_end(&self.events.caller, Acknowledge::new(self.name.clone(), self.lease, position)).await?;
         (self.acknowledged_at, self.is_owed) = (self.elapsed(), false);
         Ok(())
     }
@@ -247,6 +249,13 @@ impl Consumption {
     fn elapsed(&self) -> Duration {
         self.events.caller.engine.services.env.elapsed()
     }
+}
+
+/// Runs an operation to its end even if nobody goes on with the stream meanwhile: it would keep from others what it holds of the storage.
+async fn to_its_end<O: Operation>(caller: &Caller, operation: O) -> Result<O::Output> {
+    let (engine, caller) = (caller.engine.clone(), caller.clone());
+    let whole = async move { caller.run(operation).await };
+    engine.to_its_end(whole).await.unwrap_or_else(|| Err(runtime_ended()))
 }
 
 /// The lease on a consumer, once no other process has it.

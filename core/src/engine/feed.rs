@@ -513,7 +513,7 @@ pub(super) struct Outdated<'e> {
 }
 
 /// What was under way is not known any more.
-pub(super) fn runtime_ended() -> Error {
+pub(crate) fn runtime_ended() -> Error {
     Error::new(Reason::Closed, "the runtime ended before the answer")
 }
 

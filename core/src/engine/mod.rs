@@ -65,7 +65,7 @@ use crate::{
         target::TargetRow,
     },
     rules::PrincipalCache,
-    storage::{ChangeSet, CommitError, Committed, Position},
+    storage::{ChangeSet, CommitError, Committed, Key, Position},
 };
 use cache::Cache;
 use confirmed::Confirmed;
@@ -73,6 +73,7 @@ pub(crate) use decisions::Subject;
 use deliveries::Deliveries;
 use denials::Refusal;
 use doubts::{Doubts, Unheard};
+pub(crate) use feed::runtime_ended;
 use once::Once;
 use quiet::Quiet;
 use rates::Rates;
@@ -361,20 +362,26 @@ impl Engine {
             Ok(_) => Ok(Finish::Done),
             Err(CommitError::Failed(error)) => Err(error),
             Err(CommitError::Unknown) => Err(Error::outcome_unknown(id)),
-            Err(CommitError::Stale { table, key }) if feed::is_policy(table.name, &key) => {
-                self.renew_policy().await?;
-                Ok(Finish::PolicyMoved)
-            }
-            Err(CommitError::Stale { table, key }) if feed::is_of_keys(table.name, &key) => {
-                self.renew_signing_keys().await?;
-                Ok(Finish::Stale)
-            }
-            Err(CommitError::Stale { table, key }) if feed::is_of_everybody(table.name, &key) => {
-                self.renew_eras().await?;
-                Ok(Finish::Stale)
-            }
-            Err(CommitError::Stale { .. }) => Ok(Finish::Stale),
+            Err(CommitError::Stale { table, key }) => self.hear_of_others(table.name, key).await,
         }
+    }
+
+    /// Others have changed this row: where all depend on it, it is read anew. To its end even if nobody goes on with the call meanwhile, as
+    /// others wait for whoever reads it.
+    async fn hear_of_others(self: &Arc<Self>, table: &'static str, key: Key) -> Result<Finish> {
+        let engine = self.clone();
+        let whole = async move {
+            if feed::is_policy(table, &key) {
+                return engine.renew_policy().await.map(|()| Finish::PolicyMoved);
+            }
+            if feed::is_of_keys(table, &key) {
+                engine.renew_signing_keys().await?;
+            } else if feed::is_of_everybody(table, &key) {
+                engine.renew_eras().await?;
+            }
+            Ok(Finish::Stale)
+        };
+        self.to_its_end(whole).await.unwrap_or_else(|| Err(feed::runtime_ended()))
     }
 
     /// Commits, to its end even if the caller goes away meanwhile. Before this returns the caches have
@@ -435,7 +442,7 @@ impl Engine {
     }
 
     /// Runs something to its end even if the caller goes away meanwhile; none: the runtime ended before.
-    async fn to_its_end<T: MaybeSend + 'static>(
+    pub(crate) async fn to_its_end<T: MaybeSend + 'static>(
         &self,
         whole: impl Future<Output = T> + MaybeSend + 'static,
     ) -> Option<T> {

@@ -225,6 +225,23 @@ async fn a_lock_is_waited_for_as_long_as_said() {
     assert_eq!(committed.unwrap().place.number, 1);
 }
 
+/// Each of them would wait as long as all before it together.
+#[tokio::test]
+async fn many_commits_wait_for_a_lock_as_long_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = at(&folder).busy_timeout(Duration::from_secs(1));
+    let storage = SqliteStorage::open_for_conformance(options).await.unwrap();
+    let raw = SqliteConnectOptions::new().filename(folder.path().join("x.db"));
+    let mut other = raw.connect().await.unwrap();
+    let _lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let commits = (1..=60).map(async |number| {
+        let insert = change_set(number, vec![Write::insert(&mut Item::new(number, "x"))]);
+        assert_eq!(refusal(storage.commit(&insert).await), Reason::StorageUnavailable);
+    });
+    let commits = futures_util::future::join_all(commits);
+    tokio::time::timeout(Duration::from_secs(30), commits).await.expect("a second for all");
+}
+
 /// A transaction that was left while it began would show what there was then for as long as its connection lives.
 #[tokio::test]
 async fn who_leaves_while_a_backup_begins_leaves_no_transaction() {

@@ -1,7 +1,12 @@
 //! Events: what others are told of what was done, who is told, and that nobody misses anything.
 
-use std::time::Duration;
+use std::{
+    future::poll_fn,
+    task::{Context, Poll},
+    time::Duration,
+};
 
+use futures_util::stream::{BoxStream, StreamExt as _};
 use rolekeep::{
     Caller, Code, Policy, Reason, UserManagement,
     consumers::{Acknowledge, ClaimConsumer, DeleteConsumer, ListConsumers, ReleaseConsumer},
@@ -17,8 +22,8 @@ use rolekeep::{
     sessions::{Login, RevokeAllSessions},
     storage::{CommitRecord, MemoryStorage, Predicate, Query, SqliteOptions, Storage},
     users::{
-        ActivateUser, BanUser, CreateUser, DeactivateUser, DeleteUser, EraseUser, LiftUser, PurgeUser, RestoreUser,
-        SuspendUser, UpdateUser,
+        ActivateUser, BanUser, CreateUser, DeactivateUser, DeleteUser, EraseUser, LiftUser, ListUsers, PurgeUser,
+        RestoreUser, SuspendUser, UpdateUser,
     },
 };
 use serde_json::{Value as Json, json};
@@ -479,6 +484,46 @@ async fn what_the_feed_no_longer_has_is_told_and_is_kept_for_consumers() {
     assert_eq!((error.code(), error.reason()), (Code::Conflict, Reason::PositionForeign));
     let error = host.run(ReadEvents::new().from("yesterday")).await.unwrap_err();
     assert_eq!(error.reason(), Reason::InvalidInput);
+}
+
+/// A program may look at a stream and then do something else in the same task: what it does needs what the stream began to read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_that_nobody_goes_on_with_stop_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let um = cheap::builder().sqlite(folder.path().join("x.db")).open().await.unwrap();
+    let host = um.system();
+    let mut streams = Vec::new();
+    for at in 0..8 {
+        streams.push(Box::pin(host.subscribe("now").await.unwrap().into_stream()).boxed());
+        let consumed = host.consume(format!("consumer{at}")).await.unwrap();
+        streams.push(Box::pin(consumed.into_stream()).boxed());
+    }
+    let is_ready = async |stream: &mut BoxStream<'static, rolekeep::Result<Event>>| {
+        poll_fn(|context: &mut Context<'_>| Poll::Ready(stream.as_mut().poll_next(context).is_ready())).await
+    };
+    for round in 0..3 {
+        for stream in &mut streams {
+            while is_ready(stream).await {}
+        }
+        host.users().create(CreateUser::new(format!("user{round}@example.org"))).await.unwrap();
+        // They gather what happens.
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        for (at, stream) in streams.iter_mut().enumerate() {
+            for _ in 0..=at / 2 {
+                is_ready(stream).await;
+            }
+        }
+        let others = async {
+            for at in 0..20 {
+                let new = CreateUser::new(format!("other{round}x{at}@example.org"));
+                host.users().create(new).await.unwrap();
+                host.users().list(ListUsers::new()).await.unwrap();
+                host.events().read(ReadEvents::new()).await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), others).await.expect("nobody is waited for");
+    }
+    um.close().await.unwrap();
 }
 
 /// Each acknowledgement is a commit, which wakes whoever waits: two that answered each other would never end.

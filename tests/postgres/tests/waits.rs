@@ -19,7 +19,10 @@ use rolekeep::{
         conformance::{Item, change_set, id},
     },
 };
-use rolekeep_postgres_tests::{Cluster, proxy::Proxy};
+use rolekeep_postgres_tests::{
+    Cluster,
+    proxy::{Faults, Proxy},
+};
 use sqlx::{Connection as _, PgConnection};
 use tokio::task::JoinHandle;
 
@@ -117,6 +120,33 @@ async fn callers_who_leave_do_not_make_a_server_do_more_at_a_time() {
     let since = Instant::now();
     storage.get(Item::TABLE, &[Key(vec![Value::Id(id(1).0)])]).await.unwrap();
     assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+    storage.close().await.unwrap();
+}
+
+/// Who asks again and again does not keep those from it who wait, however many there are.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_given_out_in_turn() {
+    let cluster = Cluster::start();
+    cluster.connect().await;
+    let proxy = Proxy::start(cluster.folder(), 0);
+    let storage = open(PostgresOptions::new(proxy.url()).writers(1).readers(2)).await;
+    let read = async |storage: &PostgresStorage| storage.get(Item::TABLE, &[Key(vec![Value::Id(id(1).0)])]).await;
+    read(&storage).await.unwrap();
+    proxy.set(Faults { late: 1000, late_by: Duration::from_millis(10), ..Faults::default() });
+    let readers: Vec<_> = (0..200)
+        .map(|_| {
+            let storage = storage.clone();
+            tokio::spawn(async move {
+                for _ in 0..8 {
+                    // In turn each waits a second; the last of those that do not, all eight.
+                    read(&storage).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for reader in readers {
+        reader.await.unwrap();
+    }
     storage.close().await.unwrap();
 }
 

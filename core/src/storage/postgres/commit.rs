@@ -9,13 +9,16 @@ use std::{
     time::Duration,
 };
 
-use async_lock::{Mutex, Semaphore};
+use async_lock::Mutex;
 use sea_query::Values;
 use sqlx::{
     AssertSqlSafe, Connection as _, Row as _,
     postgres::{PgConnection, PgRow},
 };
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
 
 use super::{
     connections::{self, CONNECT, Connection, Connections, Fault},
@@ -124,7 +127,7 @@ impl Commits {
         connections: &Connections,
         change_set: &ChangeSet,
     ) -> Result<Committed, CommitError> {
-        let Ok(_permit) = timeout(CONNECT, self.free.acquire()).await else {
+        let Ok(Ok(_permit)) = timeout(CONNECT, self.free.acquire()).await else {
             // This call has sent nothing. Of an earlier one whose caller left it is not known.
             return Err(match self.lane_of_lost(change_set.id) {
                 Some(_) => CommitError::Unknown,

@@ -13,13 +13,13 @@ use std::{
     time::Duration,
 };
 
-use async_lock::{Semaphore, SemaphoreGuardArc};
 use sqlx::{
     ConnectOptions as _, Connection as _, Row as _,
     postgres::{PgConnectOptions, PgConnection, PgRow},
 };
 use tokio::{
     runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::{Instant, error::Elapsed, sleep, timeout},
 };
@@ -234,8 +234,8 @@ impl Pool {
             let message = "the connections are those of the process that this one was forked from: open the store anew";
             return Err(Error::new(Reason::Closed, message));
         }
-        let permit = timeout(pool.connect, pool.permits.acquire_arc()).await;
-        let permit = permit.map_err(|_| none_free())?;
+        let permit = timeout(pool.connect, pool.permits.clone().acquire_owned()).await;
+        let permit = permit.map_err(|_| none_free())?.map_err(|_| memory::closed())?;
         if pool.is_closed.load(Ordering::Acquire) {
             return Err(memory::closed());
         }
@@ -257,7 +257,7 @@ impl Pool {
         pool.left().abort_all();
         let mut permits = Vec::new();
         for _ in 0..pool.count {
-            permits.push(pool.permits.acquire_arc().await);
+            permits.push(pool.permits.clone().acquire_owned().await);
         }
         let idle = std::mem::take(&mut *pool.idle());
         let losses = pool.losses.load(Ordering::Acquire);
@@ -307,7 +307,7 @@ impl Alike {
     }
 
     /// Counts one as in use until the server has ended what it runs: else it would run any number of them at a time.
-    fn leave(&self, mut held: PgConnection, permit: Option<SemaphoreGuardArc>) {
+    fn leave(&self, mut held: PgConnection, permit: Option<OwnedSemaphorePermit>) {
         let mut left = self.left();
         // Without a runtime nobody can wait for it.
         let Some(runtime) = Handle::try_current().ok().filter(|_| !self.is_closed.load(Ordering::Acquire)) else {
@@ -355,7 +355,7 @@ pub(super) struct Connection {
     /// How many losses there were before it was asked last.
     losses: u64,
     pool: Arc<Alike>,
-    permit: Option<SemaphoreGuardArc>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Connection {

@@ -26,6 +26,8 @@ use tokio::{
 
 /// Others are told of this instance's commits once in so long at most.
 const SPACING: Duration = Duration::from_millis(5);
+/// Whoever waits for others' commits is told once in so long at most: it looks each time, whoever notifies.
+const NEWS_SPACING: Duration = Duration::from_millis(20);
 /// How often it is seen to that the connection is alive.
 const BEAT: Duration = Duration::from_millis(500);
 /// So long the server may take to answer.
@@ -154,20 +156,24 @@ async fn listen(shared: &Shared, pool: &PgPool, channel: &str, pause: &mut Durat
     // What was told before is heard of by nobody else.
     shared.news.notify_one();
     let mut next_beat = Instant::now() + BEAT;
-    let mut next_word = Instant::now();
-    let mut has_word = false;
+    let (mut next_word, mut has_word) = (Instant::now(), false);
+    let (mut next_news, mut has_news) = (Instant::now(), false);
     loop {
-        let (wakes_at, waits) = if has_word { (next_word.min(next_beat), false) } else { (next_beat, true) };
-        match next_of(&mut listener, waits.then_some(&shared.own), wakes_at).await? {
+        let due = [(true, next_beat), (has_word, next_word), (has_news, next_news)];
+        let wakes_at = due.into_iter().filter_map(|(is_due, at)| is_due.then_some(at)).min().unwrap_or(next_beat);
+        match next_of(&mut listener, (!has_word).then_some(&shared.own), wakes_at).await? {
             Event::Notified(by) => {
                 // Where much is told it may be long until the next beat.
                 shared.hear();
-                if by != me {
-                    shared.news.notify_one();
-                }
+                has_news |= by != me;
             }
             Event::Own => has_word = true,
             Event::Time => {
+                if has_news && next_news <= Instant::now() {
+                    shared.news.notify_one();
+                    (has_news, next_news) = (false, Instant::now() + NEWS_SPACING);
+                    continue;
+                }
                 if has_word && next_word <= Instant::now() {
                     in_time(listener.execute(sqlx::query("SELECT pg_notify($1, '')").bind(channel))).await?;
                     (has_word, next_word) = (false, Instant::now() + SPACING);
@@ -197,13 +203,13 @@ async fn next_of(listener: &mut PgListener, own: Option<&Notify>, wakes_at: Inst
             None => std::future::pending().await,
         }
     };
-    // All three may be dropped where they wait, and nothing is lost.
-    match select(pin!(listener.try_recv()), select(pin!(own), pin!(sleep_until(wakes_at)))).await {
-        Either::Left((told, _)) => {
+    // All three may be dropped where they wait, and nothing is lost. What is told comes last: anybody may notify without a pause.
+    match select(pin!(sleep_until(wakes_at)), select(pin!(own), pin!(listener.try_recv()))).await {
+        Either::Left(_) => Ok(Event::Time),
+        Either::Right((Either::Left(_), _)) => Ok(Event::Own),
+        Either::Right((Either::Right((told, _)), _)) => {
             told?.map(|told| Event::Notified(told.process_id())).ok_or(sqlx::Error::WorkerCrashed)
         }
-        Either::Right((Either::Left(_), _)) => Ok(Event::Own),
-        Either::Right((Either::Right(_), _)) => Ok(Event::Time),
     }
 }
 

@@ -9,8 +9,12 @@ use std::{
     time::Duration,
 };
 
-use async_lock::{Mutex, Semaphore};
+use async_lock::Mutex;
 use sqlx::sqlite::SqliteConnectOptions;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
 
 use super::{
     SqliteOptions, error,
@@ -41,10 +45,8 @@ pub(super) struct Connections {
     gate: Gate,
     writer: SharedSlot,
     readers: Vec<SharedSlot>,
-    /// One for each connection that reads and that nobody uses.
+    /// One for each connection that reads and that nobody uses, given out in the order in which they are asked for.
     free: Arc<Semaphore>,
-    /// Held while one waits for a connection to read: the others stand behind it, in the order in which they came.
-    queue: Mutex<()>,
     /// Sees the commits of others.
     watcher: SharedSlot,
     is_closed: AtomicBool,
@@ -72,7 +74,6 @@ impl Connections {
             writer: SharedSlot::default(),
             readers: (0..options.readers).map(|_| SharedSlot::default()).collect(),
             free: Arc::new(Semaphore::new(options.readers)),
-            queue: Mutex::default(),
             watcher: SharedSlot::default(),
             is_closed: AtomicBool::new(false),
         };
@@ -163,6 +164,7 @@ impl Connections {
     /// The same to commit, and how often to try: SQLite asks for a lock that another process holds more and more rarely, so that one that
     /// commits without a pause keeps those out who wait. They begin anew after a short time, which is not the same for all.
     pub(super) async fn committer(&self) -> Result<(Lease, u32)> {
+        let asked_at = Instant::now();
         let mut writer = self.writer_as_it_is().await?;
         if self.is_exclusive() || self.busy_timeout < SHORT * 2 {
             return Ok((writer, 1));
@@ -174,7 +176,9 @@ impl Connections {
                 writer.set_busy_timeout(SHORT + Duration::from_millis(millis)).await?
             }
         };
-        let times = self.busy_timeout.as_millis().div_ceil(short.as_millis().max(1));
+        // Those that waited here behind others which waited for the lock have waited for it, too.
+        let left = self.busy_timeout.saturating_sub(asked_at.elapsed());
+        let times = left.as_millis().div_ceil(short.as_millis().max(1)).max(1);
         Ok((writer, times.try_into().unwrap_or(u32::MAX)))
     }
 
@@ -184,10 +188,7 @@ impl Connections {
             return self.writer().await;
         }
         let used = self.gate.begin().await;
-        let free = {
-            let _first = self.queue.lock().await;
-            self.free.acquire_arc().await
-        };
+        let free = self.free.clone().acquire_owned().await.map_err(|_| memory::closed())?;
         // Whoever holds a permit finds a connection.
         let slot = self.readers.iter().find_map(Mutex::try_lock_arc).ok_or_else(memory::closed)?;
         let mut lease = Lease::new(slot, Some(free), used);
@@ -216,7 +217,11 @@ impl Connections {
             return Ok(newest);
         }
         let used = self.gate.begin().await;
-        let mut watcher = Lease::new(self.watcher.lock_arc().await, None, used);
+        let mut watcher = match timeout(MOMENT, self.watcher.lock_arc()).await {
+            Ok(watcher) => Lease::new(watcher, None, used),
+            // Whoever has it may not go on: a caller that is not polled.
+            Err(_) => self.reader().await?,
+        };
         self.connect(&mut watcher, &self.for_reading).await?;
         let head = rows::head(watcher.get()?).await;
         let head = watcher.settle(head)?;
@@ -237,7 +242,6 @@ impl Connections {
         let _used = self.gate.begin().await;
         let mut leases = Vec::new();
         // Nobody gets another, and who has one gives it back.
-        let _queue = self.queue.lock().await;
         for slot in self.slots() {
             leases.push(Lease::new(slot.lock_arc().await, None, Busy::regardless()));
         }

@@ -3,8 +3,9 @@
 
 use std::{future::Future, io, pin::Pin, sync::Arc, thread, time::Duration};
 
-use async_lock::{Mutex, MutexGuardArc, SemaphoreGuardArc};
+use async_lock::{Mutex, MutexGuardArc};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     error,
@@ -50,7 +51,7 @@ struct Held {
     // Given back in this order, so that the permit finds a free slot, and a fork that counts nobody finds all free or,
     // where the storage is gone, closed.
     slot: MutexGuardArc<Slot>,
-    _free: Option<SemaphoreGuardArc>,
+    _free: Option<OwnedSemaphorePermit>,
     _used: Busy,
 }
 
@@ -69,7 +70,7 @@ enum State {
 type Changing = Pin<Box<dyn Future<Output = Result<Option<SqliteConnection>, sqlx::Error>> + Send>>;
 
 impl Lease {
-    pub(super) fn new(slot: MutexGuardArc<Slot>, free: Option<SemaphoreGuardArc>, used: Busy) -> Self {
+    pub(super) fn new(slot: MutexGuardArc<Slot>, free: Option<OwnedSemaphorePermit>, used: Busy) -> Self {
         Self { held: Some(Held { state: State::Idle, slot, _free: free, _used: used }) }
     }
 
