@@ -140,7 +140,7 @@ test("neither notices that wait nor their notifier keep a process alive", async 
     for (; asked.length === 0; ) await new Promise((done) => setTimeout(done, 5));`;
   const path = join(await folder(t, here), "program.mjs");
   writeFileSync(path, program);
-  const { status, stdout, stderr } = spawnSync(process.execPath, [path], { encoding: "utf8", timeout: 10_000 });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [path], { encoding: "utf8", timeout: 60_000 });
   assert.deepEqual([status, stdout.trim(), stderr], [0, "1", ""]);
 });
 
