@@ -94,14 +94,14 @@ fn ops_8_a_slow_call_of_the_storage_is_told_by_its_tables_alone() {
     Traced::take();
     let told = runtime().block_on(async {
         let storage = Arc::new(Slow::default());
-        let config = cheap::config().slow_statement_millis(300);
+        let config = cheap::config().slow_statement_millis(5_000);
         let um = UserManagement::builder().config(config).storage(storage.clone()).open().await.unwrap();
         let create = |name: &str| CreateUser::new(format!("{name}@example.org")).username(name).password(PASSWORD);
         um.system().users().create(create("adalovelace")).await.unwrap();
         assert_eq!(um.health().await.storage.slow_calls, 0);
         let before = Traced::take();
         assert!(!before.contains("slow"), "{before}");
-        storage.millis.store(350, Ordering::SeqCst);
+        storage.millis.store(5_500, Ordering::SeqCst);
         um.system().users().create(create("gracehopper")).await.unwrap();
         um.system().users().list(ListUsers::new().search("gracehopper")).await.unwrap();
         assert!(um.health().await.storage.slow_calls >= 2);
