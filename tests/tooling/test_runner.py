@@ -57,7 +57,7 @@ class Counting(unittest.TestCase):
 
 class Running(unittest.TestCase):
     def run_areas(self, seconds: int = 60, **areas: str) -> tuple[int, list[str]]:
-        """Runs the real runner over these areas, each for so long at most; the answer is its exit code and its lines."""
+        """Runs the real runner over these areas, each for so long; the answer is its exit code and its lines."""
         with tempfile.TemporaryDirectory() as folder:
             scripts = Path(folder) / "scripts"
             (scripts / "areas").mkdir(parents=True)

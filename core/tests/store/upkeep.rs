@@ -50,7 +50,7 @@ impl Ahead {
         self.seconds.fetch_add(seconds, Ordering::Relaxed);
     }
 
-    /// Where it stands, in milliseconds: whole seconds, as [`Environment::now`] has them here, would make a sleep shorter.
+    /// Where it stands, in milliseconds: with whole seconds, as `now` has them here, sleeps would be shorter.
     fn millis(&self) -> i64 {
         i64::try_from(self.world.elapsed().as_millis()).unwrap() + 1_000 * self.seconds.load(Ordering::Relaxed)
     }
