@@ -82,7 +82,7 @@ impl Environment for Ahead {
         if millis < 1_000 {
             return self.world.sleep(millis);
         }
-        let (clock, until) = (self.clone(), self.millis() + millis.cast_signed());
+        let (clock, until) = (self.clone(), self.millis().saturating_add_unsigned(millis));
         Box::pin(async move {
             while clock.millis() < until {
                 clock.world.sleep(1).await;
