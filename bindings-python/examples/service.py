@@ -28,7 +28,7 @@ allow = ["admin:all"]
 """
 
 app = FastAPI()
-um = rolekeep.open(policy_toml=POLICY, access_token_seconds=4, hashing_memory_kib=7168, hashing_iterations=5)
+um = rolekeep.open(policy_toml=POLICY, access_token_seconds=15, hashing_memory_kib=7168, hashing_iterations=5)
 rk = Rolekeep(um, app)
 Me = Annotated[AsyncCaller, Depends(rk.current_user)]
 documents: dict[int, dict[str, Any]] = {}

@@ -187,14 +187,20 @@ def test_given_up_by_asyncio(tmp_path: Path) -> None:
     async def run() -> None:
         slow = Slow((tmp_path / "x.backup").read_bytes())
         opening = asyncio.ensure_future(_open(slow))
-        await asyncio.sleep(0.3)
+        # Some of it is read.
+        while slow.tell() < 1_000:
+            assert not opening.done()
+            await asyncio.sleep(0.01)
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
             await opening
-        await asyncio.sleep(0.3)
-        at = slow.tell()
-        await asyncio.sleep(0.2)
-        assert 0 < at == slow.tell()
+        # The read that was under way ends.
+        for _ in range(100):
+            at = slow.tell()
+            await asyncio.sleep(0.3)
+            if at == slow.tell():
+                break
+        assert 0 < at == slow.tell() < len(slow.getvalue())
 
     async def _open(slow: io.BytesIO) -> None:
         await rolekeep.open_async(sqlite=tmp_path / "y.db", restore=Restore(slow), **CHEAP)

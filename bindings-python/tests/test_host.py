@@ -103,8 +103,10 @@ def test_nothing_is_looked_for_where_nobody_else_writes(open_store, tmp_path):
 
     persister.is_shared = True
     other = open_store(persister=persister, **ROLES)
-    time.sleep(0.7)
-    assert persister.loads > 3
+    end = time.monotonic() + 30
+    while persister.loads <= 3:
+        assert time.monotonic() < end, f"{persister.loads} loads"
+        time.sleep(0.01)
     other.close()
 
 
@@ -299,7 +301,7 @@ def test_cancelled_before_and_after(um, ada):
     async def main():
         shared = um.aio
         task = asyncio.create_task(shared.login("ada@example.org", PASSWORD))
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -472,7 +474,7 @@ def test_fork_on_the_thread_of_an_event_loop(tmp_path, open_store):
             await asyncio.sleep(turn / 1000)
             begun = time.monotonic()
             assert in_child(lambda: um.system.users.get(ada.id).id == ada.id) == 0
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - begun < 9
             await asyncio.gather(*work)
 
     asyncio.run(main())

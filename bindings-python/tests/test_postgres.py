@@ -209,9 +209,13 @@ def test_calls_that_are_given_up(open_store, place):
         # No loop is running: begun, then let go of on a thread of Python's.
         with pytest.raises(RuntimeError, match="no asyncio event loop"):
             um.aio.system.users.list().send(None)
-    begun = time.monotonic()
-    assert [um.system.users.list().total for _ in range(20)] == [1] * 20
-    assert time.monotonic() - begun < 4
+    # What is missing stays so: a busy machine is not as slow each time.
+    took: list[float] = []
+    while len(took) < 3 and min(took, default=9) > 4:
+        begun = time.monotonic()
+        assert [um.system.users.list().total for _ in range(20)] == [1] * 20
+        took.append(time.monotonic() - begun)
+    assert min(took) < 4, took
 
 
 @needs_server
@@ -313,7 +317,8 @@ def test_a_child_lets_go_of_nothing_of_its_parent(place):
     assert in_child(forget) == 0
     begun = time.monotonic()
     assert [held[0].system.users.list().total for _ in range(20)] == [1] * 20
-    assert time.monotonic() - begun < 4
+    # It would be twelve seconds until a connection that is lost is given up.
+    assert time.monotonic() - begun < 10
     held[0].close()
 
 

@@ -56,8 +56,8 @@ class Counting(unittest.TestCase):
 
 
 class Running(unittest.TestCase):
-    def run_areas(self, **areas: str) -> tuple[int, list[str]]:
-        """Runs the real runner over these areas; the answer is its exit code and its lines."""
+    def run_areas(self, seconds: int = 60, **areas: str) -> tuple[int, list[str]]:
+        """Runs the real runner over these areas, each for so long; the answer is its exit code and its lines."""
         with tempfile.TemporaryDirectory() as folder:
             scripts = Path(folder) / "scripts"
             (scripts / "areas").mkdir(parents=True)
@@ -67,9 +67,9 @@ class Running(unittest.TestCase):
                 area = scripts / "areas" / name
                 area.write_text(f"#!/bin/sh\n{body}\n")
                 area.chmod(0o755)
-            environment = {"PATH": "/usr/bin:/bin", "ROLEKEEP_AREA_SECONDS": "1"}
+            environment = {"PATH": "/usr/bin:/bin", "ROLEKEEP_AREA_SECONDS": str(seconds)}
             done = subprocess.run(
-                [sys.executable, scripts / "test"], capture_output=True, text=True, timeout=60, env=environment
+                [sys.executable, scripts / "test"], capture_output=True, text=True, timeout=180, env=environment
             )
             self.assertEqual(done.stderr, "")
             return done.returncode, done.stdout.splitlines()
@@ -92,22 +92,22 @@ class Running(unittest.TestCase):
         self.assertEqual(self.run_areas(a="true")[1][-1], "0 passed, 1 failed")
 
     def test_an_area_that_hangs_is_ended(self) -> None:
-        code, lines = self.run_areas(a="echo check passed: x; sleep 30")
+        code, lines = self.run_areas(seconds=3, a="echo check passed: x; sleep 60")
         self.assertEqual((code, lines[-1]), (1, "1 passed, 1 failed"))
 
     def test_an_area_whose_needs_are_absent_is_not_listed(self) -> None:
         self.assertEqual(self.run_areas(a="# Needs: nowhere\nfalse", b="echo check passed: x")[1][-1], "1 passed, 0 failed")
 
     def test_areas_run_at_once_unless_they_use_the_same(self) -> None:
-        # Each waits for the other to have begun, but not for ever.
-        def meets(other: str) -> str:
+        # Each waits for the other to have begun, but not for ever: for so many tenths of a second.
+        def meets(other: str, turns: int) -> str:
             return (
-                f"touch began.${{0##*/}}; for i in 1 2 3 4 5 6; do "
+                f"touch began.${{0##*/}}; for i in $(seq {turns}); do "
                 f"[ -e began.{other} ] && echo check passed: met && exit; sleep 0.1; done; echo check failed: alone"
             )
 
-        apart = (f"# Uses: x\n{meets('b')}", f"# Uses: y\n{meets('a')}")
-        shared = (f"# Uses: x\n{meets('b')}", f"# Uses: x\n{meets('a')}")
+        apart = (f"# Uses: x\n{meets('b', 300)}", f"# Uses: y\n{meets('a', 300)}")
+        shared = (f"# Uses: x\n{meets('b', 6)}", f"# Uses: x\n{meets('a', 6)}")
         met = self.run_areas(a=apart[0], b=apart[1])
         alone = self.run_areas(a=shared[0], b=shared[1])
         if (os.cpu_count() or 1) > 1:

@@ -43,7 +43,7 @@ test("what one tab does the other hears, and after a reload it reads on without 
   await follow(one, "earliest");
   const ada = await two.evaluate(async () => (await um.system.users.create({ email: "ada@example.org", password: "correct horse battery" })).id);
   const since = Date.now();
-  await one.waitForFunction((id) => heard.some(({ type, about }) => type === "user.created" && about === id), ada, { timeout: 5_000 });
+  await one.waitForFunction((id) => heard.some(({ type, about }) => type === "user.created" && about === id), ada, { timeout: 20_000 });
   console.log(`heard ${Date.now() - since} ms after the other tab's answer`);
   await two.evaluate((id) => um.system.users.suspend({ id }), ada);
   await one.waitForFunction(() => heard.some(({ type }) => type === "user.suspended"));

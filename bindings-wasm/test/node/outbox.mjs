@@ -30,7 +30,7 @@ export class Outbox {
   }
 }
 
-/** Waits 20 seconds at most. */
+/** Waits a minute at most. */
 export async function until(isSo, why) {
   for (const end = Date.now() + 60_000; !(await isSo()); await sleep(10)) if (Date.now() > end) throw new Error(why());
 }

@@ -52,14 +52,18 @@ test("OPS-8, OPS-1 what was asked for before there was a store", async () => {
 
 test("OPS-8 a commit that fails and one that is slow are heard of, with their request", async () => {
   const persister = failing();
-  const um = await open({ ...CHEAP, slowStatementMillis: 100, persister });
+  // On a busy machine any call may be slow: this one tells of none.
+  const um = await open({ ...CHEAP, slowStatementMillis: 0, persister });
   const me = um.system.withRequest({ requestId: "req-7" });
   assert.deepEqual(await heard({}, () => me.users.create({ email: "ada@example.org" })), []);
+  const slowing = await open({ ...CHEAP, slowStatementMillis: 100, persister });
   persister.millis = 200;
-  const [slow] = await heard({}, () => me.users.create({ email: "bob@example.org" }));
-  assert.deepEqual([slow.level, slow.logger, slow.fields.call, slow.fields.requestId], ["warn", "rolekeep.storage", "commit", "req-7"]);
+  const told = await heard({}, () => slowing.system.withRequest({ requestId: "req-8" }).users.create({ email: "bob@example.org" }));
+  const slow = told.find(({ fields }) => fields.call === "commit");
+  assert.deepEqual([slow.level, slow.logger, slow.fields.requestId], ["warn", "rolekeep.storage", "req-8"]);
   assert(slow.message.startsWith("a slow call of the storage: commit took ") && slow.fields.millis >= 100);
   persister.millis = 0;
+  await slowing.close();
   persister.fails = true;
   const records = await heard({}, async () => {
     const error = await me.users.create({ email: "eve@example.org", password: "correct horse battery" }).catch((error) => error);
@@ -67,7 +71,7 @@ test("OPS-8 a commit that fails and one that is slow are heard of, with their re
   });
   const [{ time, fields, ...record }] = records;
   assert.deepEqual([records.length, record], [1, { level: "warn", logger: "rolekeep", message: "users.create failed: storage_unavailable" }]);
-  assert(time instanceof Date && Math.abs(time - Date.now()) < 5000);
+  assert(time instanceof Date && Math.abs(time - Date.now()) < 60_000);
   assert.deepEqual({ ...fields, millis: 0 }, { millis: 0, operation: "users.create", reason: "storage_unavailable", requestId: "req-7" });
   persister.fails = false;
   await um.close();

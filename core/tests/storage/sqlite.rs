@@ -216,6 +216,8 @@ async fn a_lock_is_waited_for_as_long_as_said() {
     assert_eq!(storage.position().await.unwrap().number(0), 0);
     lock.rollback().await.unwrap();
 
+    let options = at(&folder).busy_timeout(Duration::from_secs(60));
+    let storage = SqliteStorage::open_for_conformance(options).await.unwrap();
     let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
     let insert = insert(2);
     let (committed, ()) = tokio::join!(storage.commit(&insert), async {

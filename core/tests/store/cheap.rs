@@ -7,6 +7,11 @@ pub fn config() -> Config {
     Config::new().hashing_memory_kib(8).hashing_iterations(1)
 }
 
+/// The same for tests of what is in force, and not of how old it may be: on a busy machine nobody may look for a while.
+pub fn patient() -> Config {
+    config().rights_max_age_millis(60_000)
+}
+
 /// A store with these settings; `config` takes others.
 pub fn builder() -> Builder {
     UserManagement::builder().config(config())

@@ -22,7 +22,7 @@ use rolekeep::{
     users::CreateUser,
 };
 
-use crate::security::kit::Ahead;
+use crate::{cheap, security::kit::Ahead};
 
 /// A server whose place a copy takes: at once, in the middle of the next commit, between that and its answer, or before it is sent.
 #[derive(Clone)]
@@ -124,7 +124,8 @@ impl Storage for Server {
 async fn open(server: &Server) -> UserManagement {
     let permissions = ["document:read", "document:edit", "document:delete"];
     let policy = Policy::new().permissions(permissions).role("editor", ["document:edit"]);
-    UserManagement::builder().policy(policy).storage(Arc::new(server.clone())).open().await.unwrap()
+    let builder = UserManagement::builder().config(cheap::patient()).policy(policy);
+    builder.storage(Arc::new(server.clone())).open().await.unwrap()
 }
 
 #[tokio::test]

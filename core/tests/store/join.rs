@@ -17,7 +17,7 @@ use crate::{cheap, common::drop_after, mails::Mails, security::kit::PASSWORD};
 
 async fn open(file: &Path) -> UserManagement {
     let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
-    cheap::builder().policy(policy).sqlite(file).open().await.unwrap()
+    cheap::builder().config(cheap::patient()).policy(policy).sqlite(file).open().await.unwrap()
 }
 
 async fn connect(file: &Path) -> SqliteConnection {
@@ -252,7 +252,8 @@ async fn mails_events_and_sessions_follow_the_commit() {
     let file = folder.path().join("app.db");
     let mails = Mails::default();
     let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
-    let um = cheap::builder().policy(policy).sqlite(&file).notifier(mails.clone()).open().await.unwrap();
+    let builder = cheap::builder().config(cheap::patient()).policy(policy).sqlite(&file);
+    let um = builder.notifier(mails.clone()).open().await.unwrap();
     let mut connection = connect(&file).await;
     let host = um.system();
     let ada = host.users().create(CreateUser::new("ada@example.org").password(PASSWORD)).await.unwrap().id;

@@ -31,7 +31,7 @@ fn policy() -> Policy {
 
 async fn open(file: &Path) -> UserManagement {
     let options = SqliteOptions::new(file).durability(Durability::Normal);
-    cheap::builder().policy(policy()).sqlite_with(options).open().await.unwrap()
+    cheap::builder().config(cheap::patient()).policy(policy()).sqlite_with(options).open().await.unwrap()
 }
 
 fn grants(allow: &[&str]) -> Vec<NewGrant> {

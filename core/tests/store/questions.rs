@@ -369,7 +369,8 @@ async fn another_instance_answers_by_what_was_written_here() {
     let folder = tempfile::tempdir().unwrap();
     let open = || async {
         let policy = Policy::from_toml(POLICY).unwrap();
-        cheap::builder().policy(policy).sqlite(folder.path().join("app.db")).open().await.unwrap()
+        let builder = cheap::builder().config(cheap::patient()).policy(policy);
+        builder.sqlite(folder.path().join("app.db")).open().await.unwrap()
     };
     let (here, there) = (open().await, open().await);
     let ada = user(&here, "ada", &[]).await;

@@ -131,9 +131,10 @@ async fn a_commit_is_not_out_of_date_because_the_server_ended_it_for_another() {
     storage.commit(&change_set(1, vec![Write::insert(&mut item)])).await.unwrap();
     item.name = "second".to_owned();
     let commit = change_set(2, vec![Write::update(&mut item)]);
+    sqlx::query("SET deadlock_timeout = '1min'").execute(&mut other).await.unwrap();
     sqlx::query("BEGIN").execute(&mut other).await.unwrap();
     sqlx::query("SELECT lane FROM ended.lanes FOR UPDATE").execute(&mut other).await.unwrap();
-    // It has the row and waits for a lane. After `deadlock_timeout`, a second, it is the first to look.
+    // It has the row and waits for a lane. After `deadlock_timeout`, a second for it alone, it is the first to look.
     let committed = held_up(&storage, commit).await;
     sqlx::query("SELECT id FROM ended.conformance_items FOR UPDATE").execute(&mut other).await.unwrap();
     assert!(!committed.is_finished(), "it has not waited");

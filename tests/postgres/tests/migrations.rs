@@ -117,8 +117,8 @@ async fn ten_at_once_apply_each_step_once_and_stores_that_are_open_refuse_what_m
 async fn who_opens_while_others_migrate_waits_for_them() {
     let cluster = Cluster::start();
     let mut other = cluster.connect().await;
-    let short = || PostgresOptions::new(cluster.url()).statement_timeout(Duration::from_millis(300));
-    let long = Duration::from_secs(2);
+    let short = || PostgresOptions::new(cluster.url()).statement_timeout(Duration::from_secs(3));
+    let long = Duration::from_secs(6);
 
     run(&mut other, "BEGIN; CREATE SCHEMA rolekeep").await;
     let opening = tokio::spawn(PostgresStorage::open(short()));

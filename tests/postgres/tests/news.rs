@@ -42,14 +42,14 @@ async fn users(um: &UserManagement, count: usize) -> Vec<UserId> {
 
 /// Waits until it is told of news, or is not.
 async fn told(um: &UserManagement, is_told: bool) {
-    for _ in 0..600 {
+    for _ in 0..3_000 {
         // Health is answered from what is known; it asks the server once a second at most.
         if um.health().await.feed.is_told == is_told {
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("it is not so within 12 seconds: {is_told}");
+    panic!("it is not so within a minute: {is_told}");
 }
 
 /// How long it takes until a right is refused that was just taken elsewhere.
@@ -168,10 +168,13 @@ async fn an_idle_store_only_looks_now_and_then() {
     told(&um, true).await;
     // Its own first commits, and what it looks for at the beginning.
     tokio::time::sleep(Duration::from_secs(1)).await;
+    let since = Instant::now();
     let before = (proxy.answers(), listener.answers());
     tokio::time::sleep(Duration::from_secs(4)).await;
     let (looks, beats) = (proxy.answers() - before.0, listener.answers() - before.1);
-    assert!((1..=9).contains(&looks) && (1..=9).contains(&beats), "{looks} looks, {beats} beats in four seconds");
+    let took = since.elapsed();
+    let few = 1..=took.as_millis() as u64 / 500 + 2;
+    assert!(few.contains(&looks) && few.contains(&beats), "{looks} looks, {beats} beats in {took:?}");
     um.close().await.unwrap();
     let closed = (proxy.answers(), listener.answers());
     tokio::time::sleep(LONGEST).await;

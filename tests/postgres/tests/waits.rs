@@ -53,7 +53,7 @@ async fn waiting(connection: &mut PgConnection, count: i64) {
 async fn commits_that_wait_for_others_are_refused_in_time_and_do_not_take_place_later() {
     let cluster = Cluster::start();
     let mut other = cluster.connect().await;
-    let timeout = Duration::from_secs(1);
+    let timeout = Duration::from_secs(5);
     let storage = open(PostgresOptions::new(cluster.url()).writers(1).statement_timeout(timeout)).await;
     storage.commit(&insert(1)).await.unwrap();
     let mut lock = other.begin().await.unwrap();
@@ -68,7 +68,8 @@ async fn commits_that_wait_for_others_are_refused_in_time_and_do_not_take_place_
             other => panic!("{other:?}"),
         }
     }
-    assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
+    // One after the other would take minutes.
+    assert!(since.elapsed() < Duration::from_secs(60), "{:?}", since.elapsed());
     lock.rollback().await.unwrap();
     let committed = storage.commit(&insert(32)).await.unwrap();
     assert_eq!(committed.place.number, 2, "nothing of them took place");
@@ -101,7 +102,7 @@ async fn more_connections_that_write_than_there_are_places_to_commit_in_wait_for
 async fn callers_who_leave_do_not_make_a_server_do_more_at_a_time() {
     let cluster = Cluster::start();
     let mut other = cluster.connect().await;
-    let options = PostgresOptions::new(cluster.url()).writers(2).readers(3).statement_timeout(Duration::from_secs(5));
+    let options = PostgresOptions::new(cluster.url()).writers(2).readers(3).statement_timeout(Duration::from_secs(60));
     let storage = open(options).await;
     let mut lock = other.begin().await.unwrap();
     sqlx::raw_sql("LOCK TABLE rolekeep.conformance_items").execute(&mut *lock).await.unwrap();
@@ -119,7 +120,7 @@ async fn callers_who_leave_do_not_make_a_server_do_more_at_a_time() {
     // What they had is there again.
     let since = Instant::now();
     storage.get(Item::TABLE, &[Key(vec![Value::Id(id(1).0)])]).await.unwrap();
-    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+    assert!(since.elapsed() < Duration::from_secs(30), "{:?}", since.elapsed());
     storage.close().await.unwrap();
 }
 
@@ -155,7 +156,7 @@ async fn connections_are_given_out_in_turn() {
 async fn closing_does_not_wait_for_what_callers_have_left() {
     let cluster = Cluster::start();
     let mut other = cluster.connect().await;
-    let storage = open(PostgresOptions::new(cluster.url())).await;
+    let storage = open(PostgresOptions::new(cluster.url()).statement_timeout(Duration::from_secs(60))).await;
     let mut lock = other.begin().await.unwrap();
     sqlx::raw_sql("LOCK TABLE rolekeep.conformance_items").execute(&mut *lock).await.unwrap();
     let left = storage.clone();
@@ -165,7 +166,7 @@ async fn closing_does_not_wait_for_what_callers_have_left() {
     let _ = read.await;
     let since = Instant::now();
     storage.close().await.unwrap();
-    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+    assert!(since.elapsed() < Duration::from_secs(30), "{:?}", since.elapsed());
 }
 
 /// What stands between has forgotten all connections, and tells neither side.
@@ -174,7 +175,7 @@ async fn a_network_that_goes_silent_costs_one_wait() {
     let cluster = Cluster::start();
     cluster.connect().await;
     let proxy = Proxy::start(cluster.folder(), 0);
-    let options = PostgresOptions::new(proxy.url()).writers(4).readers(4).statement_timeout(Duration::from_secs(1));
+    let options = PostgresOptions::new(proxy.url()).writers(4).readers(4).statement_timeout(Duration::from_secs(8));
     let storage = open(options).await;
     let read = async || storage.get(Item::TABLE, &[Key(vec![Value::Id(id(1).0)])]).await;
     for round in 0..2_u128 {
@@ -194,7 +195,8 @@ async fn a_network_that_goes_silent_costs_one_wait() {
         let since = Instant::now();
         read().await.unwrap();
         commit(&storage, 60 + round).await.unwrap().unwrap();
-        assert!(since.elapsed() < Duration::from_secs(3), "another one was waited for");
+        // A wait lasts for two seconds more than a statement may.
+        assert!(since.elapsed() < Duration::from_secs(9), "another one was waited for");
     }
     storage.close().await.unwrap();
 }

@@ -16,7 +16,10 @@ use rolekeep::{
     users::{CreateUser, DeleteUser, ListUsers},
 };
 
-use super::kit::{Ahead, Interposed, user};
+use super::{
+    kit::{Ahead, Interposed, user},
+    reread,
+};
 use crate::cheap;
 
 const RULES: &str = r#"
@@ -412,7 +415,7 @@ async fn sec_6_a_right_by_a_group_ends_on_another_instance_too() {
         let (editors, ada) = (group(&here, "Editors", Some("editor")).await, user(&here, "ada", &[]).await.id);
         add(&here, &editors, ada).await.unwrap();
         let (mine, theirs) = (here.acting_as(ada).await.unwrap(), there.acting_as(ada).await.unwrap());
-        assert!(may_edit(&mine) && may_edit(&theirs));
+        assert!(reread::may_edit(&mine).await && reread::may_edit(&theirs).await);
         theirs.users().list(ListUsers::new()).await.unwrap();
         match deed {
             "remove" => drop(remove(&here, &editors, ada).await.unwrap()),

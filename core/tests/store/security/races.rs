@@ -463,7 +463,7 @@ async fn sec_15_a_request_that_nobody_goes_on_with_stops_no_other() {
         rename(ada, format!("Ada {at}")).await.unwrap();
     }
     let took = began.elapsed();
-    assert!((150..3_000).contains(&took.as_millis()), "{took:?}");
+    assert!((150..30_000).contains(&took.as_millis()), "{took:?}");
     drop(stuck);
 }
 

@@ -83,7 +83,7 @@ fn may_inspect(me: &Caller, region: RegionId) -> bool {
 
 async fn open(file: &Path) -> rolekeep::Result<UserManagement> {
     let options = SqliteOptions::new(file).durability(Durability::Normal);
-    cheap::builder().policy(policy()).sqlite_with(options).open().await
+    cheap::builder().config(cheap::patient()).policy(policy()).sqlite_with(options).open().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

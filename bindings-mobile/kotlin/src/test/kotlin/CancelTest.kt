@@ -32,9 +32,13 @@ class CancelTest {
         inFolder { folder ->
             val file = folder.resolve("store.json")
             val reached = CompletableDeferred<Unit>()
-            val persister = object : FilePersister(file, millis = 150) {
+            val letGo = CompletableDeferred<Unit>()
+            val persister = object : FilePersister(file) {
                 override suspend fun persist(batch: Batch): Persisted {
-                    if (batch.changes.any { it.table == "drones" }) reached.complete(Unit)
+                    if (batch.changes.any { it.table == "drones" }) {
+                        reached.complete(Unit)
+                        letGo.await()
+                    }
                     return super.persist(batch)
                 }
             }
@@ -45,6 +49,7 @@ class CancelTest {
             reached.await()
             job.cancelAndJoin()
             assertEquals(before, persister.read().first)
+            letGo.complete(Unit)
             um.system().users.create(CreateUser(email = "ada@example.org"))
             um.shutdown()
             val again = UserManagement.open(quick.copy(preset = "flyos"), FilePersister(file))

@@ -8,9 +8,13 @@ import java.net.URI
 import java.net.http.HttpClient
 import java.net.http.HttpRequest
 import java.net.http.HttpResponse.BodyHandlers
+import java.time.Duration
 import java.time.Instant
 import java.util.UUID
 import kotlin.test.*
+
+/** How long an access token is good for here. */
+private const val TOKEN_SECONDS = 15L
 
 /** Guards are throwing calls; a service of the JDK's own HTTP server turns what they throw into answers. */
 class GuardsTest {
@@ -28,7 +32,7 @@ class GuardsTest {
         [roles.admin]
         allow = ["admin:all"]
     """.trimIndent()
-    private val um = runBlocking { UserManagement.open(quick.copy(policyToml = policy, accessTokenSeconds = 4)) }
+    private val um = runBlocking { UserManagement.open(quick.copy(policyToml = policy, accessTokenSeconds = TOKEN_SECONDS)) }
     private val documents = mutableMapOf<String, Resource>()
     private val server = HttpServer.create(InetSocketAddress("127.0.0.1", 0), 0).apply {
         createContext("/", ::answer)
@@ -88,6 +92,9 @@ class GuardsTest {
 
     private suspend fun login(name: String) = um.login("$name@example.org", seedPassword(name)).done().accessToken
 
+    /** Waits until a moment is past. */
+    private fun waitUntil(moment: Instant) = Thread.sleep(maxOf(0L, Duration.between(Instant.now(), moment).toMillis()) + 100)
+
     @AfterTest
     fun stop() = runBlocking { server.stop(0).also { um.shutdown() } }
 
@@ -114,12 +121,14 @@ class GuardsTest {
         assertRefused(ask("/users/", lins), 403, "FORBIDDEN", "denied")
 
         val fresh = login("ada")
-        um.system().roles.assign(AssignRole(ada, "librarian", validUntil = Instant.now().plusMillis(1500)))
+        val expires = Instant.now().plusSeconds(TOKEN_SECONDS)
+        val until = Instant.now().plusSeconds(4)
+        um.system().roles.assign(AssignRole(ada, "librarian", validUntil = until))
         assertEquals(200, ask("/desk/", fresh).first)
-        Thread.sleep(1600)
+        waitUntil(until)
         assertRefused(ask("/desk/", fresh), 403, "FORBIDDEN", "denied")
         assertRefused(ask("/documents/1", fresh, "DELETE"), 403, "FORBIDDEN", "denied")
-        Thread.sleep(4000)
+        waitUntil(expires)
         for (path in listOf("/list/", "/documents/1", "/desk/", "/users/")) {
             assertRefused(ask(path, fresh), 401, "UNAUTHORIZED", "token_expired")
         }
