@@ -378,7 +378,8 @@ mod measured {
                     um.health().await;
                     let is_whole = names(&recorded.0.lock().unwrap()) == guide();
                     let up = |of| recorded.value("rolekeep_dependency_up", &[("dependency", of)]);
-                    if is_whole && up("notices") == 0.0 && up("storage") == 1.0 {
+                    let hits = recorded.value("rolekeep_cache_hits_total", &[("cache", "sessions")]);
+                    if is_whole && up("notices") == 0.0 && up("storage") == 1.0 && hits >= 2.0 {
                         break;
                     }
                 }
