@@ -98,7 +98,7 @@ impl PostgresOptions {
         }
     }
 
-    /// Sets the schema that the tables are in: 1 to 63 lower-case letters, digits and underscores, not beginning with a digit. It is
+    /// Sets the schema that the tables are in: 1 to 48 lower-case letters, digits and underscores, not beginning with a digit. It is
     /// created if it does not exist. Several stores may share a database, each in its own schema.
     pub fn schema(mut self, schema: impl Into<String>) -> Self {
         self.schema = schema.into();
