@@ -173,14 +173,20 @@ impl PostgresOptions {
         }
     }
 
+    /// The name of the database that the URL leads to.
+    pub(super) fn database(&self) -> Result<String> {
+        let options = given(&self.url)?;
+        // As the server has it where nothing is said.
+        Ok(options.get_database().unwrap_or(options.get_username()).to_owned())
+    }
+
     fn connect(&self) -> Result<PgConnectOptions> {
         self.connect_to(&self.url)
     }
 
     fn connect_to(&self, url: &str) -> Result<PgConnectOptions> {
         check_schema(&self.schema)?;
-        let options =
-            parsed(url).map_err(|unfit| Error::new(Reason::ConfigInvalid, format!("postgres: {}", unfit.message)))?;
+        let options = given(url)?;
         let is_socket = options.get_socket().is_some() || options.get_host().starts_with('/');
         let (_, said) = url.split_once('?').unwrap_or_default();
         let says_mode = said.split('&').any(|part| part.starts_with("sslmode=") || part.starts_with("ssl-mode="));
@@ -257,6 +263,10 @@ fn parsed(url: &str) -> Result<PgConnectOptions, Invalid> {
     is_ours.then(|| PgConnectOptions::from_str(url).ok()).flatten().ok_or_else(|| {
         Invalid::new(FieldCode::InvalidFormat, "the URL is not one, such as `postgres://user@host/database`")
     })
+}
+
+fn given(url: &str) -> Result<PgConnectOptions> {
+    parsed(url).map_err(|unfit| Error::new(Reason::ConfigInvalid, format!("postgres: {}", unfit.message)))
 }
 
 fn only_reading(options: PgConnectOptions) -> PgConnectOptions {
