@@ -76,3 +76,6 @@ def test_ten_processes_at_once(tmp_path: Path) -> None:
     assert command("plan").stdout == ""
     wrong = command("sideways")
     assert wrong.returncode == 2 and "migrate status" in wrong.stderr
+    # A password is no argument.
+    url = command("status", "--postgres", "postgres://ada:hunter2@localhost/x")
+    assert url.returncode == 2 and "ROLEKEEP_POSTGRES" in url.stderr and "hunter2" not in url.stderr + url.stdout

@@ -148,17 +148,23 @@ impl Migrations {
     }
 
     /// Roles for PostgreSQL, as SQL that an administrator runs after each migration, so that the account of the application can neither
-    /// alter the tables nor delete entries of the audit log. With the schema `accounts`, for example:
+    /// alter the tables nor delete entries of the audit log. With the schema `accounts` in the database `shop`, for example:
     ///
-    /// - `accounts_owner`, with which nobody can sign in, owns the tables.
-    /// - `accounts_app` reads and writes rows, but cannot delete entries of the audit log.
-    /// - `accounts_upkeep` can delete those, too: for jobs that remove old entries.
+    /// - `accounts_owner@shop` owns the tables.
+    /// - `accounts_app@shop` reads and writes rows, but cannot delete entries of the audit log.
+    /// - `accounts_upkeep@shop` can delete those, too: for jobs that remove old entries.
     ///
-    /// The roles cannot sign in: grant one to the account of an instance (`GRANT accounts_app TO web`), and open its store with
-    /// `migrates(false)`.
+    /// The roles cannot sign in: grant one to the account of an instance (`GRANT "accounts_app@shop" TO web`), and open its store with
+    /// `migrates(false)`. Erasures finish only once a store is opened by an account that is a member of the owner's role.
+    ///
+    /// Roles are the whole server's, so the database of the URL is part of their names, or seven digits of a hash of it where a name
+    /// would be longer than 63 bytes. The SQL fails in another database. It also fails where a role exists already that can sign in, or
+    /// that lacks the comment by which this SQL knows its own; it cannot tell whether somebody who may create roles has forged that.
+    /// It leaves `CONNECT` on the database alone, which PostgreSQL gives everybody (`PUBLIC`).
     ///
     /// # Errors
-    /// [`Reason::NotOffered`] for an SQLite file, and [`Reason::ConfigInvalid`] if the schema's name is not valid.
+    /// [`Reason::NotOffered`] for an SQLite file, and [`Reason::ConfigInvalid`] if the schema's name or the URL is not valid, or the
+    /// database has a `$` in its name
     pub fn grants(&self) -> Result<String> {
         match &self.database {
             #[cfg(feature = "sqlite")]

@@ -55,7 +55,7 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<String>,
-    /// The schema of its tables, created if it does not exist: 1 to 63 lower-case letters, digits and underscores, not beginning with a
+    /// The schema of its tables, created if it does not exist: 1 to 48 lower-case letters, digits and underscores, not beginning with a
     /// digit. Stores that share a database need a schema each. Default: `rolekeep`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]

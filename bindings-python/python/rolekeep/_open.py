@@ -111,7 +111,7 @@ def open(
             TCP the server's certificate is verified unless the URL has an `sslmode` that asks for
             less. Available in Rust with the feature `postgres`, and in Python; elsewhere it is an
             error. Default: none.
-        postgres_schema: The schema of its tables, created if it does not exist: 1 to 63 lower-case
+        postgres_schema: The schema of its tables, created if it does not exist: 1 to 48 lower-case
             letters, digits and underscores, not beginning with a digit. Stores that share a
             database need a schema each. Default: `rolekeep`.
         postgres_listener: The URL of the connection that listens for commits of other instances, if
@@ -499,7 +499,7 @@ def open_async(
             TCP the server's certificate is verified unless the URL has an `sslmode` that asks for
             less. Available in Rust with the feature `postgres`, and in Python; elsewhere it is an
             error. Default: none.
-        postgres_schema: The schema of its tables, created if it does not exist: 1 to 63 lower-case
+        postgres_schema: The schema of its tables, created if it does not exist: 1 to 48 lower-case
             letters, digits and underscores, not beginning with a digit. Stores that share a
             database need a schema each. Default: `rolekeep`.
         postgres_listener: The URL of the connection that listens for commits of other instances, if

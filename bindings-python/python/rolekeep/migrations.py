@@ -121,8 +121,9 @@ class Migrations(_Named):
         return decode(MigrationStep | None, self._ask("down").wait())  # type: ignore[arg-type]
 
     def grants(self) -> str:
-        """Roles of PostgreSQL as SQL, for an administrator to run after each migration: `SCHEMA_owner`, `SCHEMA_app` and
-        `SCHEMA_upkeep`. An account that has `SCHEMA_app` can neither change tables nor remove entries of the audit log."""
+        """Roles of PostgreSQL as SQL, for an administrator to run after each migration: `SCHEMA_owner@DATABASE`,
+        `SCHEMA_app@DATABASE` and `SCHEMA_upkeep@DATABASE`. An account that has `SCHEMA_app@DATABASE` can neither change tables
+        nor remove entries of the audit log."""
         return decode(str, self._ask("grants").wait())
 
 

@@ -23,6 +23,9 @@ const PAGE_BYTES: usize = 8 * 1024 * 1024;
 /// No line is longer: what stands in a row is no more than a commit may hold.
 const LONGEST: u64 = 64 * 1024 * 1024;
 
+/// The first line has few values, and nothing was verified before it.
+const LONGEST_HEADER: u64 = 64 * 1024;
+
 /// A backup that is being read.
 pub(super) struct Reader<R> {
     from: BufReader<R>,
@@ -51,7 +54,8 @@ impl<R: Read> Reader<R> {
         let mut digest = Digest::new(key)?;
         let mut from = BufReader::new(from);
         let foreign = || damaged(1, "is not the first line of a backup of this library");
-        let text = next_line(&mut from, 1)?.ok_or_else(|| damaged(1, "is missing: the file is empty"))?;
+        let text =
+            next_line(&mut from, 1, LONGEST_HEADER)?.ok_or_else(|| damaged(1, "is missing: the file is empty"))?;
         let AnyHeader { rolekeep_backup: format } = serde_json::from_str(&text).map_err(|_| foreign())?;
         if format > FORMAT {
             let message = format!("is of format {format}, this version of the library knows {FORMAT}: update it");
@@ -62,6 +66,9 @@ impl<R: Read> Reader<R> {
             return Err(damaged(1, "is not as it was written"));
         }
         let (schema, version) = (header.schema, &header.version);
+        if !is_version(version) {
+            return Err(damaged(1, "does not say by which version of the library it was written"));
+        }
         if schema > SCHEMA {
             let message = format!("has schema {schema}, this version of the library knows {SCHEMA}: update it");
             return Err(at_line(Reason::SchemaNewer, 1, &message));
@@ -150,7 +157,7 @@ impl<R: Read> Reader<R> {
             }
             _ => {}
         }
-        if next_line(&mut self.from, line + 1)?.is_some() {
+        if next_line(&mut self.from, line + 1, LONGEST)?.is_some() {
             return Err(damaged(line + 1, "comes behind the last one"));
         }
         Ok(BackupSummary {
@@ -167,7 +174,7 @@ impl<R: Read> Reader<R> {
 
     fn next(&mut self) -> Result<String> {
         self.line = self.line.saturating_add(1);
-        let text = next_line(&mut self.from, self.line)?;
+        let text = next_line(&mut self.from, self.line, LONGEST)?;
         text.ok_or_else(|| damaged(self.line, "is missing: the file ends too early"))
     }
 }
@@ -193,10 +200,10 @@ impl Current {
     }
 }
 
-/// The next line with its end; none at the end of the file.
-fn next_line(from: &mut impl BufRead, line: u32) -> Result<Option<String>> {
+/// The next line with its end, of so many bytes at most; none at the end of the file.
+fn next_line(from: &mut impl BufRead, line: u32, longest: u64) -> Result<Option<String>> {
     let mut text = Vec::new();
-    let read = from.take(LONGEST).read_until(b'\n', &mut text);
+    let read = from.take(longest).read_until(b'\n', &mut text);
     read.map_err(|problem| {
         let message = format!("line {line} of the backup cannot be read: {problem}");
         Error::new(Reason::StorageUnavailable, message).with_source(problem)
@@ -208,6 +215,12 @@ fn next_line(from: &mut impl BufRead, line: u32) -> Result<Option<String>> {
         return Err(damaged(line, "has no end"));
     }
     String::from_utf8(text).map(Some).map_err(|_| damaged(line, "is no text"))
+}
+
+/// Whether a text may be a version: it is in errors and in the audit log, whoever wrote it.
+fn is_version(text: &str) -> bool {
+    let is_fit = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '+' | '-');
+    (1..=64).contains(&text.len()) && text.chars().all(is_fit)
 }
 
 fn damaged(line: u32, message: &str) -> Error {

@@ -17,6 +17,11 @@ pub(super) fn run(arguments: &[&str]) -> Output {
     let Some((word, layers, given)) = asked(arguments) else {
         return Output { code: 2, out: String::new(), err: USAGE.to_owned() };
     };
+    if arguments.windows(2).any(|pair| matches!(pair, ["--postgres", url] if has_password(url))) {
+        let message =
+            "a password is no argument, as every process sees those: give the URL in the variable ROLEKEEP_POSTGRES\n";
+        return Output { code: 2, out: String::new(), err: message.to_owned() };
+    }
     waited(answer(word, &layers, &given))
 }
 
@@ -40,6 +45,13 @@ fn asked<'a>(arguments: &[&'a str]) -> Option<(&'a str, Layers, String)> {
     ["status", "plan", "apply", "down", "grants"]
         .contains(word)
         .then(|| (*word, layers, serde_json::Value::Object(given).to_string()))
+}
+
+/// Whether a URL has a password, also one that is no URL because of what is in it.
+fn has_password(url: &str) -> bool {
+    let (_, place) = url.split_once("://").unwrap_or(("", url));
+    let is_before_host = place.rsplit_once('@').is_some_and(|(account, _)| account.contains(':'));
+    is_before_host || place.split(['?', '&']).skip(1).any(|said| said.starts_with("password="))
 }
 
 async fn answer(word: &str, layers: &Layers, given: &str) -> Result<String> {
@@ -68,4 +80,29 @@ fn page(status: &Status) -> String {
     }
     page.extend(status.pending.iter().map(|step| line("pending", step)));
     page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_no_argument() {
+        for url in [
+            "postgres://ada:hunter2@localhost/app",
+            "postgres://ada:hunter2%40@localhost:5432/app?sslmode=require",
+            "postgresql://ada:hunter2/@localhost/app",
+            "ada:hunter2@localhost",
+            "postgres://ada@localhost/app?sslmode=require&password=hunter2",
+        ] {
+            let refused = run(&["grants", "--schema", "x", "--postgres", url]);
+            assert_eq!((refused.code, refused.out.as_str()), (2, ""), "{url}");
+            assert!(refused.err.contains("ROLEKEEP_POSTGRES") && !refused.err.contains("hunter2"), "{}", refused.err);
+        }
+        #[cfg(feature = "postgres")]
+        for url in ["postgres://ada@localhost:5432/app", "postgres:///app?host=/run/postgresql"] {
+            let done = run(&["grants", "--postgres", url]);
+            assert_eq!((done.code, done.err.as_str()), (0, ""), "{url}");
+        }
+    }
 }

@@ -30,7 +30,7 @@ POLICY is a file (.toml or .json), or preset:standard, preset:flyos.
 
 migrate is about the schema of a database: how far it is (status), the SQL that would be run (plan), running it (apply), taking the
 newest step back (down), and SQL for roles of PostgreSQL (grants). The database may also be named by ROLEKEEP_SQLITE or
-ROLEKEEP_POSTGRES, or by the settings of FILE.
+ROLEKEEP_POSTGRES, or by the settings of FILE; a URL with a password only there, as every process sees arguments.
 
 backup writes a whole database into the file BACKUP, verify reads one to its end and says what is in it, restore puts one into an empty
 database. The key that seals it is in a file or a variable, never an argument; a URL of PostgreSQL is in ROLEKEEP_POSTGRES, or in FILE.

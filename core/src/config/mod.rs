@@ -172,7 +172,7 @@ pub struct Config {
     /// the server's certificate is verified unless the URL has an `sslmode` that asks for less. Available in Rust with the feature
     /// `postgres`, and in Python; elsewhere it is an error. Default: none.
     pub postgres: Option<Secret>,
-    /// The schema of its tables, created if it does not exist: 1 to 63 lower-case letters, digits and underscores, not beginning with a
+    /// The schema of its tables, created if it does not exist: 1 to 48 lower-case letters, digits and underscores, not beginning with a
     /// digit. Stores that share a database need a schema each. Default: `rolekeep`.
     #[input(default = DEFAULT_SCHEMA.to_owned())]
     pub postgres_schema: String,

@@ -114,9 +114,10 @@ impl UserManagement {
     ///
     /// # Errors
     /// Those of the closure, and before it `UNAVAILABLE` (`not_offered`) for a store that is not in SQLite or PostgreSQL, and
-    /// `VALIDATION_ERROR` for a connection that leads to another store or is in no transaction. Where the closure goes on over an error of
-    /// the database, also `VALIDATION_ERROR` if a statement failed in PostgreSQL, which takes back what the store did and no more, and
-    /// `UNAVAILABLE` if SQLite has ended the transaction by itself, of which nothing is left.
+    /// `VALIDATION_ERROR` for a connection that leads to another store or is in no transaction, or in SQLite has a temporary table that is
+    /// called as one of the store's. Where the closure goes on over an error of the database, also `VALIDATION_ERROR` if a statement failed in
+    /// PostgreSQL, which takes back what the store did and no more, and `UNAVAILABLE` if SQLite has ended the transaction by
+    /// itself, of which nothing is left.
     pub async fn join<C: HostConnection, T: Send, E: From<Error> + Send, F: Future<Output = Result<T, E>> + Send>(
         &self,
         connection: &mut C,

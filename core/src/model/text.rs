@@ -39,15 +39,16 @@ pub fn prose(text: &str, max: usize) -> Result<String, Invalid> {
     line_or_lines(&text.replace("\r\n", "\n"), max, "\n\t")
 }
 
-/// Checks the name of a schema of PostgreSQL: one that needs no quotes in a search path, and is not the server's own.
+/// Checks the name of a schema of PostgreSQL: one that needs no quotes in a search path, is not the server's own, and leaves room in the 63
+/// bytes of a name for those of its roles and channel.
 pub fn schema(name: &str) -> Result<(), Invalid> {
     let is_fit = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
     let is_led = name.starts_with(|first: char| !first.is_ascii_digit()) && !name.starts_with("pg_");
-    if is_led && name.len() <= 63 && name.chars().all(is_fit) {
+    if is_led && name.len() <= 48 && name.chars().all(is_fit) {
         return Ok(());
     }
     let message =
-        "must be 1 to 63 lower-case letters, digits and underscores, no digit first, and not begin with `pg_`";
+        "must be 1 to 48 lower-case letters, digits and underscores, no digit first, and not begin with `pg_`";
     Err(Invalid::new(FieldCode::InvalidFormat, message))
 }
 

@@ -32,6 +32,9 @@ async fn a_url_of_postgresql_is_told_by_nothing() {
     assert!(!printed.contains("hunter2") && printed.contains("postgres"), "{printed}");
     for config in
         [url("db:port"), url("db").postgres_schema("Accounts"), url("db").sqlite("app.db"), url("db").exclusive(true)]
+            .into_iter()
+            // The names of its roles would be too long.
+            .chain([url("db").postgres_schema("a".repeat(49))])
     {
         let error = UserManagement::open(config).await.err().unwrap();
         assert_eq!((error.code(), error.reason()), (Code::Validation, Reason::ConfigInvalid));

@@ -210,6 +210,46 @@ async fn what_cannot_be_rolled_back_or_waited_for_is_refused() {
     assert_eq!(um.join(&mut connection, nothing).await.unwrap_err().reason(), Reason::Closed);
 }
 
+/// SQLite would commit what is written there at once, when its savepoint is released.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_in_no_transaction_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("app.db");
+    let um = open(&file).await;
+    let mut connection = connect(&file).await;
+    let work = async |store: UserManagement| store.system().users().create(CreateUser::new("ada@example.org")).await;
+    let refused = um.join(&mut connection, work).await.unwrap_err();
+    assert_eq!((refused.reason(), users(&um).await), (Reason::InvalidInput, 0));
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let (_, pending) = um.join(&mut *transaction, work).await.unwrap();
+    transaction.commit().await.unwrap();
+    pending.committed().await.unwrap();
+    assert_eq!(users(&um).await, 1);
+}
+
+/// SQLite looks for tables among the temporary ones first: rights would be read there, and what is written would be gone with them.
+#[tokio::test(flavor = "multi_thread")]
+async fn temporary_tables_do_not_stand_before_those_of_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("app.db");
+    let um = open(&file).await;
+    let nothing = async |_: UserManagement| Ok::<_, Error>(());
+    for (makes, is_refused) in [
+        ("CREATE TEMP TABLE users AS SELECT * FROM main.users", true),
+        ("CREATE TEMP TABLE Role_Assignments AS SELECT * FROM main.role_assignments", true),
+        ("CREATE TEMP VIEW commits AS SELECT * FROM main.commits", true),
+        ("CREATE TEMP TABLE users_search_rows AS SELECT * FROM main.users_search_rows", true),
+        ("CREATE TEMP TABLE orders (number INTEGER)", false),
+    ] {
+        let mut connection = connect(&file).await;
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        sqlx::raw_sql(makes).execute(&mut *transaction).await.unwrap();
+        let refused = um.join(&mut *transaction, nothing).await.err().map(|error| error.reason());
+        assert_eq!(refused, is_refused.then_some(Reason::InvalidInput), "{makes}");
+        transaction.rollback().await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_goes_away_in_the_middle_has_written_nothing() {
     let folder = tempfile::tempdir().unwrap();

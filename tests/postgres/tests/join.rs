@@ -20,7 +20,7 @@ use rolekeep::{
     users::{CreateUser, ListUsers, SuspendUser, UpdateUser},
 };
 use rolekeep_postgres_tests::{Cluster, proxy::Proxy};
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 const PASSWORD: &str = "correct horse battery staple";
 
@@ -145,6 +145,30 @@ async fn what_is_committed_is_there_at_once_and_what_is_rolled_back_is_not() {
         }
         require_whole(&um).await;
     }
+}
+
+/// Temporary tables are looked for first unless the path says otherwise: rights would be read there, and what is written would be gone
+/// with them.
+#[tokio::test(flavor = "multi_thread")]
+async fn temporary_tables_do_not_stand_before_those_of_the_store() {
+    let (_cluster, mut connection, um) = started().await;
+    let ada = um.system().users().create(CreateUser::new("ada@example.org")).await.unwrap().id;
+    let mut transaction = connection.begin().await.unwrap();
+    for table in ["users", "role_assignments", "commits"] {
+        let makes = format!("CREATE TEMP TABLE {table} (LIKE rolekeep.{table} INCLUDING ALL)");
+        sqlx::raw_sql(AssertSqlSafe(makes)).execute(&mut *transaction).await.unwrap();
+    }
+    let work = async |store: UserManagement| {
+        assert_eq!(users(&store).await, BTreeSet::from([ada]));
+        store.system().roles().assign(AssignRole::new(ada, "editor")).await?;
+        Ok::<_, Error>(store.system().users().create(CreateUser::new("bob@example.org")).await?.id)
+    };
+    let (bob, pending) = um.join(&mut *transaction, work).await.unwrap();
+    transaction.commit().await.unwrap();
+    pending.committed().await.unwrap();
+    assert_eq!(users(&um).await, BTreeSet::from([ada, bob]));
+    assert!(um.check(ada, "document:edit", None).await.unwrap());
+    require_whole(&um).await;
 }
 
 /// An application that makes an account and an order together, takes orders back, and gives up now and then; beside it others who use the

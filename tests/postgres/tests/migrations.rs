@@ -10,10 +10,15 @@ use rolekeep::{
     users::{CreateUser, DeleteUser},
 };
 use rolekeep_postgres_tests::Cluster;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 fn steps(cluster: &Cluster) -> Migrations {
     Migrations::postgres(PostgresOptions::new(cluster.url()))
+}
+
+/// What leads to another database of the same server.
+fn in_database(cluster: &Cluster, name: &str) -> String {
+    format!("{}/{name}", cluster.url().strip_suffix("/postgres").unwrap())
 }
 
 async fn run(connection: &mut PgConnection, sql: impl Into<String>) {
@@ -144,7 +149,7 @@ async fn an_account_with_the_role_of_the_application_runs_a_store() {
     for _ in 0..2 {
         run(&mut connection, steps(&cluster).grants().unwrap()).await;
     }
-    run(&mut connection, "CREATE ROLE web LOGIN; GRANT rolekeep_app TO web").await;
+    run(&mut connection, "CREATE ROLE web LOGIN; GRANT \"rolekeep_app@postgres\" TO web").await;
     let url = cluster.url().replace("postgres@", "web@");
     assert_ne!(url, cluster.url());
     let config = Config::new().preset("standard").hashing_memory_kib(8).hashing_iterations(1).postgres(url.as_str());
@@ -169,4 +174,80 @@ async fn an_account_with_the_role_of_the_application_runs_a_store() {
     let later =
         Migrations::postgres(PostgresOptions::new(url)).and_then("0002_more", "CREATE TABLE more ();", Err("more"));
     assert_eq!(later.apply().await.unwrap_err().reason(), Reason::StorageDenied);
+}
+
+/// Roles are the whole server's: those of another database, or of somebody who was first, would be let in.
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_belong_to_one_database_and_those_of_others_are_not_taken_over() {
+    let cluster = Cluster::start();
+    let mut connection = cluster.connect().await;
+    run(&mut connection, "CREATE DATABASE second").await;
+    let url = in_database(&cluster, "second");
+    let mut in_second = PgConnection::connect(&url).await.unwrap();
+    let second = Migrations::postgres(PostgresOptions::new(url.as_str()));
+    for steps in [&steps(&cluster), &second] {
+        steps.apply().await.unwrap();
+    }
+    run(&mut connection, steps(&cluster).grants().unwrap()).await;
+    run(&mut in_second, second.grants().unwrap()).await;
+    let refused = async |connection: &mut PgConnection, sql: String| {
+        let problem = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await.unwrap_err();
+        run(connection, "ROLLBACK").await;
+        problem.as_database_error().unwrap().message().to_owned()
+    };
+    let elsewhere = refused(&mut in_second, steps(&cluster).grants().unwrap()).await;
+    assert!(elsewhere.contains("postgres") && elsewhere.contains("second"), "{elsewhere}");
+    run(&mut connection, "CREATE ROLE web LOGIN; GRANT \"rolekeep_app@postgres\" TO web").await;
+    run(&mut in_second, "SET ROLE web").await;
+    let read = refused(&mut in_second, "SELECT FROM rolekeep.users".to_owned()).await;
+    assert!(read.contains("permission denied"), "{read}");
+
+    let ours = "COMMENT ON ROLE \"shop_owner@postgres\" IS 'Rolekeep: schema shop of the database postgres'";
+    let shop = Migrations::postgres(PostgresOptions::new(cluster.url()).schema("shop"));
+    shop.apply().await.unwrap();
+    for (made, fits) in [
+        ("CREATE ROLE \"shop_owner@postgres\" LOGIN".to_owned(), false),
+        ("CREATE ROLE \"shop_owner@postgres\" NOLOGIN".to_owned(), false),
+        (format!("CREATE ROLE \"shop_owner@postgres\" LOGIN; {ours}"), false),
+        (format!("CREATE ROLE \"shop_owner@postgres\" NOLOGIN; {}", ours.replace("shop of", "other of")), false),
+        (format!("CREATE ROLE \"shop_owner@postgres\" NOLOGIN; {ours}"), true),
+    ] {
+        run(&mut connection, made.as_str()).await;
+        if fits {
+            run(&mut connection, shop.grants().unwrap()).await;
+            continue;
+        }
+        let problem = refused(&mut connection, shop.grants().unwrap()).await;
+        assert!(problem.contains("shop_owner@postgres"), "{made}: {problem}");
+        let owner = "SELECT count(*) FROM pg_tables WHERE tableowner = 'shop_owner@postgres'";
+        let owned: i64 = sqlx::query_scalar(owner).fetch_one(&mut connection).await.unwrap();
+        assert_eq!(owned, 0, "{made}");
+        run(&mut connection, "DROP ROLE \"shop_owner@postgres\"").await;
+    }
+}
+
+/// A name of PostgreSQL has 63 bytes, and what is beyond is cut off.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_of_roles_are_whole_whatever_the_names_of_schema_and_database() {
+    let cluster = Cluster::start();
+    let mut connection = cluster.connect().await;
+    let (schema, database) = ("s".repeat(48), "an \"odd\" user's 数据库 of a shop");
+    run(&mut connection, format!("CREATE DATABASE \"{}\"", database.replace('"', "\"\""))).await;
+    let named: String = database.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let url = in_database(&cluster, &named);
+    for schema in [schema.as_str(), "s"] {
+        let steps = Migrations::postgres(PostgresOptions::new(url.as_str()).schema(schema));
+        steps.apply().await.unwrap();
+        let mut there = PgConnection::connect(&url).await.unwrap();
+        for _ in 0..2 {
+            run(&mut there, steps.grants().unwrap()).await;
+        }
+        let ours = "SELECT array_agg(rolname::text ORDER BY rolname) FROM pg_roles WHERE rolname LIKE $1";
+        let made: Vec<String> =
+            sqlx::query_scalar(ours).bind(format!("{schema}\\_%")).fetch_one(&mut there).await.unwrap();
+        let ends: Vec<&str> = made.iter().filter_map(|name| name.split_once('@').map(|(_, of)| of)).collect();
+        assert!(made.len() == 3 && made.iter().all(|name| name.len() <= 63), "{made:?}");
+        assert!(ends.iter().all(|end| *end == ends[0] && !end.is_empty()), "{made:?}");
+        assert_eq!(ends[0] == database, schema == "s", "{made:?}");
+    }
 }

@@ -20,7 +20,7 @@ use rolekeep::{
     Policy, Reason, UserManagement,
     audit::{ListAudit, VerifyAudit},
     roles::{AssignRole, UnassignRole},
-    storage::PostgresOptions,
+    storage::{PostgresOptions, PostgresStorage, Storage as _},
     users::{CreateUser, ListUsers, UpdateUser},
 };
 use rolekeep_postgres_tests::{
@@ -39,7 +39,7 @@ const CONNECTIONS: usize = 2;
 const EVER: Duration = Duration::from_secs(120);
 
 /// What the account has to be given, as no start-up options pass.
-const ACCOUNT: &str = "ALTER ROLE postgres IN DATABASE postgres SET search_path = rolekeep;
+const ACCOUNT: &str = "ALTER ROLE postgres IN DATABASE postgres SET search_path = rolekeep, pg_temp;
     ALTER ROLE postgres IN DATABASE postgres SET statement_timeout = '10s';
     ALTER ROLE postgres IN DATABASE postgres SET lock_timeout = '10s';
     ALTER ROLE postgres IN DATABASE postgres SET idle_in_transaction_session_timeout = '30s'";
@@ -161,6 +161,42 @@ async fn sto_1_a_pooler_that_lacks_what_is_needed_is_refused() {
     sqlx::raw_sql(ACCOUNT).execute(&mut admin).await.unwrap();
     let untracked = "max_prepared_statements = 0\nignore_startup_parameters = extra_float_digits, options\n";
     says(refused(untracked).await, Reason::ConfigInvalid, "max_prepared_statements");
+    let by_session = "max_prepared_statements = 0\nignore_startup_parameters = extra_float_digits, options\n\
+                      pool_mode = session\ndefault_pool_size = 50\n";
+    assert_eq!(refused(by_session).await, None);
+    assert_eq!(refused(AS_DOCUMENTED).await, None);
+}
+
+/// A replica's lists would be read in other tables, or be somebody else's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sto_1_a_replica_behind_a_pooler_that_lacks_what_is_needed_is_refused() {
+    let cluster = Cluster::start();
+    let mut admin = cluster.connect().await;
+    // A database follows itself as closely as a replica can.
+    let refused = async |settings: &'static str| {
+        let bouncer = Bouncer::start(&cluster, CONNECTIONS, settings).await;
+        let options = PostgresOptions::new(cluster.url()).replica_url(bouncer.url());
+        let storage = match PostgresStorage::open(options).await {
+            Ok(storage) => Arc::new(storage),
+            Err(error) => return Some((error.reason(), error.message().to_owned())),
+        };
+        let um = UserManagement::builder().storage(storage.clone()).open().await.unwrap();
+        um.system().users().list(ListUsers::new()).await.unwrap();
+        let uses = storage.condition().replica.unwrap();
+        assert_eq!((uses.answered > 0, uses.failed), (true, 0), "{settings}");
+        um.close().await.unwrap();
+        None
+    };
+    let says = |refused: Option<(Reason, String)>, word: &str| {
+        assert!(
+            refused.as_ref().is_some_and(|(why, text)| *why == Reason::ConfigInvalid && text.contains(word)),
+            "{refused:?}"
+        );
+    };
+    says(refused(AS_DOCUMENTED).await, "search_path");
+    sqlx::raw_sql(ACCOUNT).execute(&mut admin).await.unwrap();
+    let untracked = "max_prepared_statements = 0\nignore_startup_parameters = extra_float_digits, options\n";
+    says(refused(untracked).await, "max_prepared_statements");
     let by_session = "max_prepared_statements = 0\nignore_startup_parameters = extra_float_digits, options\n\
                       pool_mode = session\ndefault_pool_size = 50\n";
     assert_eq!(refused(by_session).await, None);

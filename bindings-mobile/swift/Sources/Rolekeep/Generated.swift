@@ -18817,7 +18817,7 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let postgres: String?
     /**
-     * The schema of its tables, created if it does not exist: 1 to 63 lower-case letters, digits and underscores, not beginning with a
+     * The schema of its tables, created if it does not exist: 1 to 48 lower-case letters, digits and underscores, not beginning with a
      * digit. Stores that share a database need a schema each. Default: `rolekeep`.
      */
     public let postgresSchema: String?
@@ -19181,7 +19181,7 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * `postgres`, and in Python; elsewhere it is an error. Default: none.
          */postgres: String? = nil, 
         /**
-         * The schema of its tables, created if it does not exist: 1 to 63 lower-case letters, digits and underscores, not beginning with a
+         * The schema of its tables, created if it does not exist: 1 to 48 lower-case letters, digits and underscores, not beginning with a
          * digit. Stores that share a database need a schema each. Default: `rolekeep`.
          */postgresSchema: String? = nil, 
         /**

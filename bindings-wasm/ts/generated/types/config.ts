@@ -39,7 +39,7 @@ export interface Config {
    */
   readonly postgres?: string | null | undefined;
   /**
-   * The schema of its tables, created if it does not exist: 1 to 63 lower-case letters, digits and underscores, not beginning with a
+   * The schema of its tables, created if it does not exist: 1 to 48 lower-case letters, digits and underscores, not beginning with a
    * digit. Stores that share a database need a schema each. Default: `rolekeep`.
    */
   readonly postgresSchema?: string | null | undefined;

@@ -29,6 +29,7 @@ use super::{
     reads::Reader,
     replica,
     rows::{self, QueryPlan, Renames},
+    session,
 };
 use crate::{
     model::error::{Error, Reason, Result},
@@ -63,6 +64,8 @@ pub(super) enum Servers {
     Primary,
     /// Those, too.
     All,
+    /// Those for lists alone.
+    Replica,
 }
 
 /// What they share. They belong to the process that made them: of a forked child, which inherits the sockets and the
@@ -71,6 +74,7 @@ struct Alike {
     process: u32,
     options: PgConnectOptions,
     servers: Servers,
+    schema: String,
     /// Those that nobody uses, the newest last.
     idle: Mutex<Vec<Idle>>,
     /// Of what is planned by its values.
@@ -98,21 +102,25 @@ struct Idle {
 
 impl Connections {
     pub(super) fn new(options: &PostgresOptions) -> Result<Self> {
-        let longest = options.statement_timeout + PATIENCE;
+        let (longest, schema) = (options.statement_timeout + PATIENCE, options.schema.as_str());
         // What one of the two loses the other has lost, too.
         let (losses, waits) = (Arc::<AtomicU64>::default(), (longest, CONNECT));
         Ok(Self {
-            writers: Pool::new((options.for_writing()?, Servers::Primary), options.writers, waits, losses.clone()),
-            readers: Pool::new((options.for_reading()?, Servers::Primary), options.readers, waits, losses),
+            writers: Pool::new(
+                (options.for_writing()?, Servers::Primary, schema),
+                options.writers,
+                waits,
+                losses.clone(),
+            ),
+            readers: Pool::new((options.for_reading()?, Servers::Primary, schema), options.readers, waits, losses),
         })
     }
 
     /// Those to a replica, if there is one.
     pub(super) fn to_replica(options: &PostgresOptions) -> Result<Option<Pool>> {
-        let longest = options.statement_timeout + PATIENCE;
-        let made = options.for_lists()?;
-        Ok(made
-            .map(|made| Pool::new((made, Servers::All), options.readers, (longest, replica::CONNECT), Arc::default())))
+        let waits = (options.statement_timeout + PATIENCE, replica::CONNECT);
+        let pool = |made| Pool::new((made, Servers::Replica, &options.schema), options.readers, waits, Arc::default());
+        Ok(options.for_lists()?.map(pool))
     }
 
     /// A connection that writes.
@@ -181,7 +189,7 @@ impl Reader for Pool {
 
     fn meet_standby(&self) -> Result<()> {
         match self.0.servers {
-            Servers::All => Ok(()),
+            Servers::All | Servers::Replica => Ok(()),
             Servers::Primary => Err(standby()),
         }
     }
@@ -189,7 +197,7 @@ impl Reader for Pool {
 
 impl Pool {
     pub(super) fn new(
-        (options, servers): (PgConnectOptions, Servers),
+        (options, servers, schema): (PgConnectOptions, Servers, &str),
         count: usize,
         (longest, connect): (Duration, Duration),
         losses: Arc<AtomicU64>,
@@ -198,6 +206,7 @@ impl Pool {
             process: std::process::id(),
             options,
             servers,
+            schema: schema.to_owned(),
             idle: Mutex::default(),
             renames: Renames::new(),
             losses,
@@ -218,6 +227,11 @@ impl Pool {
     /// Uses those that nobody uses now no more.
     pub(super) fn forget_idle(&self) {
         self.0.forget_idle();
+    }
+
+    /// Whether there can be one.
+    pub(super) async fn try_one(&self) -> Result<()> {
+        self.take(self.0.servers).await.map(drop)
     }
 
     async fn apart<const COUNT: usize>(&self, options: [(&str, &str); COUNT]) -> Result<PgConnection> {
@@ -278,6 +292,11 @@ impl Alike {
         let mut made = connect(&self.options).await.map_err(error::error)?;
         match servers {
             Servers::All => Ok(made),
+            Servers::Replica => {
+                let other = async { connect(&self.options).await.map_err(error::error) };
+                session::require_fit_for_lists(&mut made, &self.schema, other).await?;
+                Ok(made)
+            }
             Servers::Primary => {
                 // Not prepared, so that it is one round trip.
                 let asked = sqlx::raw_sql("SELECT pg_is_in_recovery()").fetch_one(&mut made).await;

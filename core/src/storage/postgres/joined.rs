@@ -15,7 +15,7 @@ use sqlx::{
 use super::{
     PostgresStorage,
     commit::{self, Last},
-    connections, error, fit,
+    connections, error, fit, options,
     reads::{Reader, Reads},
     rows::{self, QueryPlan},
 };
@@ -53,7 +53,7 @@ pub(crate) async fn enter(connection: &mut PgConnection, storage: &PostgresStora
     let text = "WITH before AS MATERIALIZED (SELECT current_setting('search_path') AS path, current_setting('lock_timeout') AS waits) \
                 SELECT path, waits, set_config('search_path', $1, true), set_config('lock_timeout', $2, true) FROM before";
     let longest = storage.statement_timeout.as_millis().to_string();
-    let set = sqlx::query(text).bind(&storage.schema).bind(longest).fetch_one(connection).await;
+    let set = sqlx::query(text).bind(options::search_path(&storage.schema)).bind(longest).fetch_one(connection).await;
     let before = |row: PgRow| Ok(Before { search_path: row.try_get(0)?, lock_timeout: row.try_get(1)? });
     set.and_then(before).map_err(error::error)
 }

@@ -7,16 +7,17 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     PostgresOptions, begin,
-    connections::{CONNECT, Connections, Fault, LONG, in_time},
+    connections::{Connections, Fault, LONG},
     error,
     scripts::SCRIPTS,
+    session,
     statement::GAPS,
 };
 #[cfg(any(test, feature = "testing"))]
 use crate::storage::sql::dialect::Dialect;
 use crate::{
     model::{
-        error::{Error, Reason, Result},
+        error::{Error, Result},
         record::Table,
         registry::Guard,
     },
@@ -28,9 +29,6 @@ use crate::{
         },
     },
 };
-
-/// The oldest server.
-const OLDEST: i32 = 130_000;
 
 /// The table that says which of them a schema has seen, and those of commits: the newest one of each lane with the versions of guards
 /// that stand there, until when it is left to who used it last (microseconds since 1970); and the buckets of rows that are not there.
@@ -109,7 +107,7 @@ pub(crate) async fn plan_of(options: &PostgresOptions, schema: &Schema) -> Resul
     let (before, after) = (prepares(&history), changes(schema, history.version()));
     Ok(format!(
         "-- PostgreSQL: run it with `psql -v ON_ERROR_STOP=1`, by the role that is to own the tables.\n\
-         BEGIN;\n{PATIENT}{make}SET LOCAL search_path = {name};\n{before}{ALONE}{after}COMMIT;\n"
+         BEGIN;\n{PATIENT}{make}SET LOCAL search_path = {name}, pg_temp;\n{before}{ALONE}{after}COMMIT;\n"
     ))
 }
 
@@ -155,10 +153,10 @@ pub(super) async fn run(connections: &Connections, schema: &Schema, name: &str, 
     loop {
         let mut writer = connections.looking().await?;
         let longest = writer.longest();
-        let server = timeout(longest, server(writer.get().map_err(error::error)?)).await;
+        let server = timeout(longest, session::server(writer.get().map_err(error::error)?)).await;
         let server = writer.settle(server).map_err(Error::from)?;
-        require_fit(&server, name)?;
-        require_own_statements(connections, &server).await?;
+        session::require_fit(&server, name)?;
+        session::require_own_statements(&server, connections.apart()).await?;
         let seen = timeout(longest, history(writer.get().map_err(error::error)?, name)).await;
         let seen = writer.settle(seen).map_err(Error::from)?;
         schema.require_ours(&seen)?;
@@ -182,56 +180,6 @@ pub(super) async fn run(connections: &Connections, schema: &Schema, name: &str, 
             done => return done.map_err(Error::from)?,
         }
     }
-}
-
-/// The server's version, such as 150003, the encoding of the database, and two settings of the session; the number of the server's
-/// process, where the session lacks its options and the server knows a statement by the driver's name of it.
-type Server = (i32, String, String, String, Option<i32>);
-
-async fn server(connection: &mut PgConnection) -> Result<Server, sqlx::Error> {
-    let asked = "SELECT current_setting('server_version_num')::integer, current_setting('server_encoding'), \
-                 current_setting('search_path'), current_setting('synchronous_commit'), \
-                 (SELECT pg_backend_pid() WHERE current_setting('enable_seqscan') = 'on' \
-                  AND EXISTS (SELECT FROM pg_prepared_statements WHERE name LIKE 'sqlx%'))";
-    sqlx::query_as(asked).fetch_one(connection).await
-}
-
-/// Refuses a pooler that hands the server's connections around and leaves it to its clients to name their statements: all give them the
-/// same names, and one's would be run for another. It shows where two of our connections lead to one of the server's.
-async fn require_own_statements(connections: &Connections, (.., process): &Server) -> Result<()> {
-    let Some(process) = process else { return Ok(()) };
-    let mut other = connections.apart().await?;
-    // Not prepared.
-    let asked = in_time(CONNECT, sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(&mut other)).await?;
-    if asked.try_get::<i32, _>(0).map_err(error::error)? != *process {
-        return Ok(());
-    }
-    let message = "a pooler in between does not keep track of prepared statements: have it do so (PgBouncer 1.21 or later, \
-                   `max_prepared_statements`), or keep connections to sessions";
-    Err(Error::new(Reason::ConfigInvalid, message))
-}
-
-fn require_fit((version, encoding, path, durable, _): &Server, schema: &str) -> Result<()> {
-    let version = *version;
-    if path != schema {
-        let message = "the connection does not have the options it was made with, such as `search_path`: a pooler in between has to let \
-                       them pass, or the account has to be given them";
-        return Err(Error::new(Reason::ConfigInvalid, message));
-    }
-    if durable == "off" {
-        let message =
-            "`synchronous_commit` is off for this account, so that acknowledged commits may be lost: turn it on";
-        return Err(Error::new(Reason::ConfigInvalid, message));
-    }
-    if version < OLDEST {
-        let message = format!("PostgreSQL {} or newer is needed; this one is {}", OLDEST / 10_000, version / 10_000);
-        return Err(Error::new(Reason::ConfigInvalid, message));
-    }
-    if encoding != "UTF8" {
-        let message = format!("the database has the encoding {encoding}; make one with UTF8");
-        return Err(Error::new(Reason::ConfigInvalid, message));
-    }
-    Ok(())
 }
 
 /// Whether somebody else made the same thing at the same time.

@@ -17,6 +17,7 @@ mod reads;
 mod replica;
 mod rows;
 mod scripts;
+mod session;
 mod snapshot;
 mod statement;
 
@@ -110,6 +111,9 @@ impl PostgresStorage {
         let replica = Connections::to_replica(&options)?.map(Replica::new);
         let deed = Deed::Open { migrates: options.migrates };
         migrate::run(&connections, &schema, &options.schema, deed).await?;
+        if let Some(replica) = &replica {
+            replica.require_fit().await?;
+        }
         let schema_version = schema.version();
         let commits = Commits::new(options.writers);
         // Stores of one database are in schemas of their own.

@@ -41,7 +41,7 @@ const MOST_WRITERS: usize = MOST_LANES as usize / 2;
 /// prepared statements are seen not to be kept track of, the store does not open:
 ///
 /// ```sql
-/// ALTER ROLE app IN DATABASE app SET search_path = rolekeep;
+/// ALTER ROLE app IN DATABASE app SET search_path = rolekeep, pg_temp;
 /// ALTER ROLE app IN DATABASE app SET statement_timeout = '10s';
 /// ALTER ROLE app IN DATABASE app SET lock_timeout = '10s';
 /// ALTER ROLE app IN DATABASE app SET idle_in_transaction_session_timeout = '30s';
@@ -98,7 +98,7 @@ impl PostgresOptions {
         }
     }
 
-    /// Sets the schema that the tables are in: 1 to 63 lower-case letters, digits and underscores, not beginning with a digit. It is
+    /// Sets the schema that the tables are in: 1 to 48 lower-case letters, digits and underscores, not beginning with a digit. It is
     /// created if it does not exist. Several stores may share a database, each in its own schema.
     pub fn schema(mut self, schema: impl Into<String>) -> Self {
         self.schema = schema.into();
@@ -149,7 +149,8 @@ impl PostgresOptions {
     /// Sets the URL of a replica of the database, a hot standby, for lists: their pages and totals are read there as soon as it has all
     /// commits of the primary, so that they always include what was committed before they were requested. The primary is asked for its
     /// newest commit first, which costs a round trip. If the replica does not get there within some 80 ms, does not answer within a
-    /// second, or cannot be reached, the primary returns the list, and the replica is not used for a second or longer.
+    /// second, or cannot be reached, the primary returns the list, and the replica is not used for a second or longer. A pooler in front of
+    /// the replica has to be as one in front of the primary.
     ///
     /// Rights, single rows, and rows that a check or a commit relies on, are never read there.
     pub fn replica_url(mut self, url: impl Into<String>) -> Self {
@@ -172,14 +173,20 @@ impl PostgresOptions {
         }
     }
 
+    /// The name of the database that the URL leads to.
+    pub(super) fn database(&self) -> Result<String> {
+        let options = given(&self.url)?;
+        // As the server has it where nothing is said.
+        Ok(options.get_database().unwrap_or(options.get_username()).to_owned())
+    }
+
     fn connect(&self) -> Result<PgConnectOptions> {
         self.connect_to(&self.url)
     }
 
     fn connect_to(&self, url: &str) -> Result<PgConnectOptions> {
         check_schema(&self.schema)?;
-        let options =
-            parsed(url).map_err(|unfit| Error::new(Reason::ConfigInvalid, format!("postgres: {}", unfit.message)))?;
+        let options = given(url)?;
         let is_socket = options.get_socket().is_some() || options.get_host().starts_with('/');
         let (_, said) = url.split_once('?').unwrap_or_default();
         let says_mode = said.split('&').any(|part| part.starts_with("sslmode=") || part.starts_with("ssl-mode="));
@@ -191,7 +198,7 @@ impl PostgresOptions {
         let millis = |duration: Duration| duration.as_millis().to_string();
         let options =
             options.application_name("rolekeep").statement_cache_capacity(256).disable_statement_logging().options([
-                ("search_path", self.schema.as_str()),
+                ("search_path", search_path(&self.schema).as_str()),
                 ("statement_timeout", &millis(self.statement_timeout)),
                 ("lock_timeout", &millis(self.statement_timeout)),
                 ("idle_in_transaction_session_timeout", "30000"),
@@ -224,7 +231,10 @@ impl PostgresOptions {
 
     /// Connections that read lists from the replica, if there is one.
     pub(super) fn for_lists(&self) -> Result<Option<PgConnectOptions>> {
-        let of_replica = |url: &String| Ok(only_reading(self.connect_to(url)?.application_name("rolekeep replica")));
+        // By which a session is known to have its options.
+        let known = [("rolekeep.lists", "on")];
+        let of_replica =
+            |url: &String| Ok(only_reading(self.connect_to(url)?.application_name("rolekeep replica").options(known)));
         self.replica.as_ref().map(of_replica).transpose()
     }
 
@@ -239,6 +249,12 @@ impl PostgresOptions {
     }
 }
 
+/// Where tables are looked for. Temporary ones last: where the path does not name them they are found first, whoever made them on this
+/// session, which behind a pooler may be somebody else.
+pub(super) fn search_path(schema: &str) -> String {
+    format!("{schema}, pg_temp")
+}
+
 /// What a URL says.
 fn parsed(url: &str) -> Result<PgConnectOptions, Invalid> {
     // The driver takes any scheme.
@@ -247,6 +263,10 @@ fn parsed(url: &str) -> Result<PgConnectOptions, Invalid> {
     is_ours.then(|| PgConnectOptions::from_str(url).ok()).flatten().ok_or_else(|| {
         Invalid::new(FieldCode::InvalidFormat, "the URL is not one, such as `postgres://user@host/database`")
     })
+}
+
+fn given(url: &str) -> Result<PgConnectOptions> {
+    parsed(url).map_err(|unfit| Error::new(Reason::ConfigInvalid, format!("postgres: {}", unfit.message)))
 }
 
 fn only_reading(options: PgConnectOptions) -> PgConnectOptions {

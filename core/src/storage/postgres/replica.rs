@@ -24,7 +24,7 @@ use super::{
     rows::QueryPlan,
 };
 use crate::{
-    model::error::Result,
+    model::error::{Error, Reason, Result},
     storage::{LanePosition, PoolUse, Position, Query, ReplicaUse, Rows, sql::dialect::Statement},
 };
 
@@ -79,6 +79,16 @@ impl Replica {
     pub(super) fn new(connections: Pool) -> Self {
         let none = || AtomicU64::new(0);
         Self { connections, rest: Mutex::default(), answered: none(), behind: none(), failed: none() }
+    }
+
+    /// Refuses one whose sessions are not what they have to be. One that is not reached is looked at when it is, and gives no list before.
+    pub(super) async fn require_fit(&self) -> Result<()> {
+        match self.connections.try_one().await {
+            Err(unfit) if unfit.reason() == Reason::ConfigInvalid => {
+                Err(Error::new(Reason::ConfigInvalid, format!("postgres_replica: {}", unfit.message())))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// The rows of a list, as the database has them; none where the database has to be asked.

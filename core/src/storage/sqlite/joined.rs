@@ -16,6 +16,7 @@ use crate::{
         ledger,
         lent::{Lent, refuse_of_all},
         sql::{Tables, dialect::Statement, statement},
+        tables,
     },
 };
 
@@ -24,14 +25,22 @@ pub struct Before {
     secure_delete: i64,
 }
 
-/// Sets a savepoint, which begins a transaction where there is none.
+/// Sets a savepoint.
 ///
 /// # Errors
-/// [`Reason::InvalidInput`] where the file is no store.
+/// [`Reason::InvalidInput`] where the connection is in no transaction, the file is no store, or temporary tables are called as the store's.
 pub(crate) async fn enter(connection: &mut SqliteConnection) -> Result<Before> {
-    let stores = "SELECT count(*) FROM sqlite_schema WHERE name = 'rolekeep_schema'";
+    let unfit = |message| Err(Error::new(Reason::InvalidInput, message));
+    // A savepoint would begin a transaction, and its release commit it.
+    if is_over(connection).await {
+        return unfit("the connection is in no transaction: begin one, and join that");
+    }
+    let stores = "SELECT count(*) FROM main.sqlite_schema WHERE name = 'rolekeep_schema'";
     if rows::pragma(connection, stores).await.map_err(error::error)? == Some(0) {
-        return Err(Error::new(Reason::InvalidInput, "the connection leads to a file that is no store"));
+        return unfit("the connection leads to a file that is no store");
+    }
+    if is_hidden(connection).await.map_err(error::error)? {
+        return unfit("the connection has a temporary table or view that is called as one of the store's: drop it");
     }
     let entered = async {
         let secure_delete = rows::pragma(connection, "PRAGMA secure_delete").await?.unwrap_or_default();
@@ -40,6 +49,17 @@ pub(crate) async fn enter(connection: &mut SqliteConnection) -> Result<Before> {
         Ok(Before { secure_delete })
     };
     entered.await.map_err(error::error)
+}
+
+/// Whether a temporary table or view stands before one of the store's: SQLite looks for names there first.
+async fn is_hidden(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    let asked = "SELECT lower(name) FROM temp.sqlite_schema WHERE type IN ('table', 'view')";
+    let temporary: Vec<String> = sqlx::query_scalar(asked).fetch_all(connection).await?;
+    let is_ours = |name: &String| {
+        let of = name.strip_suffix("_search").or_else(|| name.strip_suffix("_search_rows")).unwrap_or(name);
+        name == "rolekeep_schema" || tables().iter().any(|table| table.name == of)
+    };
+    Ok(temporary.iter().any(is_ours))
 }
 
 /// Leaves the connection as it was, with all that was written, or nothing of it.

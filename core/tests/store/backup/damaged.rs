@@ -148,6 +148,32 @@ fn what_is_none_is_said_to_be_none() {
     assert_eq!(refused(b"{\"rolekeep_backup\":2,\"whatever\":1}\n"), (Reason::SchemaNewer, 1));
 }
 
+/// What it says of its version is in errors and in the audit log, before anything was verified.
+#[test]
+fn a_version_that_is_none_is_not_repeated() {
+    let text = String::from_utf8(lines(&file()).swap_remove(0)).unwrap();
+    let (before, _) = text.rsplit_once("\"check\":").unwrap();
+    let schema = verify(&file()).unwrap().schema;
+    let of_schema_1 = before.replace(&format!("\"schema\":{schema},"), "\"schema\":1,");
+    let own = format!("\"version\":\"{}\"", env!("CARGO_PKG_VERSION"));
+    let forged = |version: &str| {
+        let before = of_schema_1.replace(&own, &format!("\"version\":{}", Json::from(version)));
+        let hash = Sha256::digest(format!("{before}\"check\":\"\"}}\n"));
+        let check: String = hash[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        verify(format!("{before}\"check\":\"{check}\"}}\n").as_bytes()).unwrap_err()
+    };
+    let older = forged("1.2.3-rc.1+build");
+    assert_eq!(older.reason(), Reason::SchemaForeign);
+    assert!(older.message().contains("version 1.2.3-rc.1+build"), "{older}");
+    for version in ["", "1.2, from evil.example", "1.2\u{1b}[2J", "1.2\n", &"1".repeat(65)] {
+        let error = forged(version);
+        assert_eq!((error.reason(), line_of(&error)), (Reason::BackupInvalid, 1), "{version:?}");
+        assert!(version.is_empty() || !format!("{error} {error:?}").contains(version), "{error:?}");
+    }
+    let long = format!("{{\"rolekeep_backup\":2,\"whatever\":\"{}\"}}\n", "x".repeat(64 * 1024));
+    assert_eq!(refused(long.as_bytes()), (Reason::BackupInvalid, 1));
+}
+
 #[test]
 fn the_key_decides() {
     let sealed = file();

@@ -91,7 +91,7 @@ class ConfigBuilder() {
     fun postgres(value: String?) = apply { postgres = value }
 
     /**
-     * The schema of its tables, created if it does not exist: 1 to 63 lower-case letters, digits and underscores, not beginning with a
+     * The schema of its tables, created if it does not exist: 1 to 48 lower-case letters, digits and underscores, not beginning with a
      * digit. Stores that share a database need a schema each. Default: `rolekeep`.
      */
     fun postgresSchema(value: String?) = apply { postgresSchema = value }
