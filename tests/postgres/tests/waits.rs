@@ -134,12 +134,12 @@ async fn connections_are_given_out_in_turn() {
     let read = async |storage: &PostgresStorage| storage.get(Item::TABLE, &[Key(vec![Value::Id(id(1).0)])]).await;
     read(&storage).await.unwrap();
     proxy.set(Faults { late: 1000, late_by: Duration::from_millis(10), ..Faults::default() });
-    let readers: Vec<_> = (0..200)
+    let readers: Vec<_> = (0..30)
         .map(|_| {
             let storage = storage.clone();
             tokio::spawn(async move {
-                for _ in 0..8 {
-                    // In turn each waits a second; the last of those that do not, all eight.
+                for _ in 0..50 {
+                    // In turn each waits for a fifth of a second; the last of those that do not, for most of all ten.
                     read(&storage).await.unwrap();
                 }
             })
