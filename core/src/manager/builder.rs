@@ -362,7 +362,7 @@ impl Prepared {
     }
 }
 
-/// The storage, with what is secret in it encrypted. Pages encrypt nothing yet.
+/// The storage, with what is secret in it encrypted. What pages keep is encrypted by TypeScript.
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 fn encrypted(storage: Arc<dyn Storage>, config: &Config, env: &Env) -> Result<Arc<dyn Storage>> {
     Ok(Arc::new(crate::storage::encrypted::Encrypted::new(storage, config.encryption_keys()?, env.clone())))

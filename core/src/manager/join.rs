@@ -44,7 +44,8 @@ mod sealed {
 
 /// What was written in a transaction of the application, until it is committed or rolled back.
 ///
-/// If it is dropped, the store finds out by itself, within half a second.
+/// If it is dropped, the store finds out the next time it looks for commits of others: within half a second while it is used, and within
+/// five seconds while it is not.
 #[must_use = "the store should hear when the transaction was committed"]
 pub struct Pending {
     um: UserManagement,
@@ -95,7 +96,8 @@ impl UserManagement {
     /// let insert = sqlx::query("INSERT INTO customers VALUES (?)").bind(ada.id.to_string());
     /// insert.execute(&mut *transaction).await.unwrap();
     /// transaction.commit().await.unwrap();
-    /// pending.committed().await?;
+    /// // The rows are committed, whatever this answers: others only hear of them sooner.
+    /// let _ = pending.committed().await;
     /// assert_eq!(um.system().users().get(ada.id).await?.email.as_deref(), Some("ada@example.org"));
     /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
     /// ```
@@ -107,17 +109,16 @@ impl UserManagement {
     /// - Written rows stay locked until you commit, and in SQLite the whole file: write late, and do not wait for anything in between.
     /// - Operations that check passwords, codes and links are refused in it, because a rollback would undo the count of failed attempts;
     ///   so are changes of what all other commits rely on: the policy, signing keys, everybody's sessions; and [`UserManagement::tidy`].
-    /// - [`Caller::can`](crate::Caller::can) is refused as stale where the last operation was longer ago than rights may be old: commits of others
-    ///   are heard of by operations alone. [`UserManagement::check`] reads.
+    /// - [`Caller::can`](crate::Caller::can) fails with `RIGHTS_STALE` if the joined store has run no operation for
+    ///   [`Config::rights_max_age_millis`](crate::Config::rights_max_age_millis); use [`UserManagement::check`].
     /// - Each operation is a savepoint; more than some 60 in a transaction make PostgreSQL slow for everybody.
     /// - If the future is dropped before it is done, roll the transaction back.
     ///
     /// # Errors
     /// Those of the closure, and before it `UNAVAILABLE` (`not_offered`) for a store that is not in SQLite or PostgreSQL, and
     /// `VALIDATION_ERROR` for a connection that leads to another store or is in no transaction, or in SQLite has a temporary table that is
-    /// called as one of the store's. Where the closure goes on over an error of the database, also `VALIDATION_ERROR` if a statement failed in
-    /// PostgreSQL, which takes back what the store did and no more, and `UNAVAILABLE` if SQLite has ended the transaction by
-    /// itself, of which nothing is left.
+    /// called as one of the store's. If the closure ignores an error of the database, also `VALIDATION_ERROR` in PostgreSQL, where what the
+    /// store wrote is undone, and `UNAVAILABLE` in SQLite if it has rolled back the whole transaction.
     pub async fn join<C: HostConnection, T: Send, E: From<Error> + Send, F: Future<Output = Result<T, E>> + Send>(
         &self,
         connection: &mut C,
