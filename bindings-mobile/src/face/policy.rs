@@ -130,7 +130,7 @@ pub struct ExportPolicy {
 ///
 /// Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
 /// line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and if
-/// users hold a role that the file does not have, unless `force` removes it from them.
+/// users hold a role that the file does not have, unless `force` removes it from them, from 10,000 users and groups at once at most.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ImportPolicy {
     /// The file's text.
@@ -355,7 +355,7 @@ impl Policy {
     ///
     /// Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
     /// line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and if
-    /// users hold a role that the file does not have, unless `force` removes it from them.
+    /// users hold a role that the file does not have, unless `force` removes it from them, from 10,000 users and groups at once at most.
     pub async fn import(&self, input: ImportPolicy) -> Result<ImportedPolicy> {
         self.caller.run("policy.import", &input).await
     }

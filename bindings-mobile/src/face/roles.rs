@@ -52,7 +52,8 @@ pub struct AssignRoles {
 /// Creates a role. Nobody holds it yet.
 ///
 /// Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
-/// `VALIDATION_ERROR` naming the field that makes the policy invalid.
+/// `VALIDATION_ERROR` naming the field that makes the policy invalid; `CONFLICT` if more than 10,000 users and groups still have a role
+/// of this name that went with a policy.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct CreateRole {
     /// Its name: a letter, then letters, digits, `-` and `_`, at most 64 characters. It cannot be changed.
@@ -80,7 +81,8 @@ pub struct CreateRole {
 /// Deletes a role.
 ///
 /// Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` if users hold it or other roles inherit it,
-/// unless `force` removes it from all of them, and if no active administrator would be left.
+/// unless `force` removes it from all of them, if more than 10,000 users and groups would lose it at once, and if no active
+/// administrator would be left.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeleteRole {
     /// The role's name.
@@ -350,7 +352,8 @@ impl Roles {
     /// Creates a role. Nobody holds it yet.
     ///
     /// Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
-    /// `VALIDATION_ERROR` naming the field that makes the policy invalid.
+    /// `VALIDATION_ERROR` naming the field that makes the policy invalid; `CONFLICT` if more than 10,000 users and groups still have a role
+    /// of this name that went with a policy.
     pub async fn create(&self, input: CreateRole) -> Result<Role> {
         self.caller.run("roles.create", &input).await
     }
@@ -381,7 +384,8 @@ impl Roles {
     /// Deletes a role.
     ///
     /// Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` if users hold it or other roles inherit it,
-    /// unless `force` removes it from all of them, and if no active administrator would be left.
+    /// unless `force` removes it from all of them, if more than 10,000 users and groups would lose it at once, and if no active
+    /// administrator would be left.
     pub async fn delete(&self, input: DeleteRole) -> Result<DeletedRole> {
         self.caller.run("roles.delete", &input).await
     }

@@ -1527,7 +1527,8 @@ export class Roles {
    * Creates a role. Nobody holds it yet.
    *
    * Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
-   * `VALIDATION_ERROR` naming the field that makes the policy invalid.
+   * `VALIDATION_ERROR` naming the field that makes the policy invalid; `CONFLICT` if more than 10,000 users and groups still have a role
+   * of this name that went with a policy.
    */
   create(input: CreateRole): Promise<Role> {
     return this.#run("roles.create", input, "CreateRole", "Role");
@@ -1565,7 +1566,8 @@ export class Roles {
    * Deletes a role.
    *
    * Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` if users hold it or other roles inherit it,
-   * unless `force` removes it from all of them, and if no active administrator would be left.
+   * unless `force` removes it from all of them, if more than 10,000 users and groups would lose it at once, and if no active
+   * administrator would be left.
    */
   delete(input: DeleteRole): Promise<DeletedRole> {
     return this.#run("roles.delete", input, "DeleteRole", "DeletedRole");
@@ -1711,7 +1713,7 @@ export class Policy {
    *
    * Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
    * line and column; `CONFLICT` if `expectedVersion` is stale, if no active administrator would be left, and if
-   * users hold a role that the file does not have, unless `force` removes it from them.
+   * users hold a role that the file does not have, unless `force` removes it from them, from 10,000 users and groups at once at most.
    */
   import(input: ImportPolicy): Promise<ImportedPolicy> {
     return this.#run("policy.import", input, "ImportPolicy", "ImportedPolicy");

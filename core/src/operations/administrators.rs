@@ -180,6 +180,27 @@ pub async fn require_may_act_as(plan: &mut Plan<'_>, user: UserId) -> Result<()>
     if held.iter().any(is_stronger) { plan.require_administrator() } else { Ok(()) }
 }
 
+/// The same of many users, whose roles the plan leaves as they are, in few reads.
+pub async fn require_may_act_as_all(plan: &mut Plan<'_>, users: impl IntoIterator<Item = UserId>) -> Result<()> {
+    let users: Vec<UserId> = users.into_iter().filter(|user| !plan.actor.is(*user)).collect();
+    if users.is_empty() || plan.require_administrator().is_ok() {
+        return Ok(());
+    }
+    // Before their roles are read, so that nobody is appointed unseen.
+    plan.read_ahead::<Guard>(users.iter().map(|user| (Guard::of_user(*user),)).collect()).await?;
+    for user in &users {
+        plan.rely_on(&Guard::of_user(*user)).await?;
+    }
+    let ids: BTreeSet<Value> = users.into_iter().map(|user| Value::Id(user.0)).collect();
+    let of_users = held::is_one_of("user_id", ids.clone());
+    let own: Vec<RoleAssignment> = plan.reads().all(of_users).await?;
+    let mut held = Held::all(&own);
+    held.extend(held::by_groups(plan.reads(), ids.into_iter().collect()).await?);
+    let roles = plan.rules().administrator_roles();
+    let is_stronger = |held: &Held| roles.contains(&held.role.as_str()) && !held.has_ended(plan.now);
+    if held.iter().any(is_stronger) { plan.require_administrator() } else { Ok(()) }
+}
+
 /// Refuses what lets the caller sign in as the user, unless it may give all that the user holds (docs/rules.md,
 /// "Giving and administering"): as long as administrators alone give roles, that is what every account gets.
 pub async fn require_may_give_all_of(plan: &mut Plan<'_>, user: UserId) -> Result<()> {

@@ -415,10 +415,10 @@ impl Operation for DeleteRegion {
 
     async fn plan((): &(), region: Region, plan: &mut Plan<'_>) -> Result<()> {
         plan.end_joining(&region).await?;
+        plan.require_few_owned(&region).await?;
         // Nobody changes the region of who is stronger.
-        for user in plan.reads().all::<User>(Predicate::equals("region_id", region.id.0)).await? {
-            administrators::require_may_act_as(plan, user.id).await?;
-        }
+        let users = plan.reads().all::<User>(Predicate::equals("region_id", region.id.0)).await?;
+        administrators::require_may_act_as_all(plan, users.iter().map(|user| user.id)).await?;
         plan.release("region", &region.code, region.id).await?;
         plan.delete_with_owned(&region).await
     }

@@ -19,6 +19,7 @@ mod security_key;
 
 mod authenticator;
 mod backup;
+mod bounded;
 mod cheap;
 mod config;
 mod conformance;

@@ -8068,7 +8068,7 @@ public protocol PolicyProtocol: AnyObject, Sendable {
      *
      * Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
      * line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and if
-     * users hold a role that the file does not have, unless `force` removes it from them.
+     * users hold a role that the file does not have, unless `force` removes it from them, from 10,000 users and groups at once at most.
      */
     func `import`(input: ImportPolicy) async throws  -> ImportedPolicy
     
@@ -8227,7 +8227,7 @@ open func get()async throws  -> PolicySummary  {
      *
      * Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
      * line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and if
-     * users hold a role that the file does not have, unless `force` removes it from them.
+     * users hold a role that the file does not have, unless `force` removes it from them, from 10,000 users and groups at once at most.
      */
 open func `import`(input: ImportPolicy)async throws  -> ImportedPolicy  {
     return
@@ -9336,7 +9336,8 @@ public protocol RolesProtocol: AnyObject, Sendable {
      * Creates a role. Nobody holds it yet.
      *
      * Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
-     * `VALIDATION_ERROR` naming the field that makes the policy invalid.
+     * `VALIDATION_ERROR` naming the field that makes the policy invalid; `CONFLICT` if more than 10,000 users and groups still have a role
+     * of this name that went with a policy.
      */
     func create(input: CreateRole) async throws  -> Role
     
@@ -9344,7 +9345,8 @@ public protocol RolesProtocol: AnyObject, Sendable {
      * Deletes a role.
      *
      * Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` if users hold it or other roles inherit it,
-     * unless `force` removes it from all of them, and if no active administrator would be left.
+     * unless `force` removes it from all of them, if more than 10,000 users and groups would lose it at once, and if no active
+     * administrator would be left.
      */
     func delete(input: DeleteRole) async throws  -> DeletedRole
     
@@ -9508,7 +9510,8 @@ open func assignments(input: ListAssignments = ListAssignments())async throws  -
      * Creates a role. Nobody holds it yet.
      *
      * Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
-     * `VALIDATION_ERROR` naming the field that makes the policy invalid.
+     * `VALIDATION_ERROR` naming the field that makes the policy invalid; `CONFLICT` if more than 10,000 users and groups still have a role
+     * of this name that went with a policy.
      */
 open func create(input: CreateRole)async throws  -> Role  {
     return
@@ -9530,7 +9533,8 @@ open func create(input: CreateRole)async throws  -> Role  {
      * Deletes a role.
      *
      * Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` if users hold it or other roles inherit it,
-     * unless `force` removes it from all of them, and if no active administrator would be left.
+     * unless `force` removes it from all of them, if more than 10,000 users and groups would lose it at once, and if no active
+     * administrator would be left.
      */
 open func delete(input: DeleteRole)async throws  -> DeletedRole  {
     return
@@ -21346,7 +21350,8 @@ func FfiConverterTypeCreateRegion_lower(_ value: CreateRegion) -> RustBuffer {
  * Creates a role. Nobody holds it yet.
  *
  * Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
- * `VALIDATION_ERROR` naming the field that makes the policy invalid.
+ * `VALIDATION_ERROR` naming the field that makes the policy invalid; `CONFLICT` if more than 10,000 users and groups still have a role
+ * of this name that went with a policy.
  */
 public struct CreateRole: Equatable, Hashable {
     /**
@@ -22651,7 +22656,8 @@ func FfiConverterTypeDeleteRegion_lower(_ value: DeleteRegion) -> RustBuffer {
  * Deletes a role.
  *
  * Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` if users hold it or other roles inherit it,
- * unless `force` removes it from all of them, and if no active administrator would be left.
+ * unless `force` removes it from all of them, if more than 10,000 users and groups would lose it at once, and if no active
+ * administrator would be left.
  */
 public struct DeleteRole: Equatable, Hashable {
     /**
@@ -29569,7 +29575,7 @@ func FfiConverterTypeImportItemPage_lower(_ value: ImportItemPage) -> RustBuffer
  *
  * Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
  * line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and if
- * users hold a role that the file does not have, unless `force` removes it from them.
+ * users hold a role that the file does not have, unless `force` removes it from them, from 10,000 users and groups at once at most.
  */
 public struct ImportPolicy: Equatable, Hashable {
     /**

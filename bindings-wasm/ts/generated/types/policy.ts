@@ -97,7 +97,7 @@ export interface ExportPolicy {
  *
  * Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
  * line and column; `CONFLICT` if `expectedVersion` is stale, if no active administrator would be left, and if
- * users hold a role that the file does not have, unless `force` removes it from them.
+ * users hold a role that the file does not have, unless `force` removes it from them, from 10,000 users and groups at once at most.
  */
 export interface ImportPolicy {
   /** The file's text. */

@@ -286,13 +286,27 @@ async fn walk(
     }
 }
 
-/// The first entry that is of none of these lanes.
+/// The first entry that is of none of these lanes: looked for between them by the key, as the log is long.
 async fn foreign(services: &Services, lanes: &BTreeSet<i64>) -> Result<Option<ChainFault>> {
-    let is_other = |lane: &i64| Predicate::Compare("lane".into(), Comparison::NotEqual, Value::Int(*lane));
-    let rows = entries(services, Predicate::all(lanes.iter().map(is_other)), None, 1).await?;
-    let Some(row) = rows.into_iter().next() else { return Ok(None) };
-    let place = AuditEntry::TABLE.key_of(&row).0;
-    let number = |at: usize| place.get(at).and_then(Value::as_int).unwrap_or_default();
-    let problem = "the entry is of no chain of this log".to_owned();
-    Ok(Some(ChainFault { lane: number(0), seq: number(1), kind: ChainFaultKind::Foreign, problem }))
+    let (mut gaps, mut last) = (Vec::new(), None);
+    for lane in lanes {
+        // Between lanes that follow each other there is none.
+        if last.is_none_or(|last: i64| last.checked_add(1) != Some(*lane)) {
+            gaps.push((last, Some(*lane)));
+        }
+        last = Some(*lane);
+    }
+    gaps.push((last, None));
+    for (after, before) in gaps {
+        let is_before = |lane| Predicate::Compare("lane".into(), Comparison::Less, Value::Int(lane));
+        let after = after.map(|lane| vec![Value::Int(lane), Value::Int(i64::MAX)]);
+        let rows = entries(services, before.map_or(Predicate::Always, is_before), after, 1).await?;
+        if let Some(row) = rows.into_iter().next() {
+            let place = AuditEntry::TABLE.key_of(&row).0;
+            let number = |at: usize| place.get(at).and_then(Value::as_int).unwrap_or_default();
+            let problem = "the entry is of no chain of this log".to_owned();
+            return Ok(Some(ChainFault { lane: number(0), seq: number(1), kind: ChainFaultKind::Foreign, problem }));
+        }
+    }
+    Ok(None)
 }

@@ -12,7 +12,7 @@ use crate::{
         predicate::Predicate,
         record::{Key, Row, Table},
     },
-    storage::{BatchRead, Query, Rows, Storage},
+    storage::{BatchRead, Query, Rows, Storage, Window},
 };
 
 /// The reads of one attempt.
@@ -58,6 +58,22 @@ impl<'a> Memory<'a> {
         let rows = self.query(&Query::of(table, filter.clone())).await?.rows;
         self.known().answers.push((table.name, filter.clone(), rows.clone()));
         Ok(rows)
+    }
+
+    /// The same, unless there are more than so many: then nothing.
+    pub(super) async fn all_of_few(
+        &self,
+        table: &'static Table,
+        filter: &Predicate,
+        most: usize,
+    ) -> Result<Option<Vec<Row>>> {
+        let window = Window { limit: Some(most as u64 + 1), ..Window::default() };
+        let rows = self.query(&Query { window, ..Query::of(table, filter.clone()) }).await?.rows;
+        if rows.len() > most {
+            return Ok(None);
+        }
+        self.known().answers.push((table.name, filter.clone(), rows.clone()));
+        Ok(Some(rows))
     }
 
     /// Reads what will be asked for one by one, in one call, so far as it is not known. Where the storage reads one part after the other

@@ -44,6 +44,21 @@ impl Plan<'_> {
         Ok(())
     }
 
+    /// Reads all that belongs to a row which is to be deleted, unless that is too much for one commit.
+    ///
+    /// # Errors
+    /// [`Reason::LimitReached`] where it is: of each table no more was read than shows it.
+    pub async fn require_few_owned<R: ResourceRecord>(&self, record: &R) -> Result<()> {
+        let (row, [key]) = (record.to_row(), R::TABLE.key) else { return Ok(()) };
+        let mut left = MOST;
+        for (owned, owner) in owned_by(R::TABLE).filter(|(_, owner)| !is_unused(owner)) {
+            let is_of = Predicate::equals(owned.columns[owner.column].name, row.0[*key].clone());
+            let rows = self.memory.all_of_few(owned, &is_of, left).await?.ok_or_else(|| too_much(R::TABLE))?;
+            left -= rows.len();
+        }
+        Ok(())
+    }
+
     /// Plans what becomes of all that belongs to a row which is deleted, and of the roles held on it.
     ///
     /// # Errors

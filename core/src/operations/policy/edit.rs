@@ -14,7 +14,7 @@ use crate::{
         decode::{FieldCode, FieldError},
         deferred::unless_page,
         error::{Error, Reason, Result},
-        group::{GroupMember, GroupRole},
+        group::{Group, GroupMember, GroupRole},
         id::GroupId,
         policy::{AssetKindRow, PermissionRow, PolicyRow, RoleRow},
         predicate::Predicate,
@@ -31,6 +31,7 @@ use crate::{
         target,
     },
     rules::RuleSet,
+    storage::{Query, Window},
 };
 
 /// Whose input a problem of the policy is told as.
@@ -215,6 +216,12 @@ pub(super) fn as_input_error(rows: &StoredPolicy, error: Error, blame: Blame<'_>
     Error::invalid(fields.collect::<Vec<_>>())
 }
 
+/// So many lose roles at once at most, by groups, too: all of it is one commit.
+const MOST: usize = 10_000;
+
+/// So many are looked at where it was not said that they are to lose a role.
+const FEW: usize = 1_000;
+
 /// Who holds roles, whatever the time.
 #[derive(Default)]
 pub struct Holders {
@@ -222,25 +229,77 @@ pub struct Holders {
     of_groups: Vec<GroupRole>,
     /// Whoever holds them by those groups.
     members: Vec<GroupMember>,
+    /// There are more.
+    is_cut: bool,
 }
 
-/// Who holds a role, whatever the time.
+/// All who hold a role, whatever the time, and are to lose it.
+///
+/// # Errors
+/// [`Reason::LimitReached`] where they are too many for one commit.
 pub async fn holders(plan: &Plan<'_>, role: &str) -> Result<Holders> {
+    let held = first_holders(plan, role, MOST).await?;
+    if held.is_cut { Err(too_many()) } else { Ok(held) }
+}
+
+/// The same, unless somebody holds it now or later: then the first of them are enough.
+///
+/// # Errors
+/// As [`holders`].
+pub async fn holders_if_over(plan: &Plan<'_>, role: &str) -> Result<Holders> {
+    let first = first_holders(plan, role, FEW).await?;
+    if !first.is_cut || first.users(plan.now) + first.groups(plan.now) > 0 {
+        return Ok(first);
+    }
+    holders(plan, role).await
+}
+
+async fn first_holders(plan: &Plan<'_>, role: &str, most: usize) -> Result<Holders> {
     let filter = Predicate::equals("role", role);
-    let own = plan.reads().all(filter.clone()).await?;
-    let of_groups = held::roles_of_groups(plan.reads(), filter).await?;
-    let members = held::members_by(plan.reads(), &of_groups).await?;
-    Ok(Holders { own, of_groups, members })
+    let window = Window { limit: Some(most as u64 + 1), ..Window::default() };
+    let query = Query { window, ..Query::of(RoleAssignment::TABLE, filter.clone()) };
+    let own: Vec<RoleAssignment> = plan.reads().query(&query).await?;
+    let by_groups = unless_page(Ok((Vec::new(), 0)), || Box::pin(given_to_groups(plan, filter, most)));
+    let (of_groups, count) = by_groups.await?;
+    let is_cut = own.len() + of_groups.len() + count > most;
+    let members = if is_cut { Vec::new() } else { held::members_by(plan.reads(), &of_groups).await? };
+    Ok(Holders { own, of_groups, members, is_cut })
+}
+
+/// The first roles of groups that pass, and how many members these have.
+async fn given_to_groups(plan: &Plan<'_>, filter: Predicate, most: usize) -> Result<(Vec<GroupRole>, usize)> {
+    let window = Window { limit: Some(most as u64 + 1), ..Window::default() };
+    let query = Query { window, ..Query::of(GroupRole::TABLE, filter) };
+    let given: Vec<GroupRole> = plan.reads().query(&query).await?;
+    let ids: BTreeSet<GroupId> = given.iter().map(|given| given.group_id).collect();
+    let groups: Vec<Group> = plan.reads().many(ids.into_iter().map(|id| (id,))).await?;
+    let members: i64 = groups.iter().map(|group| group.member_count).sum();
+    Ok((given, usize::try_from(members).unwrap_or_default()))
+}
+
+fn too_many() -> Error {
+    let message = format!("more than {MOST} users and groups would lose a role; take it from some of them first");
+    Error::new(Reason::LimitReached, message)
 }
 
 impl Holders {
     /// Who holds other roles, too.
-    pub fn extend(&mut self, other: Self) {
+    ///
+    /// # Errors
+    /// As [`holders`].
+    pub fn extend(&mut self, other: Self) -> Result<()> {
         self.own.extend(other.own);
         // A group's members are the same whichever of its roles they were read for.
         let known: BTreeSet<GroupId> = self.of_groups.iter().map(|given| given.group_id).collect();
         self.members.extend(other.members.into_iter().filter(|member| !known.contains(&member.group_id)));
         self.of_groups.extend(other.of_groups);
+        let count = self.own.len() + self.of_groups.len() + self.members.len();
+        if count > MOST { Err(too_many()) } else { Ok(()) }
+    }
+
+    /// Whether there are more than were looked at.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// What they hold by which somebody may be an administrator: everywhere, for ever. With all scopes of a group's role for each of its

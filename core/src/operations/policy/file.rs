@@ -132,7 +132,7 @@ pub struct DiffPolicy {
 ///
 /// Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
 /// line and column; `CONFLICT` if `expected_version` is stale, if no active administrator would be left, and if
-/// users hold a role that the file does not have, unless `force` removes it from them.
+/// users hold a role that the file does not have, unless `force` removes it from them, from 10,000 users and groups at once at most.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ImportPolicy {
@@ -280,23 +280,27 @@ impl Operation for ImportPolicy {
         let mut lost = edit::Holders::default();
         let mut in_use = Vec::new();
         for name in now.rows.roles.keys().filter(|name| !rows.roles.contains_key(*name)) {
-            let held = edit::holders(plan, name).await?;
+            if *force {
+                lost.extend(edit::holders(plan, name).await?)?;
+                continue;
+            }
+            let held = edit::holders_if_over(plan, name).await?;
             match (held.users(plan.now), held.groups(plan.now)) {
-                (0, 0) => {}
+                (0, 0) => lost.extend(held)?,
+                _ if held.is_cut() => in_use.push(format!("{name} (many users)")),
                 (1, 0) => in_use.push(format!("{name} (1 user)")),
                 (users, 0) => in_use.push(format!("{name} ({users} users)")),
                 (users, groups) => in_use.push(format!("{name} (users: {users}, groups: {groups})")),
             }
-            lost.extend(held);
         }
-        if !in_use.is_empty() && !force {
+        if !in_use.is_empty() {
             let roles = in_use.join(", ");
             let message = format!("roles are held that this policy does not have: {roles}; `force` takes them away");
             return Err(Error::new(Reason::InUse, message));
         }
         // As with roles.create: a role of a name that was there before begins without holders.
         for name in rows.roles.keys().filter(|name| !now.rows.roles.contains_key(*name)) {
-            lost.extend(edit::holders(plan, name).await?);
+            lost.extend(edit::holders(plan, name).await?)?;
         }
         let gone = lost.lasting_everywhere();
         edit::end(plan, lost).await?;

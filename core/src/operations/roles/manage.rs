@@ -158,7 +158,8 @@ pub struct GetRole {
 /// Creates a role. Nobody holds it yet.
 ///
 /// Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
-/// `VALIDATION_ERROR` naming the field that makes the policy invalid.
+/// `VALIDATION_ERROR` naming the field that makes the policy invalid; `CONFLICT` if more than 10,000 users and groups still have a role
+/// of this name that went with a policy.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct CreateRole {
@@ -203,7 +204,8 @@ pub struct UpdateRole {
 /// Deletes a role.
 ///
 /// Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` if users hold it or other roles inherit it,
-/// unless `force` removes it from all of them, and if no active administrator would be left.
+/// unless `force` removes it from all of them, if more than 10,000 users and groups would lose it at once, and if no active
+/// administrator would be left.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct DeleteRole {
@@ -433,11 +435,16 @@ impl Operation for DeleteRole {
         let name = asked.name.as_str();
         let before = existing(&plan.actor.policy, name)?;
         expect_version(asked.expected_version, before.version)?;
-        let held = edit::holders(plan, name).await?;
+        let is_forced = asked.force.unwrap_or(false);
+        let held = match is_forced {
+            true => edit::holders(plan, name).await?,
+            false => edit::holders_if_over(plan, name).await?,
+        };
         let (users, groups) = (held.users(plan.now), held.groups(plan.now));
         let (rows, uses) = without_role(&plan.actor.policy.rows, name, plan.now);
-        if !asked.force.unwrap_or(false) && (users + groups > 0 || uses.is_any()) {
-            return Err(in_use(name, users, groups, &uses));
+        if !is_forced && (users + groups > 0 || uses.is_any()) {
+            let held = (!held.is_cut()).then_some((users, groups));
+            return Err(in_use(name, held, &uses));
         }
         let gone = held.lasting_everywhere();
         edit::end(plan, held).await?;
@@ -459,8 +466,13 @@ impl Uses {
     }
 }
 
-fn in_use(name: &str, users: usize, groups: usize, uses: &Uses) -> Error {
+/// `held` is how many users and groups hold it; none: too many to count.
+fn in_use(name: &str, held: Option<(usize, usize)>, uses: &Uses) -> Error {
     let mut parts = Vec::new();
+    let (users, groups) = held.unwrap_or_else(|| {
+        parts.push("many users hold it".to_owned());
+        (0, 0)
+    });
     match users {
         0 => {}
         1 => parts.push("1 user holds it".to_owned()),

@@ -184,6 +184,16 @@ fn fit(change_set: &ChangeSet) -> Result<Cow<'_, ChangeSet>, CommitError> {
     }
 }
 
+/// Lines in their order, those of each lane for themselves.
+fn by_lane(lines: &[(i64, Time)]) -> impl Iterator<Item = &[(i64, Time)]> {
+    lines.chunk_by(|(one, _), (other, _)| LanePosition::of_line(*one).0 == LanePosition::of_line(*other).0)
+}
+
+/// How many of a lane's oldest lines go.
+fn prunable(lane: &[(i64, Time)], retention: &Retention) -> usize {
+    ledger::prunable(lane.iter().map(|(_, at)| *at), retention)
+}
+
 /// Waits for forks, then counts who opens a storage.
 async fn begin() -> Busy {
     loop {
@@ -253,12 +263,18 @@ impl Storage for PostgresStorage {
     }
 
     async fn prune(&self, retention: &Retention) -> Result<Pruned> {
-        let lines = self.reads().oldest(PRUNE_BATCH + 1).await?;
+        // Two lines tell whether anything goes, which is mostly nothing.
+        let due: Vec<i64> = by_lane(&self.reads().oldest(2).await?)
+            .filter(|lane| prunable(lane, retention) > 0)
+            .filter_map(|lane| Some(LanePosition::of_line(lane.first()?.0).0.into()))
+            .collect();
+        if due.is_empty() {
+            return Ok(Pruned::default());
+        }
+        let lines = self.reads().oldest_of(due, PRUNE_BATCH + 1).await?;
         let (mut first, mut kept, mut left) = (Vec::new(), Vec::new(), PRUNE_BATCH);
-        for lane in
-            lines.chunk_by(|(one, _), (other, _)| LanePosition::of_line(*one).0 == LanePosition::of_line(*other).0)
-        {
-            let count = ledger::prunable(lane.iter().map(|(_, at)| *at), retention).min(left);
+        for lane in by_lane(&lines) {
+            let count = prunable(lane, retention).min(left);
             if let (Some((oldest, _)), Some((next, _))) = (lane.first(), lane.get(count).filter(|_| count > 0)) {
                 first.push(*oldest);
                 kept.push(*next);

@@ -132,12 +132,21 @@ impl<R: Reader> Reads<'_, R> {
 
     /// The position and time of the oldest lines of each lane.
     pub(super) async fn oldest(self, count: usize) -> Result<Vec<(i64, Time)>> {
+        self.oldest_in("lanes", vec![number(count as u64).into()]).await
+    }
+
+    /// The same of some lanes.
+    pub(super) async fn oldest_of(self, lanes: Vec<i64>, count: usize) -> Result<Vec<(i64, Time)>> {
+        self.oldest_in("unnest($2::bigint[]) AS lanes (lane)", vec![number(count as u64).into(), lanes.into()]).await
+    }
+
+    async fn oldest_in(self, lanes: &str, values: Vec<sea_query::Value>) -> Result<Vec<(i64, Time)>> {
         let text = format!(
-            "SELECT line.position, line.at FROM lanes CROSS JOIN LATERAL (SELECT position, at FROM commits WHERE {} \
+            "SELECT line.position, line.at FROM {lanes} CROSS JOIN LATERAL (SELECT position, at FROM commits WHERE {} \
              ORDER BY position LIMIT $1) AS line ORDER BY line.position",
             lines_of("lanes.lane", "0")
         );
-        let lines = self.reader.read(&(text, Values(vec![number(count as u64).into()]))).await?;
+        let lines = self.reader.read(&(text, Values(values))).await?;
         let line = |row: &PgRow| {
             // A time that is none is of no time: it stays, and so does all that comes after it.
             Ok((row.try_get(0)?, Time::from_microsecond(row.try_get(1)?).unwrap_or(Time::MAX)))

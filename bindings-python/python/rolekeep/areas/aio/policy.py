@@ -61,7 +61,7 @@ class AsyncPolicy:
         Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every
         problem of the file, with line and column; `CONFLICT` if `expected_version` is stale, if no
         active administrator would be left, and if users hold a role that the file does not have,
-        unless `force` removes it from them.
+        unless `force` removes it from them, from 10,000 users and groups at once at most.
 
         Args:
             text: The file's text.

@@ -44,7 +44,8 @@ class AsyncRoles:
         """Creates a role. Nobody holds it yet.
 
         Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken
-        name, `VALIDATION_ERROR` naming the field that makes the policy invalid.
+        name, `VALIDATION_ERROR` naming the field that makes the policy invalid; `CONFLICT` if more
+        than 10,000 users and groups still have a role of this name that went with a policy.
 
         Args:
             name: Its name: a letter, then letters, digits, `-` and `_`, at most 64 characters. It
@@ -170,8 +171,8 @@ class AsyncRoles:
         """Deletes a role.
 
         Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` if users hold it or
-        other roles inherit it, unless `force` removes it from all of them, and if no active
-        administrator would be left.
+        other roles inherit it, unless `force` removes it from all of them, if more than 10,000
+        users and groups would lose it at once, and if no active administrator would be left.
 
         Args:
             name: The role's name.

@@ -11,7 +11,8 @@ class BlockingRoles internal constructor(private val area: Roles) {
      * Creates a role. Nobody holds it yet.
      *
      * Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
-     * `VALIDATION_ERROR` naming the field that makes the policy invalid.
+     * `VALIDATION_ERROR` naming the field that makes the policy invalid; `CONFLICT` if more than 10,000 users and groups still have a role
+     * of this name that went with a policy.
      */
     fun create(input: CreateRole): Role = await { area.create(input) }
 
@@ -42,7 +43,8 @@ class BlockingRoles internal constructor(private val area: Roles) {
      * Deletes a role.
      *
      * Permission `role:delete`, and for now `admin:all`. Errors: `CONFLICT` if users hold it or other roles inherit it,
-     * unless `force` removes it from all of them, and if no active administrator would be left.
+     * unless `force` removes it from all of them, if more than 10,000 users and groups would lose it at once, and if no active
+     * administrator would be left.
      */
     fun delete(input: DeleteRole): DeletedRole = await { area.delete(input) }
 
