@@ -249,6 +249,29 @@ async fn rows_of_both_are_there_together_whatever_others_do() {
 }
 
 /// A statement that fails has PostgreSQL refuse all that follow, and a commit would be none: also where the work goes on over it.
+/// Each transaction keeps its lane to itself for a minute, so many of them soon have all but those of instances that were at rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_takes_no_lane_in_which_an_instance_goes_on() {
+    let (cluster, mut connection, um) = started().await;
+    let ada = um.system().users().create(CreateUser::new("ada@example.org")).await.unwrap().id;
+    let used: i64 = sqlx::query_scalar("SELECT lane FROM rolekeep.lanes ORDER BY number DESC LIMIT 1")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    let ahead = "UPDATE rolekeep.lanes SET until = CASE WHEN lane = $1 THEN 0 \
+                 ELSE (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + 60000000 END";
+    sqlx::query(ahead).bind(used).execute(&mut connection).await.unwrap();
+    let other = open(PostgresOptions::new(cluster.url())).await;
+    let mut transaction = connection.begin().await.unwrap();
+    let work = async |store: UserManagement| store.system().users().create(CreateUser::new("eve@example.org")).await;
+    let (_, pending) = other.join(&mut *transaction, work).await.unwrap();
+    // The application thinks.
+    um.system().users().update(UpdateUser::new(ada).full_name("Ada")).await.unwrap();
+    transaction.commit().await.unwrap();
+    pending.committed().await.unwrap();
+    require_whole(&um).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_that_failed_takes_nothing_of_the_application_with_it() {
     let (_cluster, mut connection, um) = started().await;

@@ -23,6 +23,7 @@ use tokio::{
 use super::{
     connections::{self, CONNECT, Connection, Connections, Fault},
     error, migrate,
+    options::MOST_WRITERS,
     reads::Reader as _,
     rows::{self, QueryPlan},
     statement::{self, Answer, Behind},
@@ -530,16 +531,19 @@ fn failed(change_set: &ChangeSet, fault: Fault) -> CommitError {
 
 /// Gives the newest commit and the end of the audit log of a lane, of one moment.
 fn last_statement(lane: Lane<'_>) -> Statement {
-    let columns = AuditHead::TABLE.columns.iter().map(|column| format!("head.{}", quoted(column.name)));
-    let columns = columns.collect::<Vec<_>>().join(", ");
+    let columns: Vec<_> = AuditHead::TABLE.columns.iter().map(|one| format!("head.{}", quoted(one.name))).collect();
+    let columns = columns.join(", ");
+    let rest = "greatest(until - (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, 0)";
+    // Where an instance was long ago it may go on at any moment: of lanes that few instances come to, one that was used not long ago.
+    let upper = format!("lane < {MOST_WRITERS}, {rest}, lane DESC");
     let (which, order, lock) = match lane {
-        Lane::Own(_) => ("lane = $1", "lane", ""),
-        Lane::Free(_) => ("lane <> ALL ($1)", "lane", ""),
-        Lane::Reserved(_) => ("lane <> ALL ($1)", "lane DESC", "FOR UPDATE SKIP LOCKED"),
+        Lane::Own(_) => ("lane = $1", "lane".to_owned(), ""),
+        Lane::Free(_) => ("lane <> ALL ($1)", format!("{rest}, lane"), ""),
+        Lane::Reserved(_) => ("lane <> ALL ($1)", upper, "FOR UPDATE SKIP LOCKED"),
     };
     let text = format!(
         "SELECT lane.lane, lane.number, lane.tag, {columns} FROM (SELECT lane, number, tag FROM lanes WHERE {which} ORDER BY \
-         greatest(until - (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, 0), {order} LIMIT 1 {lock}) AS lane \
+         {order} LIMIT 1 {lock}) AS lane \
          LEFT JOIN {} AS head ON head.lane = lane.lane",
         quoted(AuditHead::TABLE.name)
     );
@@ -569,10 +573,10 @@ pub(super) fn place_of(row: &PgRow, at: usize) -> Result<Option<LanePosition>, E
 
 /// A place as it is stored.
 pub(super) fn place(lane: i64, number: i64, tag: i64) -> Result<LanePosition, Error> {
-    let place = (|| {
+    let place = || {
         Some(LanePosition { lane: lane.try_into().ok()?, number: number.try_into().ok()?, tag: tag.try_into().ok()? })
-    })();
-    place.ok_or_else(|| Error::new(Reason::Corrupt, NO_LANE))
+    };
+    place().ok_or_else(|| Error::new(Reason::Corrupt, NO_LANE))
 }
 
 /// The row of an expectation, by its number among all.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Each has a lane to itself; the other half of them is left to transactions of the application and to other instances.
-const MOST_WRITERS: usize = MOST_LANES as usize / 2;
+pub(super) const MOST_WRITERS: usize = MOST_LANES as usize / 2;
 
 /// A PostgreSQL database, 13 or newer, and how it is used.
 ///
