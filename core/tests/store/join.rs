@@ -4,7 +4,7 @@
 use std::{path::Path, time::Duration};
 
 use rolekeep::{
-    Error, Policy, Reason, RequestContext, Result, UserManagement,
+    Code, Error, Policy, Reason, RequestContext, Result, UserManagement,
     audit::VerifyAudit,
     events::{EventType, ReadEvents},
     roles::{AssignRole, CreateRole, NewGrant, UpdateRole},
@@ -89,6 +89,33 @@ async fn what_is_committed_is_there_at_once_and_what_is_rolled_back_is_not() {
     }
     let other = um.system().users().create(CreateUser::new("eve@example.org")).await.unwrap();
     assert!(is_whole(&um).await && um.acting_as(other.id).await.is_ok());
+}
+
+/// What a request's caller may do is asked of their session, in the transaction as elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_signed_in_acts_in_the_transaction() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("app.db");
+    let um = open(&file).await;
+    let ada = um.system().users().create(CreateUser::new("ada@example.org").password(PASSWORD)).await.unwrap().id;
+    let tokens = um.login("ada@example.org", PASSWORD, RequestContext::default()).await.unwrap().done().unwrap();
+    let token = tokens.access_token.expose().to_owned();
+    let mut connection = connect(&file).await;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let work = async |store: UserManagement| {
+        let me = store.authenticate(&token, RequestContext::default()).await?;
+        assert_eq!(me.users().list(ListUsers::new()).await.unwrap_err().code(), Code::Forbidden);
+        assert_eq!(me.users().me().await?.id, ada);
+        store.system().sessions().revoke_all(RevokeAllSessions::new().user_id(ada)).await?;
+        assert_eq!(me.users().me().await.unwrap_err().reason(), Reason::SessionEnded);
+        let again = store.authenticate(&token, RequestContext::default()).await;
+        assert_eq!(again.err().unwrap().reason(), Reason::SessionEnded);
+        Ok::<_, Error>(())
+    };
+    let ((), pending) = um.join(&mut *transaction, work).await.unwrap();
+    transaction.commit().await.unwrap();
+    pending.committed().await.unwrap();
+    assert!(um.authenticate(&token, RequestContext::default()).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -59913,7 +59913,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_policy_get() != 62127) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_policy_import() != 23486) {
+    if (uniffi_rolekeep_mobile_checksum_method_policy_import() != 43698) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_policy_validate() != 2494) {
@@ -59958,10 +59958,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_roles_assignments() != 61574) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_create() != 57275) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_create() != 21191) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_delete() != 62261) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_delete() != 44683) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_roles_get() != 61693) {

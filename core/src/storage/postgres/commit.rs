@@ -468,13 +468,10 @@ impl Sealed {
         if is_moved && may_be_under_way {
             return Sent::Late;
         }
-        if let Some(place) = stale_place {
+        if let Some(place) = stale_place.or(crowded_place) {
             *last = Some(self.known).filter(|_| !is_moved);
-            return Sent::Failed(Failure::answered(stale(change_set, place)));
-        }
-        if let Some(place) = crowded_place {
-            *last = Some(self.known).filter(|_| !is_moved);
-            return Sent::Crowded(stale(change_set, place));
+            let stale = stale(change_set, place);
+            return if stale_place.is_some() { Sent::Failed(Failure::answered(stale)) } else { Sent::Crowded(stale) };
         }
         if is_moved {
             return Sent::Late;
@@ -532,7 +529,6 @@ fn failed(change_set: &ChangeSet, fault: Fault) -> CommitError {
 /// Gives the newest commit and the end of the audit log of a lane, of one moment.
 fn last_statement(lane: Lane<'_>) -> Statement {
     let columns: Vec<_> = AuditHead::TABLE.columns.iter().map(|one| format!("head.{}", quoted(one.name))).collect();
-    let columns = columns.join(", ");
     let rest = "greatest(until - (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, 0)";
     // Where an instance was long ago it may go on at any moment: of lanes that few instances come to, one that was used not long ago.
     let upper = format!("lane < {MOST_WRITERS}, {rest}, lane DESC");
@@ -542,9 +538,10 @@ fn last_statement(lane: Lane<'_>) -> Statement {
         Lane::Reserved(_) => ("lane <> ALL ($1)", upper, "FOR UPDATE SKIP LOCKED"),
     };
     let text = format!(
-        "SELECT lane.lane, lane.number, lane.tag, {columns} FROM (SELECT lane, number, tag FROM lanes WHERE {which} ORDER BY \
+        "SELECT lane.lane, lane.number, lane.tag, {} FROM (SELECT lane, number, tag FROM lanes WHERE {which} ORDER BY \
          {order} LIMIT 1 {lock}) AS lane \
          LEFT JOIN {} AS head ON head.lane = lane.lane",
+        columns.join(", "),
         quoted(AuditHead::TABLE.name)
     );
     let value = match lane {
