@@ -73,6 +73,7 @@ pub(crate) use decisions::Subject;
 use deliveries::Deliveries;
 use denials::Refusal;
 use doubts::{Doubts, Unheard};
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 pub(crate) use feed::runtime_ended;
 use once::Once;
 use quiet::Quiet;
