@@ -75,9 +75,12 @@ impl RowChange {
         let key = self.key(table)?;
         let Some(named) = &mut self.row else { return Ok((table, key, None)) };
         let values = table.columns.iter().map(|column| {
-            let value = named.remove(column.name).unwrap_or(Json::Null);
-            let value = value_of(column, value).filter(|value| fits(column, value));
-            value.ok_or(Corrupt { table: table.name, column: column.name })
+            // A row of an older schema lacks what came later.
+            let value = match named.remove(column.name) {
+                Some(value) => value_of(column, value),
+                None => Some(column.default.into()),
+            };
+            value.filter(|value| fits(column, value)).ok_or(Corrupt { table: table.name, column: column.name })
         });
         let row = Row(values.collect::<Result<_, _>>()?);
         if let Some(unknown) = named.keys().next() {
