@@ -1,7 +1,7 @@
 //! The steps of a schema: by hand, at once, back, and by an account that may not make tables.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests panic where they fail")]
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use rolekeep::{
     Config, Reason, UserManagement,
@@ -115,6 +115,35 @@ async fn ten_at_once_apply_each_step_once_and_stores_that_are_open_refuse_what_m
     assert!(fails.apply().await.is_err());
     let there: i64 = sqlx::query_scalar(more).fetch_one(&mut connection).await.unwrap();
     assert_eq!((there, steps(&cluster).status().await.unwrap().version), (0, 1));
+}
+
+/// What it sees of the table of versions is from before it waited.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_waits_for_a_migration_is_refused() {
+    let cluster = Cluster::start();
+    let mut connection = cluster.connect().await;
+    let storage = Arc::new(PostgresStorage::open(PostgresOptions::new(cluster.url())).await.unwrap());
+    storage.commit(&change_set(1, Vec::new())).await.unwrap();
+    let later = steps(&cluster).and_then("0002_more", "CREATE TABLE more (id text);", Ok("DROP TABLE more"));
+    let plan = later.plan().await.unwrap();
+    run(&mut connection, plan.strip_suffix("COMMIT;\n").unwrap()).await;
+    let waits = storage.clone();
+    let commit = tokio::spawn(async move { waits.commit(&change_set(2, Vec::new())).await });
+    let mut other = cluster.connect().await;
+    let asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    while sqlx::query_scalar::<_, i64>(asked).fetch_one(&mut other).await.unwrap() < 1 {
+        assert!(!commit.is_finished());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    run(&mut connection, "COMMIT").await;
+    match commit.await.unwrap() {
+        Err(CommitError::Failed(error)) => assert_eq!(error.reason(), Reason::SchemaNewer),
+        other => panic!("{other:?}"),
+    }
+    run(&mut connection, "RESET search_path").await;
+    assert_eq!(later.down().await.unwrap().map(|step| step.version), Some(2));
+    storage.commit(&change_set(3, Vec::new())).await.unwrap();
+    storage.close().await.unwrap();
 }
 
 /// Another instance migrates for longer than a lock is waited for.

@@ -31,14 +31,14 @@ use crate::{
 };
 
 /// The table that says which of them a schema has seen, and those of commits: the newest one of each lane with the versions of guards
-/// that stand there, until when it is left to who used it last (microseconds since 1970); and the buckets of rows that are not there.
+/// and of the schema, until when it is left to who used it last (microseconds since 1970); and the buckets of rows that are not there.
 fn frame() -> String {
     let guards = Guard::OF_ALL.map(|name| format!("{} bigint NOT NULL DEFAULT 0", quoted(name))).join(", ");
     format!(
         "CREATE TABLE IF NOT EXISTS rolekeep_schema (version bigint PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now(), \
          name text, sha256 text);\n\
          CREATE TABLE IF NOT EXISTS lanes (lane bigint PRIMARY KEY, number bigint NOT NULL DEFAULT 0, \
-         tag bigint NOT NULL DEFAULT 0, until bigint NOT NULL DEFAULT 0, {guards}) WITH (fillfactor = 10);\n\
+         tag bigint NOT NULL DEFAULT 0, until bigint NOT NULL DEFAULT 0, schema bigint NOT NULL DEFAULT 0, {guards}) WITH (fillfactor = 10);\n\
          INSERT INTO lanes (lane) SELECT generate_series(0, {}) ON CONFLICT DO NOTHING;\n\
          CREATE TABLE IF NOT EXISTS gaps (bucket bigint PRIMARY KEY, version bigint NOT NULL DEFAULT 0) WITH (fillfactor = 50);\n\
          INSERT INTO gaps (bucket) SELECT generate_series(0, {}) ON CONFLICT DO NOTHING;\n",
@@ -56,6 +56,8 @@ const OTHERS: Duration = Duration::from_secs(300);
 const PATIENT: &str = "SET LOCAL statement_timeout = 0;\nSET LOCAL idle_in_transaction_session_timeout = 0;\n";
 /// No commit of another instance comes between, and nobody else migrates.
 const ALONE: &str = "LOCK TABLE rolekeep_schema IN EXCLUSIVE MODE;\nSELECT lane FROM lanes ORDER BY lane FOR UPDATE;\n";
+/// Commits that wait for that lock have looked at the table of versions before, and see in their lane that it moved.
+const TOLD: &str = "UPDATE lanes SET schema = (SELECT coalesce(max(version), 0) FROM rolekeep_schema);\n";
 
 /// This library's tables.
 pub(crate) fn released() -> Schema {
@@ -142,7 +144,7 @@ fn prepares(history: &History) -> String {
 
 /// What brings tables that have seen this to the schema.
 fn changes(schema: &Schema, seen: i64) -> String {
-    schema.text_after(seen, "now()") + &index_searches(&schema.tables)
+    schema.text_after(seen, "now()") + &index_searches(&schema.tables) + TOLD
 }
 
 /// Does it, or finds it done; gives the steps that were applied or taken back.
@@ -251,7 +253,8 @@ async fn undo(
     }
     // Safe: scripts of this library, and a number.
     sqlx::raw_sql(undoing.sql).execute(&mut *connection).await?;
-    sqlx::raw_sql(AssertSqlSafe(undoing.forget())).execute(connection).await?;
+    sqlx::raw_sql(AssertSqlSafe(undoing.forget())).execute(&mut *connection).await?;
+    sqlx::raw_sql(TOLD).execute(connection).await?;
     Ok(Ok(schema.steps(|version| version == undoing.migration.version)))
 }
 

@@ -230,6 +230,7 @@ pub(super) fn commit(change_set: &ChangeSet, behind: &Behind, ledger: &[Write]) 
     writer.put(&format!(
         ", held AS MATERIALIZED (SELECT * FROM lanes WHERE {which}{after} ORDER BY lane FOR UPDATE), \
          own AS MATERIALIZED (SELECT * FROM held WHERE lane = {own}), \
+         migrated AS MATERIALIZED (SELECT schema AS version FROM own WHERE schema <> {schema}), \
          known AS MATERIALIZED (SELECT 1 FROM own WHERE number = {number_of_last} AND tag = {tag_of_last})"
     ));
     for (name, expected, place) in &parts.of_all {
@@ -242,7 +243,7 @@ pub(super) fn commit(change_set: &ChangeSet, behind: &Behind, ledger: &[Write]) 
     writer.put(&format!(", crowded (place) AS MATERIALIZED ({})", locked.crowded.join(" UNION ALL ")));
     writer.put(
         ", clean AS MATERIALIZED (SELECT 1 WHERE EXISTS (SELECT FROM known) AND NOT EXISTS (SELECT FROM made) \
-         AND NOT EXISTS (SELECT FROM another) AND NOT EXISTS (SELECT FROM stale) AND NOT EXISTS (SELECT FROM crowded))",
+         AND NOT EXISTS (SELECT FROM another) AND NOT EXISTS (SELECT FROM migrated) AND NOT EXISTS (SELECT FROM stale) AND NOT EXISTS (SELECT FROM crowded))",
     );
     let counts = deeds(&mut writer, &parts)?;
     // A row too few, of which a trigger of somebody else may be the reason, divides by zero, which undoes all.
@@ -266,7 +267,7 @@ pub(super) fn commit(change_set: &ChangeSet, behind: &Behind, ledger: &[Write]) 
          SELECT 0 AS kind, position AS value FROM made UNION ALL \
          SELECT 1, number FROM own WHERE NOT EXISTS (SELECT FROM known) UNION ALL \
          SELECT 2, place FROM stale UNION ALL SELECT 3, number FROM moved WHERE lane = {own} UNION ALL \
-         SELECT 4, version FROM another UNION ALL SELECT 5, place FROM crowded"
+         SELECT 4, version FROM another UNION ALL SELECT 4, version FROM migrated UNION ALL SELECT 5, place FROM crowded"
     ));
     Ok(Commit { text: writer.text, arguments: writer.arguments })
 }
