@@ -50,6 +50,7 @@ mod security;
 mod seeded;
 mod shared_token;
 mod sign_ins;
+mod streams;
 mod upkeep;
 mod users_in_memory;
 mod views;
