@@ -11,10 +11,7 @@ use std::{
 
 use async_lock::Mutex;
 use sqlx::sqlite::SqliteConnectOptions;
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout},
-};
+use tokio::{sync::Semaphore, time::Instant};
 
 use super::{
     SqliteOptions, error,
@@ -217,10 +214,10 @@ impl Connections {
             return Ok(newest);
         }
         let used = self.gate.begin().await;
-        let mut watcher = match timeout(MOMENT, self.watcher.lock_arc()).await {
-            Ok(watcher) => Lease::new(watcher, None, used),
-            // Whoever has it may not go on: a caller that is not polled.
-            Err(_) => self.reader().await?,
+        let mut watcher = match self.watcher.try_lock_arc() {
+            Some(watcher) => Lease::new(watcher, None, used),
+            // Nobody is waited for: whoever has it may be a caller that is not polled.
+            None => self.reader().await?,
         };
         self.connect(&mut watcher, &self.for_reading).await?;
         let head = rows::head(watcher.get()?).await;
