@@ -20,6 +20,7 @@ use crate::{
     model::{
         attributes::shown,
         check::Checks,
+        deferred::unless_page,
         drone::Drone,
         error::{Error, Result},
         id::RegionId,
@@ -415,7 +416,7 @@ impl Operation for DeleteRegion {
 
     async fn plan((): &(), region: Region, plan: &mut Plan<'_>) -> Result<()> {
         plan.end_joining(&region).await?;
-        plan.require_few_owned(&region).await?;
+        unless_page(Ok(()), || Box::pin(plan.require_few_owned(&region))).await?;
         // Nobody changes the region of who is stronger.
         let users = plan.reads().all::<User>(Predicate::equals("region_id", region.id.0)).await?;
         administrators::require_may_act_as_all(plan, users.iter().map(|user| user.id)).await?;
