@@ -33,12 +33,14 @@ CREATE TABLE "users" (
 ) WITH (fillfactor = 90);
 CREATE INDEX "users_by_created_at" ON "users" ("created_at", "id");
 CREATE INDEX "users_by_region_id_created_at" ON "users" ("region_id" NULLS FIRST, "created_at", "id");
+CREATE INDEX "users_by_region_id_status" ON "users" ("region_id" NULLS FIRST, "status", "id");
 CREATE INDEX "users_by_status_created_at" ON "users" ("status", "created_at", "id");
 CREATE INDEX "users_by_status_email_verified_created_at" ON "users" ("status", "email_verified", "created_at", "id");
 CREATE INDEX "users_by_email_key" ON "users" ("email_key", "id");
 CREATE INDEX "users_by_username_key" ON "users" ("username_key", "id");
 CREATE INDEX "users_by_last_name_key" ON "users" ("last_name_key", "id");
 CREATE INDEX "users_by_deleted_at" ON "users" ("deleted_at" NULLS FIRST, "id");
+CREATE INDEX "users_by_email_verified_created_at" ON "users" ("email_verified", "created_at", "id");
 CREATE TABLE "user_activity" (
   "user_id" uuid NOT NULL,
   "last_login_at" bigint NOT NULL,
@@ -240,6 +242,7 @@ CREATE INDEX "drones_by_code" ON "drones" ("code", "id");
 CREATE INDEX "drones_by_region_id_created_at" ON "drones" ("region_id" NULLS FIRST, "created_at", "id");
 CREATE INDEX "drones_by_operator_id_created_at" ON "drones" ("operator_id" NULLS FIRST, "created_at", "id");
 CREATE INDEX "drones_by_status_created_at" ON "drones" ("status", "created_at", "id");
+CREATE INDEX "drones_by_model_created_at" ON "drones" ("model", "created_at", "id");
 CREATE INDEX "drones_by_created_at" ON "drones" ("created_at", "id");
 CREATE TABLE "drone_assignments" (
   "drone_id" uuid NOT NULL,
@@ -267,6 +270,7 @@ CREATE INDEX "assets_by_kind_code" ON "assets" ("kind", "code", "id");
 CREATE INDEX "assets_by_kind_region_id_created_at" ON "assets" ("kind", "region_id" NULLS FIRST, "created_at", "id");
 CREATE INDEX "assets_by_kind_operator_id_created_at" ON "assets" ("kind", "operator_id" NULLS FIRST, "created_at", "id");
 CREATE INDEX "assets_by_kind_status_created_at" ON "assets" ("kind", "status", "created_at", "id");
+CREATE INDEX "assets_by_kind_model_created_at" ON "assets" ("kind", "model", "created_at", "id");
 CREATE INDEX "assets_by_kind_created_at" ON "assets" ("kind", "created_at", "id");
 CREATE INDEX "assets_by_region_id" ON "assets" ("region_id" NULLS FIRST, "id");
 CREATE INDEX "assets_by_operator_id" ON "assets" ("operator_id" NULLS FIRST, "id");
@@ -392,6 +396,7 @@ CREATE INDEX "invitations_by_end_reason_created_at" ON "invitations" ("end_reaso
 CREATE INDEX "invitations_by_ended_at" ON "invitations" ("ended_at" NULLS FIRST, "id");
 CREATE INDEX "invitations_by_expires_at" ON "invitations" ("expires_at", "id");
 CREATE INDEX "invitations_by_accepted_by" ON "invitations" ("accepted_by" NULLS FIRST, "id");
+CREATE INDEX "invitations_by_invited_by_created_at" ON "invitations" ("invited_by" NULLS FIRST, "created_at", "id");
 CREATE TABLE "registrations" (
   "id" uuid NOT NULL,
   "email" text COLLATE "C" NOT NULL,

@@ -8,9 +8,10 @@ use std::{
     collections::BTreeSet,
     panic::AssertUnwindSafe,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use futures_channel::mpsc;
@@ -23,7 +24,7 @@ use crate::{
     operations::{
         Access,
         actor::{Actor, ActorKind},
-        notices::{self, Delivery, Leased, Notifier},
+        notices::{self, Delivery, Leased, Notice, Notifier},
         plan::Plan,
     },
     storage::{CommitError, Touched},
@@ -50,6 +51,8 @@ pub(super) struct Deliveries {
 pub(super) struct NotifierFailures {
     /// How often in a row it failed, or asked to be told later.
     failed_in_a_row: AtomicU64,
+    /// What it answered last, and how long that took.
+    last: Mutex<Option<(Option<Delivery>, Duration)>>,
 }
 
 impl NotifierFailures {
@@ -57,8 +60,9 @@ impl NotifierFailures {
         self.failed_in_a_row.load(Ordering::Relaxed)
     }
 
-    /// The notifier has answered, or has not.
-    fn count(&self, delivery: Option<Delivery>) {
+    /// The notifier has answered, or has not, after so long.
+    fn count(&self, delivery: Option<Delivery>, took: Duration) {
+        *self.last() = Some((delivery, took));
         #[cfg(feature = "metrics")]
         crate::metrics::notice(matches!(delivery, Some(Delivery::Sent | Delivery::Refused)));
         match delivery {
@@ -67,6 +71,10 @@ impl NotifierFailures {
                 self.failed_in_a_row.fetch_add(1, Ordering::Relaxed);
             }
         }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<(Option<Delivery>, Duration)>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -127,14 +135,35 @@ impl Engine {
 
     async fn deliver(self: &Arc<Self>, notifier: &dyn Notifier, row: PendingNotice) -> Result<()> {
         let Some(leased) = self.lease(&row).await? else { return Ok(()) };
+        let delivery = match &leased.notice {
+            Some(notice) => self.send(notifier, notice).await,
+            None => self.send_to_nobody().await,
+        };
+        self.settle(&leased, delivery).await
+    }
+
+    /// What a notifier answers to a notice; none: it failed.
+    async fn send(&self, notifier: &dyn Notifier, notice: &Notice) -> Option<Delivery> {
+        let (env, failures) = (&self.services.env, &self.deliveries.notifier);
+        let began = env.elapsed();
         // Asked within, since it may panic before there is anything to wait for.
-        let sent = AssertUnwindSafe(async { notifier.send(&leased.notice).await }).catch_unwind();
-        let delivery = match before(self.services.env.sleep_in_background(TIMEOUT_MILLIS), sent).await {
+        let sent = AssertUnwindSafe(async { notifier.send(notice).await }).catch_unwind();
+        let delivery = match before(env.sleep_in_background(TIMEOUT_MILLIS), sent).await {
             Some(Ok(Ok(delivery))) => Some(delivery),
             Some(_) | None => None,
         };
-        self.deliveries.notifier.count(delivery);
-        self.settle(&leased, delivery).await
+        failures.count(delivery, env.elapsed().saturating_sub(began));
+        delivery
+    }
+
+    /// Does what sending the last notice did: whoever counts the commits, by the positions of events, must not learn from when the notice
+    /// that somebody asked for is settled whether there is anybody to whom it could be sent.
+    async fn send_to_nobody(&self) -> Option<Delivery> {
+        let last = *self.deliveries.notifier.last();
+        let Some((delivery, took)) = last else { return Some(Delivery::Sent) };
+        let millis = took.as_millis().try_into().unwrap_or(TIMEOUT_MILLIS);
+        self.services.env.sleep_in_background(millis).await;
+        delivery
     }
 
     /// The notice, if it is this instance that gives it out.

@@ -20,6 +20,7 @@ use super::{
     index(kind, region_id, created_at),
     index(kind, operator_id, created_at),
     index(kind, status, created_at),
+    index(kind, model, created_at),
     index(kind, created_at),
     index(region_id),
     index(operator_id),

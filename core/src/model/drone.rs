@@ -21,6 +21,7 @@ use super::{
     index(region_id, created_at),
     index(operator_id, created_at),
     index(status, created_at),
+    index(model, created_at),
     index(created_at),
     search(code),
     sync = replicated

@@ -14,7 +14,7 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "invitations", key(id), index(created_at), index(end_reason, created_at), sync = site_local)]
 #[record(events(kind = "invitation", readers = own, by = invitation))]
-#[record(index(ended_at), index(expires_at), index(accepted_by))]
+#[record(index(ended_at), index(expires_at), index(accepted_by), index(invited_by, created_at))]
 #[record(resource = none, audit = none("the operations that make and end it tell of it"))]
 #[record(owner(field = invited_by, of = User, on_delete = keep, on_purge = keep("it says who gave the roles")))]
 #[record(owner(field = accepted_by, of = User, on_delete = keep, on_purge = keep("it goes by its own time")))]

@@ -14,7 +14,7 @@ use super::{
 
 /// An account: a person or service that can sign in and hold roles. Its secrets are kept elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
-#[record(table = "users", key(id), index(created_at), index(region_id, created_at), index(status, created_at), index(status, email_verified, created_at), sync = replicated)]
+#[record(table = "users", key(id), index(created_at), index(region_id, created_at), index(region_id, status), index(status, created_at), index(status, email_verified, created_at), sync = replicated)]
 #[record(events(kind = "user", readers = rows, by = user))]
 #[record(resource = "user", along = judged, audit(area = "users", kind = "user", words(create, update, delete)))]
 #[record(named(id))]
@@ -45,7 +45,8 @@ use super::{
     index(email_key),
     index(username_key),
     index(last_name_key),
-    index(deleted_at)
+    index(deleted_at),
+    index(email_verified, created_at)
 )]
 #[record(search(username, email, full_name, display_name, first_name, last_name))]
 pub struct User {

@@ -102,7 +102,7 @@ use crate::{
 
 /// The schema of these tables, whatever keeps them: one more with each change of the declarations.
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
-pub(crate) const SCHEMA: u32 = 40;
+pub(crate) const SCHEMA: u32 = 41;
 
 /// The table of the change feed, a line for each commit: what [`OneLane::lines`] reads.
 pub const FEED: &Table = CommitRecord::TABLE;

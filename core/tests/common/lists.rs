@@ -5,6 +5,7 @@ use rolekeep::{
     internals::{
         asset::Asset,
         drone::Drone,
+        invitation::Invitation,
         record::Record,
         user::{User, UserActivity},
     },
@@ -53,6 +54,8 @@ pub fn lists(direction: Direction) -> Vec<List> {
     let at = || vec![time.clone(), id.clone()];
     let named = || vec![text.clone(), id.clone()];
     let seen = Query { beside: Some(UserActivity::TABLE), ..users("last_login_at", Predicate::Always) };
+    let invited =
+        Query { order: order("created_at"), ..Query::of(Invitation::TABLE, Predicate::equals("invited_by", ID)) };
     vec![
         list(users("created_at", Predicate::Always), at(), "users_by_created_at"),
         list(users("email_key", Predicate::Always), named(), "users_by_email_key"),
@@ -61,14 +64,22 @@ pub fn lists(direction: Direction) -> Vec<List> {
         list(seen, at(), "user_activity_by_last_login_at"),
         list(users("created_at", region()), at(), "users_by_region_id_created_at"),
         list(users("created_at", Predicate::equals("status", "active")), at(), "users_by_status_created_at"),
+        list(
+            users("created_at", Predicate::equals("email_verified", false)),
+            at(),
+            "users_by_email_verified_created_at",
+        ),
         list(users("created_at", holders), at(), "users_by_created_at"),
         list(drones(Predicate::Always), at(), "drones_by_created_at"),
         list(drones(region()), at(), "drones_by_region_id_created_at"),
         list(drones(Predicate::equals("operator_id", ID)), at(), "drones_by_operator_id_created_at"),
+        list(drones(Predicate::equals("model", "M300")), at(), "drones_by_model_created_at"),
         list(assets(Predicate::Always), at(), "assets_by_kind_created_at"),
         list(assets(region()), at(), "assets_by_kind_region_id_created_at"),
         list(assets(Predicate::equals("operator_id", ID)), at(), "assets_by_kind_operator_id_created_at"),
         list(assets(Predicate::equals("status", "READY")), at(), "assets_by_kind_status_created_at"),
+        list(assets(Predicate::equals("model", "T4")), at(), "assets_by_kind_model_created_at"),
+        list(invited, at(), "invitations_by_invited_by_created_at"),
     ]
 }
 
@@ -86,7 +97,7 @@ pub fn counts() -> Vec<(Query, &'static str)> {
     vec![
         (
             of(User::TABLE, regions().and(kept()), vec![column("region_id")]),
-            "SEARCH users USING INDEX users_by_region_id_created_at (region_id=?)",
+            "SEARCH users USING COVERING INDEX users_by_region_id_status (region_id=?)",
         ),
         (
             of(Drone::TABLE, regions(), vec![column("region_id")]),
@@ -98,7 +109,7 @@ pub fn counts() -> Vec<(Query, &'static str)> {
         ),
         (
             of(User::TABLE, counted().and(seen()), by_status()),
-            "SEARCH users USING INDEX users_by_region_id_created_at (region_id=?)",
+            "SEARCH users USING INDEX users_by_region_id_status (region_id=? AND status=?)",
         ),
         (
             of(User::TABLE, counted().and(since.clone()), by_day()),

@@ -28,8 +28,8 @@ const LONGEST: &str = "1800";
 /// Where its socket is looked for by those who name no port.
 const PORT: u16 = 5432;
 
-/// Nothing has to survive the machine.
-const FAST: [&str; 4] = ["-c", "fsync=off", "-c", "full_page_writes=off"];
+/// Nothing has to survive the machine, and little is kept of what was written.
+const FAST: [&str; 6] = ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_wal_size=128MB"];
 
 const CERTIFICATE: &str = include_str!("../../tls/localhost.pem");
 const KEY: &str = include_str!("../../tls/localhost.key");
@@ -70,7 +70,7 @@ impl Cluster {
             let port =
                 TcpListener::bind("127.0.0.1:0").and_then(|taken| taken.local_addr()).expect("a free port").port();
             let listens = format!("port={port}");
-            let settings = [FAST[0], FAST[1], FAST[2], FAST[3], "-c", &listens, "-c", "listen_addresses=127.0.0.1"];
+            let settings = [&FAST[..], &["-c", &listens, "-c", "listen_addresses=127.0.0.1"]].concat();
             let mut cluster = Self::made(&settings, port, |data, user| {
                 // Not as an argument, so that `ALTER SYSTEM` can end it.
                 let config = OpenOptions::new().append(true).open(data.join("postgresql.conf"));

@@ -38,7 +38,9 @@ fn lease_seconds(tries: i64) -> i64 {
 
 /// A notice that is given to the notifier, and its row.
 pub(crate) struct Leased {
-    pub(crate) notice: Notice,
+    /// None: there is nobody to tell. Whoever may see that something is committed must not learn whom there is, so that it takes as many
+    /// commits as one that is sent.
+    pub(crate) notice: Option<Notice>,
     row: PendingNotice,
 }
 
@@ -104,26 +106,20 @@ impl Mailed {
     }
 }
 
-/// Plans that a notice is given out: for so long nobody else does. None: it is of nobody, or of no use any more, and goes.
+/// Plans that a notice is given out: for so long nobody else does. None: it is too late for it, and it goes.
 pub(crate) async fn lease(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Leased>> {
-    let found = if plan.now < row.expires_at { found(plan, row).await? } else { None };
-    let Some(Mailed { user, kind, link }) = found else {
-        let is_of_nobody = matches!(row.kind, NoticeKind::Invitation | NoticeKind::Registration);
-        let is_known = row.user_id.is_some() || is_of_nobody;
-        if is_known && plan.now >= row.expires_at {
-            audit_failure(plan, row, "it was not sent in time");
-        }
+    if plan.now >= row.expires_at {
+        audit_failure(plan, row, "it was not sent in time");
         plan.delete_consequence(row);
         return Ok(None);
+    }
+    let after = PendingNotice {
+        due_at: plan.now.plus_seconds(lease_seconds(row.tries)),
+        tries: row.tries.saturating_add(1),
+        ..row.clone()
     };
-    // A link goes to the address that it is about, whatever the account's is by now.
-    let of_link = link.as_ref().map(|link| link.address.clone());
-    let of_user = || user.as_ref().and_then(|user| user.email.clone());
-    // What somebody asked to be mailed is not where its owner is told of that: it may be another mailbox of the same name.
-    let of_row = || row.address.clone().filter(|_| row.kind == kind);
-    let Some(address) = of_link.or_else(of_row).or_else(of_user) else {
-        plan.delete_consequence(row);
-        return Ok(None);
+    let Some((Mailed { user, kind, link }, address)) = addressed(plan, row).await? else {
+        return Ok(Some(Leased { notice: None, row: plan.write_consequence(Some(row), after) }));
     };
     user.iter().for_each(|user| plan.check(user));
     let user_id = user.map(|user| user.id);
@@ -133,10 +129,8 @@ pub(crate) async fn lease(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Op
         identifier: None,
         address: Some(address.clone()),
         link_id: link.as_ref().map(|link| link.id),
-        due_at: plan.now.plus_seconds(lease_seconds(row.tries)),
         expires_at: link.as_ref().map_or(row.expires_at, |link| link.expires_at.min(row.expires_at)),
-        tries: row.tries.saturating_add(1),
-        ..row.clone()
+        ..after
     };
     let row = plan.write_consequence(Some(row), after);
     let api_keys = match (kind, user_id) {
@@ -173,7 +167,19 @@ pub(crate) async fn lease(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Op
         ip: row.ip.clone(),
         user_agent: row.user_agent.clone(),
     };
-    Ok(Some(Leased { notice, row }))
+    Ok(Some(Leased { notice: Some(notice), row }))
+}
+
+/// What is mailed, and where. None where there is nobody to tell.
+async fn addressed(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<(Mailed, String)>> {
+    let Some(mailed) = found(plan, row).await? else { return Ok(None) };
+    // A link goes to the address that it is about, whatever the account's is by now.
+    let of_link = mailed.link.as_ref().map(|link| link.address.clone());
+    // What somebody asked to be mailed is not where its owner is told of that: it may be another mailbox of the same name.
+    let of_row = || row.address.clone().filter(|_| row.kind == mailed.kind);
+    let of_user = || mailed.user.as_ref().and_then(|user| user.email.clone());
+    let address = of_link.or_else(of_row).or_else(of_user);
+    Ok(address.map(|address| (mailed, address)))
 }
 
 /// Whose a notice is, what is mailed, and the link in it. None where there is nobody to tell.
@@ -368,8 +374,12 @@ pub(crate) fn settle(plan: &mut Plan<'_>, leased: &Leased, delivery: Option<Deli
     Ok(())
 }
 
-/// Plans that the audit log hears of a notice that is not sent.
+/// Plans that the audit log hears of a notice that is not sent, if there is somebody who does not get it.
 fn audit_failure(plan: &mut Plan<'_>, row: &PendingNotice, why: &str) {
+    let is_of_nobody = matches!(row.kind, NoticeKind::Invitation | NoticeKind::Registration);
+    if row.user_id.is_none() && !is_of_nobody {
+        return;
+    }
     let user = row.user_id.map(|user| ("user", user.to_string()));
     plan.audit("notices.failed", user, Some(format!("{}: {why}", row.kind)));
 }

@@ -55,4 +55,5 @@ pub(super) const SCRIPTS: &[Script] = scripts! { "sqlite":
     ];
     "0039_sort_keys": undone [];
     "0040_lagging_consumers": undone ["consumers WHERE lagging_since IS NOT NULL": "since when consumers lag"];
+    "0041_filter_indexes": undone [];
 };

@@ -24,6 +24,7 @@ mod audit;
 mod audit_tampered;
 mod authority;
 mod breached;
+mod counted_commits;
 mod credentials;
 mod deleted;
 mod denials;

@@ -1,0 +1,134 @@
+//! Nobody learns from the number of commits which accounts exist (SEC-1): whoever is signed in counts them by the positions of events.
+
+use std::{sync::Arc, time::Duration};
+
+use rolekeep::{
+    Caller, Config, Registration, RequestContext, UserManagement,
+    events::ReadEvents,
+    internals::notice::PendingNotice,
+    passwords::ForgotPassword,
+    sign_in::StartSignInByMail,
+    storage::{MemoryStorage, Position},
+    users::{CreateUser, DeleteUser, RegisterUser, SuspendUser},
+};
+
+use super::kit::{PASSWORD, all, signed_in};
+use crate::{
+    cheap,
+    mails::{Answer, Mails},
+};
+
+/// What somebody does who does not sign in.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Forgets,
+    SignsInByMail,
+    Registers,
+    Locks,
+}
+
+struct Stage {
+    um: UserManagement,
+    storage: Arc<MemoryStorage>,
+    mails: Mails,
+    counting: Caller,
+}
+
+impl Stage {
+    async fn open() -> Self {
+        let mails = Mails::default();
+        let config: Config =
+            cheap::config().registration(Registration::Verified).lock_after_failures(2).mail_sign_in(true);
+        let storage = Arc::new(MemoryStorage::new());
+        let builder = cheap::builder().storage(storage.clone()).config(config).notifier(mails.clone());
+        let um = builder.open().await.unwrap();
+        let (counting, _) = signed_in(&um, "counting", &[]).await;
+        let users = um.system();
+        let users = users.users();
+        for name in NAMES.iter().filter(|name| !name.starts_with("unknown")) {
+            let user = users.create(CreateUser::new(address(name)).password(PASSWORD)).await.unwrap();
+            match *name {
+                "suspended" => drop(users.suspend(SuspendUser::new(user.id)).await.unwrap()),
+                "deleted" => drop(users.delete(DeleteUser::new(user.id)).await.unwrap()),
+                _ => {}
+            }
+        }
+        Self { um, storage, mails, counting }
+    }
+
+    /// How many commits there were, as far as any caller is told.
+    async fn commits(&self) -> u64 {
+        let now = self.counting.events().read(ReadEvents::new().from("now")).await.unwrap();
+        let position: Position = now.position.parse().unwrap();
+        position.lanes().iter().map(|place| place.number).sum()
+    }
+
+    /// How many commits come of an act, until no notice waits.
+    async fn come_of(&self, act: Act, name: &str, ip: &str) -> u64 {
+        let before = self.commits().await;
+        self.act(act, name, ip).await;
+        while self.waiting().await > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.commits().await - before
+    }
+
+    async fn waiting(&self) -> usize {
+        all::<PendingNotice>(&*self.storage).await.len()
+    }
+
+    async fn act(&self, act: Act, name: &str, ip: &str) {
+        let stranger = self.um.anonymous(RequestContext::from_ip(ip));
+        match act {
+            Act::Forgets => stranger.passwords().forgot(ForgotPassword::new(address(name))).await.unwrap(),
+            Act::SignsInByMail => {
+                drop(stranger.sign_in().mail_start(StartSignInByMail::new(address(name))).await.unwrap())
+            }
+            Act::Registers => {
+                drop(stranger.users().register(RegisterUser::new(address(name), PASSWORD)).await.unwrap())
+            }
+            Act::Locks => {
+                let name = address(name);
+                for _ in 0..2 {
+                    let wrong = self.um.login(&name, "a wrong password", RequestContext::from_ip(ip).into());
+                    wrong.await.unwrap_err();
+                }
+            }
+        }
+    }
+}
+
+const NAMES: [&str; 4] = ["known", "unknown", "suspended", "deleted"];
+
+fn address(name: &str) -> String {
+    format!("{name}@example.org")
+}
+
+#[tokio::test]
+async fn sec_1_as_many_commits_come_of_it_whoever_has_the_name() {
+    let stage = Stage::open().await;
+    for (at, act) in [Act::Forgets, Act::SignsInByMail, Act::Registers, Act::Locks].into_iter().enumerate() {
+        let mut counts = Vec::new();
+        for (of, name) in NAMES.into_iter().enumerate() {
+            counts.push(stage.come_of(act, name, &format!("192.0.2.{}", 10 * at + of)).await);
+        }
+        assert!(counts.iter().all(|count| *count == counts[0]), "{act:?}: {counts:?} of {NAMES:?}");
+    }
+    assert!(stage.mails.left() > 4, "somebody was told");
+}
+
+/// Where mail fails what was asked for comes again, also if there is nobody to mail it to.
+#[tokio::test]
+async fn sec_1_as_many_commits_come_of_it_while_no_mail_is_sent() {
+    let stage = Stage::open().await;
+    stage.mails.answer([Answer::Fails]);
+    for (at, name) in ["known", "unknown"].into_iter().enumerate() {
+        let before = stage.commits().await;
+        stage.act(Act::Forgets, name, &format!("192.0.2.{at}")).await;
+        // Asked for, leased, and put off.
+        while stage.commits().await < before + 3 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(stage.waiting().await, at + 1, "{name}");
+    }
+}
