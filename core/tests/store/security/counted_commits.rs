@@ -48,8 +48,8 @@ impl Stage {
         for name in NAMES.iter().filter(|name| !name.starts_with("unknown")) {
             let user = users.create(CreateUser::new(address(name)).password(PASSWORD)).await.unwrap();
             match *name {
-                "suspended" => drop(users.suspend(SuspendUser::new(user.id)).await.unwrap()),
-                "deleted" => drop(users.delete(DeleteUser::new(user.id)).await.unwrap()),
+                "suspended" => users.suspend(SuspendUser::new(user.id)).await.map(drop).unwrap(),
+                "deleted" => users.delete(DeleteUser::new(user.id)).await.unwrap(),
                 _ => {}
             }
         }
@@ -90,7 +90,7 @@ impl Stage {
             Act::Locks => {
                 let name = address(name);
                 for _ in 0..2 {
-                    let wrong = self.um.login(&name, "a wrong password", RequestContext::from_ip(ip).into());
+                    let wrong = self.um.login(&name, "a wrong password", RequestContext::from_ip(ip));
                     wrong.await.unwrap_err();
                 }
             }

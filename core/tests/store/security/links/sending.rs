@@ -2,20 +2,17 @@
 
 use std::time::Duration;
 
-use rolekeep::{
-    audit::ListAudit,
-    notices::Delivery,
-    storage::{Query, Storage, table},
-};
+use rolekeep::{audit::ListAudit, internals::notice::PendingNotice, notices::Delivery};
 
-use super::*;
+use super::{super::kit::all, *};
 use crate::mails::Answer;
 
 impl Stage {
-    /// How many notices wait.
+    /// How many notices wait, but those by which somebody is woken: they wait as long as nothing is sent.
     async fn waiting(&self) -> usize {
-        let notices = Query::of(table("notices").unwrap(), rolekeep::storage::Predicate::Always);
-        self.storage.query(&notices).await.unwrap().rows.len()
+        let is_for =
+            |notice: &PendingNotice| !notice.identifier.as_ref().is_some_and(|name| name.starts_with("nobody"));
+        all::<PendingNotice>(&*self.storage).await.iter().filter(|notice| is_for(notice)).count()
     }
 
     /// Waits until so many notices wait.
