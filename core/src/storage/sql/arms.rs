@@ -152,6 +152,35 @@ fn indexes(table: &'static Table) -> impl Iterator<Item = Vec<usize>> {
     declared.chain([table.key.to_vec()])
 }
 
+/// Whether one index has all columns that a filter reads.
+pub(super) fn is_covered(table: &'static Table, filter: &Predicate) -> bool {
+    let mut names = Vec::new();
+    filter.columns(&mut names);
+    let is_in = |index: &[usize]| names.iter().all(|name| table.position(name).is_some_and(|at| index.contains(&at)));
+    !is_search(filter) && indexes(table).any(|index| is_in(&index))
+}
+
+/// Whether some part of a filter is a search, which reads what no index has.
+fn is_search(filter: &Predicate) -> bool {
+    match filter {
+        Predicate::Search(_) => true,
+        Predicate::And(parts) | Predicate::Or(parts) => parts.iter().any(is_search),
+        Predicate::Not(part) => is_search(part),
+        Predicate::Always
+        | Predicate::Never
+        | Predicate::Present(_)
+        | Predicate::Compare(..)
+        | Predicate::CompareColumns(..)
+        | Predicate::In(..)
+        | Predicate::StartsWith(..)
+        | Predicate::Linked(..)
+        | Predicate::LinkedToColumn(..)
+        | Predicate::Contains(..)
+        | Predicate::ContainsColumn(..)
+        | Predicate::InRanges(..) => false,
+    }
+}
+
 /// Whether a condition fixes the value of a column.
 fn is_equal(table: &Table, at: usize, part: &Predicate) -> bool {
     match part {

@@ -1,5 +1,7 @@
 //! Pages and totals of a query, by the way in which its rows are found.
 
+use std::collections::BTreeSet;
+
 #[cfg(feature = "postgres")]
 use sea_query::JoinType;
 use sea_query::{BinOper, Expr, ExprTrait, Order, Query as Sql, SelectStatement, UnionType};
@@ -324,6 +326,19 @@ impl Of<'_> {
                 let mut select = self.columns_of(rows.name).from(rows.name).take();
                 select.and_where(keys.lte(self.last_key(steps)));
                 passing_unindexed(self.dialect, self.tables, rows, &arm.filter, &mut select)?;
+                select
+            }
+            // To count, what an index has may be enough to see which rows pass, too.
+            Path::Walked(entry) if self.order.is_empty() && arms::is_covered(rows, &arm.filter) => {
+                let mut names = Vec::new();
+                arm.filter.columns(&mut names);
+                let asked = names.iter().filter_map(|name| rows.position(name)).chain(rows.key.iter().copied());
+                let asked = asked.collect::<BTreeSet<_>>().into_iter().map(|at| (rows.name, rows.columns[at].name));
+                let mut walk = Sql::select().columns(asked).from(rows.name).take();
+                passing(self.dialect, self.tables, rows, entry, &mut walk)?;
+                cut(&mut walk, &Window { limit: Some(steps), ..Window::default() });
+                let mut select = self.columns_of(rows.name).from_subquery(walk, rows.name).take();
+                passing(self.dialect, self.tables, rows, &arm.filter, &mut select)?;
                 select
             }
             Path::Walked(entry) => {

@@ -113,7 +113,8 @@ fn plain(tables: &Tables, query: &Query) -> Result<Page> {
 #[cfg(feature = "testing")]
 pub(super) fn statements(tables: &Tables, query: &Query) -> Result<Vec<Statement>> {
     let Some(search) = Search::of(query) else {
-        return Ok(plain(tables, query)?.ranges.into_iter().take(1).map(|range| range.rows).collect());
+        let counts = (query.count > 0).then(|| counted(tables, query)).transpose()?;
+        return Ok(plain(tables, query)?.ranges.into_iter().take(1).chain(counts).map(|range| range.rows).collect());
     };
     let arms = arms::of(query, Wanted::InOrder);
     let ways = [Some(Way::Searched(&search.question, FIRST)), arms.as_deref().map(|arms| Way::Walked(arms, FIRST))];
@@ -279,13 +280,17 @@ impl Reading<'_> {
             }
             most = most.saturating_mul(GROWTH);
         }
-        // Rows of several values of one column the database counts in its index by itself.
-        let is_either = query.filter.conjuncts().iter().any(|part| matches!(part, Predicate::Or(_)));
-        let by_arms = is_either.then(|| arms::parts(query, Wanted::InAnyOrder)).flatten();
-        let by_arms = by_arms.map(|arms| page::count(DIALECT, tables, query, Way::Walked(&arms, u64::MAX)));
-        let counted = by_arms.and_then(Result::ok).map_or_else(|| page::count(DIALECT, tables, query, Way::Any), Ok)?;
-        Ok(Some(number(connection, &counted).await?))
+        Ok(Some(number(connection, &counted(tables, query)?).await?))
     }
+}
+
+/// The number of all rows, but of a search.
+fn counted(tables: &Tables, query: &Query) -> Result<Range> {
+    // Rows of several values of one column the database counts in its index by itself.
+    let is_either = query.filter.conjuncts().iter().any(|part| matches!(part, Predicate::Or(_)));
+    let by_arms = is_either.then(|| arms::parts(query, Wanted::InAnyOrder)).flatten();
+    let by_arms = by_arms.map(|arms| page::count(DIALECT, tables, query, Way::Walked(&arms, u64::MAX)));
+    by_arms.and_then(Result::ok).map_or_else(|| page::count(DIALECT, tables, query, Way::Any), Ok)
 }
 
 async fn number(connection: &mut SqliteConnection, counted: &Range) -> Result<u64, sqlx::Error> {
