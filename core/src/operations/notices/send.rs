@@ -341,13 +341,19 @@ async fn sign_in_by_mail(
 /// Plans what follows from what a notifier answered; nothing: it failed.
 pub(crate) fn settle(plan: &mut Plan<'_>, leased: &Leased, delivery: Option<Delivery>) -> Result<()> {
     let row = &leased.row;
+    let audit_failure = |plan: &mut Plan<'_>, why| {
+        // Where there is nobody to tell, nobody has missed it.
+        if leased.notice.is_some() {
+            audit_failure(plan, row, why);
+        }
+    };
     let wait = match delivery {
         Some(Delivery::Sent) => {
             plan.delete_consequence(row);
             return Ok(());
         }
         Some(Delivery::Refused) => {
-            audit_failure(plan, row, "the notifier refused it");
+            audit_failure(plan, "the notifier refused it");
             plan.delete_consequence(row);
             return Ok(());
         }
@@ -367,7 +373,7 @@ pub(crate) fn settle(plan: &mut Plan<'_>, leased: &Leased, delivery: Option<Deli
             plan.write_consequence(Some(row), PendingNotice { due_at, ..row.clone() });
         }
         None => {
-            audit_failure(plan, row, "it could not be sent in time");
+            audit_failure(plan, "it could not be sent in time");
             plan.delete_consequence(row);
         }
     }

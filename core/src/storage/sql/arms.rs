@@ -3,6 +3,8 @@
 //! What several rules allow at once is a disjunction, of which a database knows nothing better than to sort all rows or to try
 //! each on its way. But each of its parts (an arm) can be walked on an index of its own, and the first rows of all are among the first of each.
 
+use std::collections::BTreeSet;
+
 use crate::{
     model::{
         predicate::{Comparison, Predicate},
@@ -152,12 +154,14 @@ fn indexes(table: &'static Table) -> impl Iterator<Item = Vec<usize>> {
     declared.chain([table.key.to_vec()])
 }
 
-/// Whether one index has all columns that a filter reads.
-pub(super) fn is_covered(table: &'static Table, filter: &Predicate) -> bool {
+/// The columns that a filter reads, and the key, if one index has all of them.
+pub(super) fn covered(table: &'static Table, filter: &Predicate) -> Option<BTreeSet<usize>> {
     let mut names = Vec::new();
     filter.columns(&mut names);
-    let is_in = |index: &[usize]| names.iter().all(|name| table.position(name).is_some_and(|at| index.contains(&at)));
-    !is_search(filter) && indexes(table).any(|index| is_in(&index))
+    let read: Option<BTreeSet<usize>> = names.iter().map(|name| table.position(name)).collect();
+    let read: BTreeSet<usize> = read?.into_iter().chain(table.key.iter().copied()).collect();
+    let has_all = |index: Vec<usize>| read.iter().all(|at| index.contains(at));
+    (!is_search(filter) && indexes(table).any(has_all)).then_some(read)
 }
 
 /// Whether some part of a filter is a search, which reads what no index has.

@@ -1,7 +1,5 @@
 //! Pages and totals of a query, by the way in which its rows are found.
 
-use std::collections::BTreeSet;
-
 #[cfg(feature = "postgres")]
 use sea_query::JoinType;
 use sea_query::{BinOper, Expr, ExprTrait, Order, Query as Sql, SelectStatement, UnionType};
@@ -315,6 +313,7 @@ impl Of<'_> {
             self.ordered(self.table.name, &mut select);
             Ok::<_, Error>(select)
         };
+        let covered = if self.order.is_empty() { arms::covered(rows, &arm.filter) } else { None };
         let mut select = match &arm.path {
             // It finds the index by itself, and the order of a join is none.
             #[cfg(feature = "postgres")]
@@ -329,12 +328,10 @@ impl Of<'_> {
                 select
             }
             // To count, what an index has may be enough to see which rows pass, too.
-            Path::Walked(entry) if self.order.is_empty() && arms::is_covered(rows, &arm.filter) => {
-                let mut names = Vec::new();
-                arm.filter.columns(&mut names);
-                let asked = names.iter().filter_map(|name| rows.position(name)).chain(rows.key.iter().copied());
-                let asked = asked.collect::<BTreeSet<_>>().into_iter().map(|at| (rows.name, rows.columns[at].name));
-                let mut walk = Sql::select().columns(asked).from(rows.name).take();
+            Path::Walked(entry) if covered.is_some() => {
+                let read = covered.unwrap_or_default();
+                let read = read.into_iter().map(|at| (rows.name, rows.columns[at].name));
+                let mut walk = Sql::select().columns(read).from(rows.name).take();
                 passing(self.dialect, self.tables, rows, entry, &mut walk)?;
                 cut(&mut walk, &Window { limit: Some(steps), ..Window::default() });
                 let mut select = self.columns_of(rows.name).from_subquery(walk, rows.name).take();

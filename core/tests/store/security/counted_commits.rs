@@ -1,11 +1,16 @@
 //! Nobody learns from the number of commits which accounts exist (SEC-1): whoever is signed in counts them by the positions of events.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rolekeep::{
     Caller, Config, Registration, RequestContext, UserManagement,
+    audit::ListAudit,
     events::ReadEvents,
     internals::notice::PendingNotice,
+    notices::Delivery,
     passwords::ForgotPassword,
     sign_in::StartSignInByMail,
     storage::{MemoryStorage, Position},
@@ -67,10 +72,17 @@ impl Stage {
     async fn come_of(&self, act: Act, name: &str, ip: &str) -> u64 {
         let before = self.commits().await;
         self.act(act, name, ip).await;
-        while self.waiting().await > 0 {
+        self.until(async || self.waiting().await == 0).await;
+        self.commits().await - before
+    }
+
+    /// Waits for up to a minute.
+    async fn until(&self, is_so: impl AsyncFn() -> bool) {
+        let begun = Instant::now();
+        while !is_so().await {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{} wait", self.waiting().await);
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        self.commits().await - before
     }
 
     async fn waiting(&self) -> usize {
@@ -126,9 +138,19 @@ async fn sec_1_as_many_commits_come_of_it_while_no_mail_is_sent() {
         let before = stage.commits().await;
         stage.act(Act::Forgets, name, &format!("192.0.2.{at}")).await;
         // Asked for, leased, and put off.
-        while stage.commits().await < before + 3 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        stage.until(async || stage.commits().await >= before + 3).await;
         assert_eq!(stage.waiting().await, at + 1, "{name}");
     }
+}
+
+/// The log tells of what somebody did not get, and not of what there was nobody to get.
+#[tokio::test]
+async fn aut_9_what_nobody_gets_is_no_failure() {
+    let stage = Stage::open().await;
+    stage.mails.answer([Answer::Says(Delivery::Refused)]);
+    for (at, name) in ["known", "deleted"].into_iter().enumerate() {
+        stage.come_of(Act::Registers, name, &format!("192.0.2.{at}")).await;
+    }
+    let failed = ListAudit::new().action("notices.failed");
+    assert_eq!(stage.um.system().audit().list(failed).await.unwrap().items.len(), 1);
 }
