@@ -18,7 +18,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use super::{Client, READERS, ROWS, Read, TOUCHED, WRITERS, Work, entry, ours, row_of};
+use super::{Client, READERS, ROWS, Read, TOUCHED, WRITERS, Work, entry, ours, placed::Halves, row_of};
 
 /// A server of its own, behind a network that is so slow.
 pub struct Server {
@@ -27,13 +27,15 @@ pub struct Server {
 }
 
 impl Server {
-    pub async fn start(late: u64) -> Self {
+    pub async fn start(late: u64, processors: &Halves) -> Result<Self> {
+        processors.to_server()?;
         let cluster = Cluster::durable();
         cluster.connect().await;
+        processors.to_clients()?;
         let proxy = (late > 0).then(|| Proxy::start(cluster.folder(), 0));
         let slow = Faults { late: 1_000, late_by: Duration::from_millis(late), ..Faults::default() };
         proxy.iter().for_each(|proxy| proxy.set(slow));
-        Self { cluster, proxy }
+        Ok(Self { cluster, proxy })
     }
 
     /// Bare and ours, in schemas of their own.

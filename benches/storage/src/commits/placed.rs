@@ -1,0 +1,39 @@
+//! Processors of their own for a server and its clients, as they have on machines of their own. On the same ones each process of the server
+//! would weigh as much as all clients.
+
+use std::{num::NonZero, process::Command};
+
+use anyhow::{Context, Result, ensure};
+
+/// Processors as `taskset` takes them: those of the server, and those of its clients.
+pub struct Halves(Option<[String; 2]>);
+
+/// None of their own where there is one processor.
+pub fn halves() -> Result<Halves> {
+    let count = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let [half, last] = [count / 2, count - 1];
+    let halves = Halves((count > 1).then(|| [format!("0-{}", half - 1), format!("{half}-{last}")]));
+    halves.to_clients()?;
+    Ok(halves)
+}
+
+impl Halves {
+    /// From here on processes start where the server runs.
+    pub fn to_server(&self) -> Result<()> {
+        self.0.as_ref().map_or(Ok(()), |[server, _]| place(server))
+    }
+
+    /// This process runs on where clients do.
+    pub fn to_clients(&self) -> Result<()> {
+        self.0.as_ref().map_or(Ok(()), |[_, clients]| place(clients))
+    }
+}
+
+fn place(processors: &str) -> Result<()> {
+    let process = std::process::id().to_string();
+    let mut taskset = Command::new("taskset");
+    let placed = taskset.args(["--all-tasks", "--cpu-list", "--pid", processors, &process]).output();
+    let placed = placed.context("taskset, of util-linux")?;
+    ensure!(placed.status.success(), "{}", String::from_utf8_lossy(&placed.stderr));
+    Ok(())
+}
