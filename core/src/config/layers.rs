@@ -18,10 +18,27 @@ const PREFIX: &str = "ROLEKEEP_";
 const FILE: &str = "_FILE";
 
 /// Settings of which one is given in several ways: who says it in one way means it instead of what others said in another.
-const INSTEAD: [&[&[&str]]; 2] = [
-    &[&["preset"], &["policy_toml"], &["policy_json"], &["roles", "permissions"]],
-    &[&["sqlite", "exclusive"], &["postgres", "postgres_schema", "postgres_listener", "postgres_replica"]],
+const INSTEAD: [&[Way]; 2] = [
+    &[Way::of(&["preset"]), Way::of(&["policy_toml"]), Way::of(&["policy_json"]), Way::of(&["roles", "permissions"])],
+    &[
+        Way { says: &["sqlite"], beside: &["exclusive"] },
+        Way { says: &["postgres"], beside: &["postgres_schema", "postgres_listener", "postgres_replica"] },
+    ],
 ];
+
+/// One of several ways to give something.
+struct Way {
+    /// Each of these says it.
+    says: &'static [&'static str],
+    /// These have no meaning without it.
+    beside: &'static [&'static str],
+}
+
+impl Way {
+    const fn of(says: &'static [&'static str]) -> Self {
+        Self { says, beside: &[] }
+    }
+}
 
 /// Settings from a file, and from variables such as those of the environment. What the program sets overrides both ([`Layers::config`]).
 ///
@@ -141,7 +158,11 @@ impl Layers {
         }
         let mut variables: Vec<&Source> = self.variables.iter().collect();
         variables.sort_by(|one, other| order_of(&one.name).cmp(&order_of(&other.name)));
-        let keys: Vec<String> = variables.iter().map(|variable| setting_of(&variable.name)).collect();
+        // Of a list or an object that has nothing in it nothing is said.
+        let named = variables.iter().filter(|variable| {
+            !variable.text.as_ref().is_ok_and(|text| is_nothing(&typed(&setting_path(&variable.name), text)))
+        });
+        let keys: Vec<String> = named.map(|variable| setting_of(&variable.name)).collect();
         merged.make_room(&keys.iter().map(String::as_str).collect::<Vec<_>>());
         for (at, variable) in variables.iter().enumerate() {
             let is_again =
@@ -279,9 +300,10 @@ impl Merged {
     /// Who names these means them instead of what does the same and was named before.
     fn make_room(&mut self, keys: &[&str]) {
         for ways in INSTEAD {
-            let is_named = |way: &&[&str]| way.iter().any(|key| keys.contains(key));
-            if ways.iter().any(is_named) {
-                for key in ways.iter().filter(|way| !is_named(way)).copied().flatten() {
+            let is_named = |way: &&Way| way.says.iter().any(|key| keys.contains(key));
+            if ways.iter().any(|way| is_named(&way)) {
+                let others = ways.iter().filter(|way| !is_named(way));
+                for key in others.flat_map(|way| way.says.iter().chain(way.beside)) {
                     self.settings.remove(*key);
                     self.sources.forget(key);
                 }
@@ -298,7 +320,10 @@ impl Merged {
         };
         // The others are checked as if those were not given.
         let mut right = settings;
-        right.retain(|key, _| !wrong.iter().any(|error| error.field.split(['.', '[']).next() == Some(key)));
+        let is_of = |field: &str, key: &str| {
+            field.strip_prefix(key).is_some_and(|part| part.is_empty() || part.starts_with(['.', '[']))
+        };
+        right.retain(|key, _| !wrong.iter().any(|error| is_of(&error.field, key)));
         let config = decode_within::<Config>(Json::Object(right), limits()).unwrap_or_default();
         sources.carry(faults, wrong);
         Config { sources, ..config }

@@ -265,3 +265,42 @@ fn ops_5_the_environment_is_that_of_the_process() {
     assert!(start("43200").status.success());
     assert!(!start("long").status.success());
 }
+
+/// What has no meaning without a storage does not take another one's place: the store would open in memory.
+#[test]
+fn ops_5_a_storage_gives_way_to_another_one_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |text: &str| {
+        let path = folder.path().join("app.toml");
+        std::fs::write(&path, text).unwrap();
+        Layers::new().file(path)
+    };
+    let postgres = || file("postgres = \"postgres://ada@db.example/app\"\npostgres_schema = \"accounts\"\n");
+    let sqlite = || file("sqlite = \"app.db\"\nexclusive = true\n");
+    let preset = || file("preset = \"flyos\"\n");
+    let kept = postgres().variable("ROLEKEEP_EXCLUSIVE", "false").config(r#"{"exclusive": false}"#).unwrap();
+    assert!(kept.postgres.is_some());
+    let kept = sqlite().variable("ROLEKEEP_POSTGRES_SCHEMA", "rolekeep").config("{}").unwrap();
+    assert_eq!((kept.sqlite.as_deref(), kept.exclusive), (Some("app.db"), true));
+    for variable in ["ROLEKEEP_PERMISSIONS", "ROLEKEEP_ROLES"] {
+        let nothing = if variable == "ROLEKEEP_ROLES" { "{}" } else { "[]" };
+        assert_eq!(preset().variable(variable, nothing).config("{}").unwrap().preset.as_deref(), Some("flyos"));
+    }
+    // One for the other, with all that belongs to it.
+    let instead = sqlite().variable("ROLEKEEP_POSTGRES", "postgres://ada@db.example/app").config("{}").unwrap();
+    assert_eq!((instead.sqlite, instead.exclusive, instead.postgres.is_some()), (None, false, true));
+    let instead = postgres().config(r#"{"sqlite": "app.db"}"#).unwrap();
+    let schema = Config::new().postgres_schema;
+    assert_eq!((instead.postgres.is_none(), instead.postgres_schema), (true, schema));
+}
+
+/// A name that is none, however it is written, hides nothing else that is wrong.
+#[test]
+fn ops_5_an_unknown_name_hides_nothing() {
+    for (name, value) in [("ROLEKEEP_A.B", "1"), ("ROLEKEEP_A[B", "1")] {
+        let layers = Layers::new().variable("ROLEKEEP_MAX_SESSIONS", "0").variable(name, value);
+        let error = layers.config("{}").unwrap_err();
+        let fields: Vec<&str> = error.fields().iter().map(|field| field.field.as_str()).collect();
+        assert!(fields.len() == 2 && fields.contains(&"max_sessions"), "{fields:?}");
+    }
+}
