@@ -484,7 +484,8 @@ async fn dump(file: &mut SqliteConnection) -> String {
         searched.iter().map(|of| format!("INSERT INTO \"{of}\" (\"{of}\", \"rank\") VALUES ('secure-delete', 1);")),
     );
     let mut all = tables(file).await;
-    let seen = vec![("version".to_owned(), "INTEGER".to_owned())];
+    // With the checksums, so that a script which is changed after its release is noticed.
+    let seen = ["version", "name", "sha256"].map(|column| (column.to_owned(), "TEXT".to_owned())).to_vec();
     all.insert("rolekeep_schema".to_owned(), seen);
     for (table, rows) in rows(file, &all).await {
         let columns = list(&all[&table]).join(", ");

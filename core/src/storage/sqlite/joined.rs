@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::{DIALECT, SqliteStorage, commit, error, prune, query, rows};
+use super::{SqliteStorage, commit, error, query, reads, rows};
 use crate::{
     model::{
         error::{Error, Reason, Result},
@@ -15,7 +15,7 @@ use crate::{
         ChangeSet, Changes, CommitError, Committed, FeedPart, Position, Pruned, Query, Retention, Rows, Storage,
         ledger,
         lent::{Lent, refuse_of_all},
-        sql::{Tables, dialect::Statement, statement},
+        sql::Tables,
         tables,
     },
 };
@@ -118,13 +118,6 @@ impl SqliteStorage {
     }
 }
 
-impl JoinedStorage {
-    async fn fetch(&self, statement: Statement) -> Result<Vec<sqlx::sqlite::SqliteRow>> {
-        let rows = self.lent.with(|connection| Box::pin(rows::fetch(connection, statement))).await?;
-        rows.map_err(error::error)
-    }
-}
-
 #[async_trait]
 impl Storage for JoinedStorage {
     async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
@@ -153,21 +146,14 @@ impl Storage for JoinedStorage {
     }
 
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
-        self.tables.require(table)?;
-        let possible: Vec<&Key> = keys.iter().filter(|key| rows::is_key(table, key)).collect();
-        if possible.is_empty() {
-            return Ok(vec![None; keys.len()]);
-        }
-        let found = self.fetch(statement::by_keys(DIALECT, table, &possible)).await?;
-        Ok(rows::in_order_of(table, keys, rows::decoded(table, &found)?))
+        reads::get(&self.lent, &self.tables, table, keys).await
     }
 
     async fn query(&self, query: &Query) -> Result<Rows> {
         self.tables.require(query.table)?;
         self.tables.require(query.ordering())?;
         if !query.group_by.is_empty() {
-            let found = self.fetch(statement::groups(DIALECT, &self.tables, query)?).await?;
-            return Ok(Rows { groups: rows::groups(query, &found)?, ..Rows::default() });
+            return reads::groups(&self.lent, &self.tables, query).await;
         }
         let (query, tables) = (query.clone(), Tables(self.tables.0.clone()));
         self.lent.with(|connection| Box::pin(async move { query::within(connection, &tables, &query).await })).await?
@@ -184,13 +170,7 @@ impl Storage for JoinedStorage {
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
-        match ledger::committed(self.query(&ledger::line_of(id)).await?.rows)? {
-            Some(committed) => Ok(Some(committed)),
-            None => {
-                let oldest = self.lent.with(|connection| Box::pin(prune::oldest(connection, 1))).await?;
-                ledger::outcome_of_missing(id, oldest.map_err(error::error)?)
-            }
-        }
+        reads::outcome(self, &self.lent, id).await
     }
 
     /// Not in a transaction of somebody else.

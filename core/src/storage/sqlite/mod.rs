@@ -3,6 +3,7 @@
 //! One connection writes, a few read, and one watches for the commits of other processes; with
 //! [`SqliteOptions::exclusive`] there is only one. Each has a thread, started by [`SqliteStorage::open`] and ended by
 //! [`Storage::close`] or when the storage is dropped. No runtime is needed.
+#![allow(clippy::disallowed_methods, reason = "how long other processes are waited for is no time of the store's")]
 
 mod commit;
 mod connections;
@@ -15,6 +16,7 @@ pub(crate) mod migrate;
 mod options;
 mod prune;
 mod query;
+mod reads;
 mod refold;
 mod rows;
 mod scripts;
@@ -106,26 +108,14 @@ impl Storage for SqliteStorage {
     }
 
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
-        self.tables.require(table)?;
-        let possible: Vec<&Key> = keys.iter().filter(|key| rows::is_key(table, key)).collect();
-        if possible.is_empty() {
-            return Ok(vec![None; keys.len()]);
-        }
-        let mut reader = self.connections.reader().await?;
-        let found = rows::fetch(reader.get()?, statement::by_keys(DIALECT, table, &possible)).await;
-        let found = rows::decoded(table, &reader.settle(found)?)?;
-        Ok(rows::in_order_of(table, keys, found))
+        reads::get(&self.connections, &self.tables, table, keys).await
     }
 
     async fn query(&self, query: &Query) -> Result<Rows> {
         self.tables.require(query.table)?;
         self.tables.require(query.ordering())?;
         if !query.group_by.is_empty() {
-            let statement = statement::groups(DIALECT, &self.tables, query)?;
-            let mut reader = self.connections.reader().await?;
-            let found = rows::fetch(reader.get()?, statement).await;
-            let groups = rows::groups(query, &reader.settle(found)?)?;
-            return Ok(Rows { groups, ..Rows::default() });
+            return reads::groups(&self.connections, &self.tables, query).await;
         }
         query::run(&self.connections, &self.tables, query).await
     }
@@ -139,14 +129,7 @@ impl Storage for SqliteStorage {
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
-        match ledger::committed(self.query(&ledger::line_of(id)).await?.rows)? {
-            Some(committed) => Ok(Some(committed)),
-            None => {
-                let mut reader = self.connections.reader().await?;
-                let oldest = prune::oldest(reader.get()?, 1).await;
-                ledger::outcome_of_missing(id, reader.settle(oldest)?)
-            }
-        }
+        reads::outcome(self, &self.connections, id).await
     }
 
     async fn prune(&self, retention: &Retention) -> Result<Pruned> {
