@@ -188,8 +188,7 @@ impl PostgresOptions {
         check_schema(&self.schema)?;
         let options = given(url)?;
         let is_socket = options.get_socket().is_some() || options.get_host().starts_with('/');
-        let (_, said) = url.split_once('?').unwrap_or_default();
-        let says_mode = said.split('&').any(|part| part.starts_with("sslmode=") || part.starts_with("ssl-mode="));
+        let says_mode = parameters(url).any(|(name, _)| matches!(name, "sslmode" | "ssl-mode"));
         let options = match (says_mode, is_socket) {
             (true, _) => options,
             (false, true) => options.ssl_mode(PgSslMode::Disable),
@@ -255,14 +254,58 @@ pub(super) fn search_path(schema: &str) -> String {
     format!("{schema}, pg_temp")
 }
 
+/// What a URL may say behind `?`: what the driver knows. It would drop the rest, and log it with its value.
+const PARAMETERS: [&str; 18] = [
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+];
+
 /// What a URL says.
 fn parsed(url: &str) -> Result<PgConnectOptions, Invalid> {
+    let unfit = |message: &str| Err(Invalid::new(FieldCode::InvalidFormat, message));
+    // The driver would read nothing from there on.
+    if url.contains('#') {
+        return unfit("the URL has a `#`: write `%23`");
+    }
+    let is_known = |(name, _): (&str, &str)| PARAMETERS.contains(&name) || name.starts_with("options[");
+    if !parameters(url).all(is_known) {
+        // Not which one, as it may be what follows the `&` of a password.
+        return unfit(
+            "the URL has a parameter that is none of `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, `host`, `hostaddr`, `port`, \
+                      `dbname`, `user`, `password`, `application_name`, `options` and `statement-cache-capacity`",
+        );
+    }
     // The driver takes any scheme.
     let is_ours = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
     // The driver's message may quote the URL, and the URL a password.
-    is_ours.then(|| PgConnectOptions::from_str(url).ok()).flatten().ok_or_else(|| {
-        Invalid::new(FieldCode::InvalidFormat, "the URL is not one, such as `postgres://user@host/database`")
-    })
+    match is_ours.then(|| PgConnectOptions::from_str(url).ok()).flatten() {
+        Some(options) => Ok(options),
+        None => unfit(
+            "the URL is not one, such as `postgres://user@host/database`, or for a socket `postgres:///database?host=/folder&user=user`",
+        ),
+    }
+}
+
+/// What a URL says behind `?`, by name. A name that is written in another way, such as with `%`, is none.
+fn parameters(url: &str) -> impl Iterator<Item = (&str, &str)> {
+    let said = url.split_once('?').map_or("", |(_, said)| said);
+    said.split('&').filter(|part| !part.is_empty()).map(|part| part.split_once('=').unwrap_or((part, "")))
 }
 
 fn given(url: &str) -> Result<PgConnectOptions> {
@@ -278,4 +321,41 @@ pub(super) fn check_schema(schema: &str) -> Result<()> {
     text::schema(schema)
         .map_err(|unfit| Error::new(Reason::ConfigInvalid, format!("postgres: the schema {}", unfit.message)))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_urls_of_the_guide_are_some() {
+        for url in ["postgres://app:secret@db.example.org/app", "postgres:///app?host=/run/postgresql&user=app"] {
+            assert!(parsed(url).is_ok(), "{url}");
+        }
+        assert!(parsed("postgres://app@/app?host=/run/postgresql").is_err());
+    }
+
+    /// The driver drops what it does not know, and the end of what it takes for a fragment.
+    #[test]
+    fn sec_1_what_a_url_asks_for_is_done_or_refused() {
+        for said in [
+            "require_auth=scram-sha-256",
+            "channel_binding=require",
+            "sslcrl=/etc/crl.pem",
+            "sslMode=verify-full",
+            "ssl%6Dode=disable",
+            "x",
+        ] {
+            assert!(parsed(&format!("postgres://app@db.example.org/app?{said}")).is_err(), "{said}");
+        }
+        for url in [
+            "postgres://app@db.example.org/app?password=pa#ss&sslmode=verify-full",
+            "postgres://app:pa#ss@db.example.org/app",
+        ] {
+            assert!(parsed(url).is_err(), "{url}");
+        }
+        let mode = |url: &str| PostgresOptions::new(url).connect().unwrap().get_ssl_mode();
+        assert!(matches!(mode("postgres://app@db.example.org/app"), PgSslMode::VerifyFull));
+        assert!(matches!(mode("postgres://app@db.example.org/app?sslmode=require"), PgSslMode::Require));
+    }
 }
