@@ -2,16 +2,19 @@
 
 use std::{
     cell::Cell,
-    future::Future,
+    future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
+use futures_channel::oneshot;
 use futures_util::future;
 use uuid::Uuid;
 
 use crate::model::{
+    deferred::IS_PAGE,
     error::{Error, Reason, Result},
     time::Time,
 };
@@ -147,10 +150,76 @@ impl Env {
         self.0.sleep_in_background(millis)
     }
 
+    /// Runs something to its end even if the caller goes away meanwhile; none: the runtime ended before.
+    pub(crate) fn to_its_end<T: MaybeSend + 'static>(
+        &self,
+        whole: impl Future<Output = T> + MaybeSend + 'static,
+    ) -> impl Future<Output = Option<T>> {
+        // Nobody may be waiting any more.
+        self.apart(working(whole), |whole, sender| async move { drop(sender.send(whole.await)) })
+    }
+
+    /// Goes on with something while the caller does not, such as one that another future is preferred to for a while: it may hold what others
+    /// wait for. It ends where the caller goes away.
+    ///
+    /// # Errors
+    /// [`Reason::Closed`] if the runtime ended before.
+    pub(crate) fn driven<T: MaybeSend + 'static>(
+        &self,
+        work: impl Future<Output = T> + MaybeSend + 'static,
+    ) -> impl Future<Output = Result<T>> {
+        let work = working(work);
+        async move {
+            // On one thread the callers of a page are tasks already.
+            if IS_PAGE {
+                return Ok(work.await);
+            }
+            let driven = |work, mut sender: oneshot::Sender<T>| async move {
+                let left = sender.cancellation();
+                if let future::Either::Left((done, _)) = future::select(work, pin!(left)).await {
+                    let _ = sender.send(done);
+                }
+            };
+            self.apart(work, driven).await.ok_or_else(runtime_ended)
+        }
+    }
+
+    /// Has a task of its own run what is not done at once, as it is in memory.
+    async fn apart<T: MaybeSend + 'static, W: Future<Output = T>, F: Future<Output = ()> + MaybeSend + 'static>(
+        &self,
+        mut work: Pin<Box<W>>,
+        task: impl FnOnce(Pin<Box<W>>, oneshot::Sender<T>) -> F,
+    ) -> Option<T> {
+        let first = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
+        if let Poll::Ready(result) = first {
+            return Some(result);
+        }
+        let (sender, receiver) = oneshot::channel();
+        self.spawn(Box::pin(task(work, sender)));
+        receiver.await.ok()
+    }
+
     /// What comes of a future within so many milliseconds; none: it takes longer, and was dropped.
     pub(crate) async fn within<T>(&self, millis: u64, work: impl Future<Output = T> + MaybeSend) -> Option<T> {
         before(self.sleep(millis), work).await
     }
+}
+
+/// Boxed at once, as whatever waits for it would be as large otherwise. What is told of it belongs to the operation, also once that is over.
+#[cfg(feature = "tracing")]
+fn working<W: Future>(work: W) -> Pin<Box<tracing::instrument::Instrumented<W>>> {
+    Box::pin(tracing::Instrument::in_current_span(work))
+}
+
+/// Boxed at once, as whatever waits for it would be as large otherwise.
+#[cfg(not(feature = "tracing"))]
+fn working<W: Future>(work: W) -> Pin<Box<W>> {
+    Box::pin(work)
+}
+
+/// What was under way is not known any more.
+pub(crate) fn runtime_ended() -> Error {
+    Error::new(Reason::Closed, "the runtime ended before the answer")
 }
 
 /// What comes of a future until another one ends; none: it takes longer, and was dropped.
@@ -188,6 +257,7 @@ impl Clock<'_> {
 ///
 /// # Errors
 /// [`Reason::Internal`] if it returns none.
+#[allow(clippy::disallowed_methods, reason = "the one place that asks the system")]
 pub fn os_random(buffer: &mut [u8]) -> Result<()> {
     getrandom::fill(buffer).map_err(|_| Error::new(Reason::Internal, "the operating system returned no random bytes"))
 }

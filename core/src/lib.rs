@@ -111,10 +111,11 @@ pub mod internals {
     #[cfg(feature = "passkeys")]
     pub use crate::credentials::passkeys;
     pub use crate::model::{
-        api_key, asset, consumer, credential, decode, drone, erasure, factor, group, import, input, invitation, link,
-        notice, noun, policy, preferences, record, region, registration, registry, session, user,
+        api_key, asset, credential, decode, drone, erasure, factor, group, import, invitation, notice, noun, policy,
+        preferences, record, region, registration, registry, session, user,
     };
     pub use crate::{
+        audit_chain::{erased::Gone, verify::Verifier},
         credentials::{foreign_token::KeySetUrl, hashing, totp},
         fetch::{Failure, Fetch, MAX_BYTES},
         operations::{hasher, target},

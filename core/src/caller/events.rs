@@ -6,7 +6,7 @@ use futures_util::stream::{self, Stream};
 
 use super::Caller;
 use crate::{
-    engine::runtime_ended,
+    environment::runtime_ended,
     model::{
         error::{Error, Reason, Result},
         id::LeaseId,
@@ -179,6 +179,8 @@ pub struct Consumption {
     acknowledged_at: Duration,
     /// An event was given out since.
     is_owed: bool,
+    /// Behind all that were handled since: those before the last that was given out; none: there are none.
+    handled: Option<String>,
 }
 
 impl Consumption {
@@ -186,7 +188,7 @@ impl Consumption {
         let leased = claim(&caller, &name).await?;
         let events = Subscription::begin(caller, leased.position.clone()).await?;
         let acknowledged_at = events.caller.engine.services.env.elapsed();
-        Ok(Self { events, name, lease: leased.lease, acknowledged_at, is_owed: false })
+        Ok(Self { events, name, lease: leased.lease, acknowledged_at, is_owed: false, handled: None })
     }
 
     /// The next event, once there is one; the one before counts as handled.
@@ -202,7 +204,9 @@ impl Consumption {
             if is_due || age >= RENEW_AFTER {
                 self.renew().await?;
             }
+            let before = self.events.position.clone();
             if let Some(event) = self.events.next_ready() {
+                self.handled = self.is_owed.then_some(before);
                 self.is_owed = true;
                 return Ok(event);
             }
@@ -220,11 +224,15 @@ impl Consumption {
         if self.is_owed { self.renew().await } else { Ok(()) }
     }
 
-    /// Lets another process read for the consumer at once, from after what was acknowledged.
+    /// Lets another process read for the consumer at once. It begins with the last event that was returned here, unless that was
+    /// [acknowledged](Self::acknowledge): those before it count as handled.
     ///
     /// # Errors
-    /// Those of the storage.
-    pub async fn release(self) -> Result<()> {
+    /// As [`Consumption::next`], and those of the storage.
+    pub async fn release(mut self) -> Result<()> {
+        if let Some(handled) = self.handled.take() {
+            self.acknowledge_to(handled).await?;
+        }
         self.events.caller.run(ReleaseConsumer::new(self.name, self.lease)).await
     }
 
@@ -240,10 +248,14 @@ impl Consumption {
     }
 
     async fn renew(&mut self) -> Result<()> {
-        let position = self.events.position.clone();
-        to_its_end(&self.events.caller, Acknowledge::new(self.name.clone(), self.lease, position)).await?;
-        (self.acknowledged_at, self.is_owed) = (self.elapsed(), false);
+        self.acknowledge_to(self.events.position.clone()).await?;
+        (self.acknowledged_at, self.is_owed, self.handled) = (self.elapsed(), false, None);
         Ok(())
+    }
+
+    async fn acknowledge_to(&self, position: String) -> Result<()> {
+        let handled = Acknowledge::new(self.name.clone(), self.lease, position);
+        to_its_end(&self.events.caller, handled).await.map(drop)
     }
 
     fn elapsed(&self) -> Duration {

@@ -5,7 +5,7 @@
 //! what is due, and ends then.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -38,6 +38,11 @@ const TIMEOUT_MILLIS: u64 = 30_000;
 const FAILED_MILLIS: u64 = 10_000;
 /// Nobody sleeps for longer while something waits: the clock may be set back and forth, so that what was not due is.
 const LONGEST_MILLIS: u64 = 60_000;
+/// So many answers of a notifier are known.
+const RECENT: usize = 32;
+/// While none is, a notice to nobody takes so many milliseconds at least, and half a second more at most.
+const AT_FIRST_MILLIS: u64 = 20;
+const MORE_MILLIS: u64 = 500;
 
 /// Wakes who gives notices out.
 #[derive(Default)]
@@ -51,8 +56,8 @@ pub(super) struct Deliveries {
 pub(super) struct NotifierFailures {
     /// How often in a row it failed, or asked to be told later.
     failed_in_a_row: AtomicU64,
-    /// What it answered last, and how long that took.
-    last: Mutex<Option<(Option<Delivery>, Duration)>>,
+    /// What it answered of late, and how long that took; the newest last.
+    recent: Mutex<VecDeque<(Option<Delivery>, Duration)>>,
 }
 
 impl NotifierFailures {
@@ -62,7 +67,12 @@ impl NotifierFailures {
 
     /// The notifier has answered, or has not, after so long.
     fn count(&self, delivery: Option<Delivery>, took: Duration) {
-        *self.last() = Some((delivery, took));
+        let mut recent = self.recent();
+        if recent.len() == RECENT {
+            recent.pop_front();
+        }
+        recent.push_back((delivery, took));
+        drop(recent);
         #[cfg(feature = "metrics")]
         crate::metrics::notice(matches!(delivery, Some(Delivery::Sent | Delivery::Refused)));
         match delivery {
@@ -73,8 +83,17 @@ impl NotifierFailures {
         }
     }
 
-    fn last(&self) -> MutexGuard<'_, Option<(Option<Delivery>, Duration)>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    fn recent(&self) -> MutexGuard<'_, VecDeque<(Option<Delivery>, Duration)>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it answered last, and how long one of those took that it answered so.
+    fn one_like_the_last(&self, random: u64) -> Option<(Option<Delivery>, Duration)> {
+        let recent = self.recent();
+        let (delivery, _) = *recent.back()?;
+        let alike: Vec<Duration> = recent.iter().filter(|one| one.0 == delivery).map(|one| one.1).collect();
+        let at = random % alike.len().max(1) as u64;
+        Some((delivery, *alike.get(usize::try_from(at).ok()?)?))
     }
 }
 
@@ -156,11 +175,14 @@ impl Engine {
         delivery
     }
 
-    /// Does what sending the last notice did: whoever counts the commits, by the positions of events, must not learn from when the notice
-    /// that somebody asked for is settled whether there is anybody to whom it could be sent.
+    /// Does as if a notice was sent, and answered like the last one: whoever counts the commits, by the positions of events, must not learn
+    /// from when the notice that somebody asked for is settled whether there is anybody to whom it could be sent. Not exactly as
+    /// long as the last one took, which may have been the same caller's.
     async fn send_to_nobody(&self) -> Option<Delivery> {
-        let last = *self.deliveries.notifier.last();
-        let Some((delivery, took)) = last else { return Some(Delivery::Sent) };
+        let random = self.services.env.random().map_or(0, u64::from_le_bytes);
+        let like = self.deliveries.notifier.one_like_the_last(random);
+        let at_first = || (Some(Delivery::Sent), Duration::from_millis(AT_FIRST_MILLIS + random % MORE_MILLIS));
+        let (delivery, took) = like.unwrap_or_else(at_first);
         let millis = took.as_millis().try_into().unwrap_or(TIMEOUT_MILLIS);
         self.services.env.sleep_in_background(millis).await;
         delivery
@@ -265,5 +287,25 @@ async fn woken(wakes: &mut mpsc::Receiver<()>, slept: Option<Task>) -> bool {
             future::Either::Left((woken, _)) => woken.is_some(),
             future::Either::Right(_) => true,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sec_1_nobody_takes_as_long_as_somebody_not_as_the_last() {
+        let answers = NotifierFailures::default();
+        assert!(answers.one_like_the_last(0).is_none());
+        for millis in 0..40 {
+            answers.count(Some(Delivery::Sent), Duration::from_millis(millis));
+        }
+        let drawn: BTreeSet<u128> =
+            (0..100).filter_map(|random| answers.one_like_the_last(random)).map(|(_, took)| took.as_millis()).collect();
+        assert_eq!(drawn, (8..40).collect(), "the newest 32");
+        answers.count(None, Duration::from_millis(99));
+        let like = answers.one_like_the_last(7);
+        assert_eq!(like, Some((None, Duration::from_millis(99))), "mail fails now");
     }
 }

@@ -7,10 +7,10 @@ use std::sync::{
 
 use super::{
     Engine,
-    feed::{POLL_MILLIS, is_key, is_of_everybody, is_policy, locked, runtime_ended},
+    feed::{POLL_MILLIS, is_key, is_of_everybody, is_policy, locked},
 };
 use crate::{
-    environment::Env,
+    environment::{Env, runtime_ended},
     model::error::Result,
     storage::{ChangeSet, Gap, Touched},
 };

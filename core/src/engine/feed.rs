@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{Engine, Live, Who, api_keys::Found, cache, confirmed::NEVER, foreign_tokens::Standing, together::Turn};
 use crate::{
-    environment::{Clock, Task},
+    environment::{Clock, Task, runtime_ended},
     model::{
         deferred::{IS_PAGE, unless_page},
         erasure::Erasure,
@@ -510,11 +510,6 @@ pub(super) struct Outdated<'e> {
     keys: Vec<cache::Outdated<ApiKeyId, Found>>,
     targets: Vec<cache::Outdated<UserId, TargetRow>>,
     standings: Vec<cache::Outdated<UserId, Standing>>,
-}
-
-/// What was under way is not known any more.
-pub(crate) fn runtime_ended() -> Error {
-    Error::new(Reason::Closed, "the runtime ended before the answer")
 }
 
 /// Whether this is a row that every edit of the policy moves, or every change of which scopes lie within which.

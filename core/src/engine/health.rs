@@ -229,7 +229,12 @@ impl Engine {
         };
         let probe = async {
             match self.require_open() {
-                Ok(()) => self.probe().await,
+                // Others wait for it, whether or not this caller goes on.
+                Ok(()) => {
+                    let engine = self.clone();
+                    let probed = self.services.env.driven(async move { engine.probe().await }).await;
+                    probed.unwrap_or_else(|error| (Err(error.reason()), None))
+                }
                 Err(error) => (Err(error.reason()), None),
             }
         };

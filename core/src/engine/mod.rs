@@ -33,19 +33,17 @@ mod turn;
 mod uses;
 
 use std::{
-    future::{Future, poll_fn},
+    future::Future,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
-    task::Poll,
 };
 
-use futures_channel::oneshot;
 use rolekeep_macros::portable_async;
 
 use crate::{
-    environment::MaybeSend,
+    environment::{MaybeSend, runtime_ended},
     model::{
         deferred::{IS_PAGE, unless_page},
         error::{Error, Reason, Result},
@@ -73,8 +71,6 @@ pub(crate) use decisions::Subject;
 use deliveries::Deliveries;
 use denials::Refusal;
 use doubts::{Doubts, Unheard};
-#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
-pub(crate) use feed::runtime_ended;
 use once::Once;
 use quiet::Quiet;
 use rates::Rates;
@@ -382,7 +378,7 @@ impl Engine {
             }
             Ok(Finish::Stale)
         };
-        self.to_its_end(whole).await.unwrap_or_else(|| Err(feed::runtime_ended()))
+        self.to_its_end(whole).await.unwrap_or_else(|| Err(runtime_ended()))
     }
 
     /// Commits, to its end even if the caller goes away meanwhile. Before this returns the caches have
@@ -442,26 +438,12 @@ impl Engine {
         None
     }
 
-    /// Runs something to its end even if the caller goes away meanwhile; none: the runtime ended before.
-    pub(crate) async fn to_its_end<T: MaybeSend + 'static>(
+    /// See [`Env::to_its_end`](crate::environment::Env::to_its_end).
+    pub(crate) fn to_its_end<T: MaybeSend + 'static>(
         &self,
         whole: impl Future<Output = T> + MaybeSend + 'static,
-    ) -> Option<T> {
-        // What is told of it belongs to the operation, also once that is over.
-        #[cfg(feature = "tracing")]
-        let whole = tracing::Instrument::in_current_span(whole);
-        let mut whole = Box::pin(whole);
-        // In memory it is done at once, and no task is needed.
-        let first = poll_fn(|context| Poll::Ready(whole.as_mut().poll(context))).await;
-        if let Poll::Ready(result) = first {
-            return Some(result);
-        }
-        let (sender, receiver) = oneshot::channel();
-        self.services.env.spawn(Box::pin(async move {
-            // Nobody may be waiting any more.
-            let _ = sender.send(whole.await);
-        }));
-        receiver.await.ok()
+    ) -> impl Future<Output = Option<T>> {
+        self.services.env.to_its_end(whole)
     }
 
     /// A request as it is kept, once a caller has it.
@@ -509,7 +491,7 @@ impl Engine {
             }
             Ok(())
         };
-        self.to_its_end(whole).await.unwrap_or_else(|| Err(feed::runtime_ended()))
+        self.to_its_end(whole).await.unwrap_or_else(|| Err(runtime_ended()))
     }
 
     /// Lets other processes read for the consumers of this one at once. Where that fails, leases end by themselves, and nobody waits for others.

@@ -104,7 +104,8 @@ impl UserManagement {
     ///
     /// - The connection must lead to this store's database, which is checked. In PostgreSQL it must be in a transaction, preferably at
     ///   the default isolation level; in SQLite in one begun with `BEGIN IMMEDIATE`, because a transaction that has read before often
-    ///   cannot write. An `exclusive` file cannot be joined.
+    ///   cannot write. An `exclusive` file cannot be joined, nor one that was
+    ///   given as a storage.
     /// - In the closure use only the store that it gets: this one may wait for locks of the transaction.
     /// - Written rows stay locked until you commit, and in SQLite the whole file: write late, and do not wait for anything in between.
     /// - Operations that check passwords, codes and links are refused in it, because a rollback would undo the count of failed attempts;
@@ -142,7 +143,7 @@ impl UserManagement {
 fn kept_elsewhere() -> Error {
     Error::new(
         Reason::NotOffered,
-        "a store joins transactions of the database that it is kept in, and this one is not kept there",
+        "a store joins transactions of the database that it is kept in: this one is not kept there, was opened exclusively, or was given as a storage",
     )
 }
 

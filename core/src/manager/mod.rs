@@ -301,7 +301,10 @@ impl UserManagement {
     /// [`Reason::Corrupt`](crate::Reason::Corrupt) for some that were changed. Nothing is done in a store that takes part in a transaction of
     /// the application: [`Reason::NotOffered`](crate::Reason::NotOffered).
     pub async fn tidy(&self) -> Result<Tidied> {
-        self.engine.tidy(LooksForOldKeys::Anew).await
+        let engine = self.engine.clone();
+        // One at a time encrypts: a caller that does not go on would keep the others from it.
+        let tidied = async move { engine.tidy(LooksForOldKeys::Anew).await };
+        self.engine.services.env.driven(tidied).await?
     }
 
     /// How often passwords were hashed or verified, for tests.

@@ -29,7 +29,7 @@ use crate::{
         time::Time,
         value::Value,
     },
-    storage::{Direction, Order, Query, Storage, Window},
+    storage::{Direction, Order, Query, SKEW_SECONDS, Storage, Window},
 };
 
 /// For so long a process has the lease, in seconds: it renews it meanwhile, by acknowledging.
@@ -243,7 +243,8 @@ impl Operation for ClaimConsumer {
         let (now, lease) = (plan.now, claim.lease);
         let known = match before.clone() {
             Some(known) => {
-                let is_held = known.lease.is_some() && known.leased_until.is_some_and(|until| until > now);
+                let is_held = known.lease.is_some()
+                    && known.leased_until.is_some_and(|until| until > now && !is_ahead(until, now));
                 if is_held && known.lease != lease {
                     return Err(Error::new(
                         Reason::LeaseHeld,
@@ -284,6 +285,11 @@ impl Operation for ClaimConsumer {
     }
 }
 
+/// Whether a time is of a clock that was ahead: a lease of that one would last as long.
+fn is_ahead(at: Time, now: Time) -> bool {
+    at > now.plus_seconds(LEASE_SECONDS + SKEW_SECONDS)
+}
+
 fn leased_of(consumer: &Consumer, lease: LeaseId) -> ConsumerLease {
     let leased_until = consumer.leased_until.unwrap_or(consumer.created_at);
     ConsumerLease { name: consumer.name.clone(), lease, position: consumer.position.clone(), leased_until }
@@ -292,7 +298,9 @@ fn leased_of(consumer: &Consumer, lease: LeaseId) -> ConsumerLease {
 /// Since when there may be something behind a position.
 async fn unread_since(storage: &dyn Storage, cursor: &Cursor, now: Time) -> Result<Time> {
     let changes = storage.changes(&cursor.position, FIRST).await?;
-    Ok(changes.lines.iter().map(|line| line.at).min().map_or(now, |oldest| oldest.min(now)))
+    let unread = changes.lines.iter().map(|line| line.at).min().map_or(now, |oldest| oldest.min(now));
+    // What is committed from here on may be of a clock that is behind.
+    Ok(unread.plus_seconds(-SKEW_SECONDS))
 }
 
 #[portable_async]
@@ -320,7 +328,8 @@ impl Operation for Acknowledge {
             return Err(wrong("position", FieldCode::OutOfRange, message));
         }
         let now = plan.now;
-        let reached_at = match before.reached_at < now.plus_seconds(-LOOK_SECONDS) {
+        let is_old = before.reached_at < now.plus_seconds(-LOOK_SECONDS) || is_ahead(before.reached_at, now);
+        let reached_at = match is_old {
             true => unread_since(&*plan.services.storage, position, now).await?,
             false => before.reached_at,
         };

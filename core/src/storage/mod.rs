@@ -56,7 +56,7 @@ pub use sqlite::{SqliteOptions, SqliteStorage};
 pub mod audit {
     pub use crate::audit_chain::{
         AuditDraft, AuditEntry, AuditFacts, AuditHead, AuditKeeper, AuditKey, AuditKeys, AuditOrigin, AuditPayload,
-        AuditSalts, ChainFault, ChainFaultKind, chain::seal, erased::Gone, verify::Verifier,
+        AuditSalts, ChainFault, ChainFaultKind, chain::seal,
     };
 }
 pub use crate::model::{

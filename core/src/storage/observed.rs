@@ -73,6 +73,24 @@ fn listed(out: &mut std::fmt::Formatter<'_>, tables: impl Iterator<Item = &'stat
     Ok(())
 }
 
+/// The outcome of a call that nobody waited for any more.
+const LEFT: &str = "left";
+
+/// A call, told of when it ends: also by being given up, since whoever gives up a slow one is the first to notice.
+struct Running<'c> {
+    observed: &'c Observed,
+    call: Call<'c>,
+    began: Duration,
+    outcome: &'static str,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let took = self.observed.env.elapsed().saturating_sub(self.began);
+        self.observed.ended(self.call, took, self.outcome);
+    }
+}
+
 /// How a call ended, in a word.
 trait Outcome {
     fn word(&self) -> &'static str;
@@ -110,10 +128,25 @@ impl Observed {
         tables: Tables<'_>,
         work: impl Future<Output = Result<T>> + MaybeSend,
     ) -> Result<T> {
-        let began = self.env.elapsed();
-        let result = in_span(Call { name, tables }, work).await;
-        self.ended(Call { name, tables }, self.env.elapsed().saturating_sub(began), result.word());
+        let mut running = self.begin(Call { name, tables });
+        let result = in_span(running.call, work).await;
+        running.outcome = result.word();
         result
+    }
+
+    /// The same for what only reads: a caller that does not go on would keep the connection that it reads on, or what the host is
+    /// asked under, from all others. Commits have a task of their own already.
+    async fn read<T: MaybeSend + 'static>(
+        &self,
+        name: &'static str,
+        tables: Tables<'_>,
+        work: impl Future<Output = Result<T>> + MaybeSend + 'static,
+    ) -> Result<T> {
+        self.observe(name, tables, async { self.env.driven(work).await? }).await
+    }
+
+    fn begin<'c>(&'c self, call: Call<'c>) -> Running<'c> {
+        Running { observed: self, call, began: self.env.elapsed(), outcome: LEFT }
     }
 
     fn ended(&self, call: Call<'_>, took: Duration, outcome: &'static str) {
@@ -155,38 +188,45 @@ fn slow(call: Call<'_>, took: Duration, outcome: &'static str) {
 #[cfg(not(feature = "tracing"))]
 fn slow(_: Call<'_>, _: Duration, _: &'static str) {}
 
+// A method with a body of its own would be called here, and not where the rows are.
+#[deny(clippy::missing_trait_methods)]
 #[portable_async]
 impl Storage for Observed {
     async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
-        let call = Call { name: "commit", tables: Tables::Of(change_set) };
-        let began = self.env.elapsed();
-        let result = in_span(call, self.storage.commit(change_set)).await;
-        self.ended(call, self.env.elapsed().saturating_sub(began), result.word());
+        let mut running = self.begin(Call { name: "commit", tables: Tables::Of(change_set) });
+        let result = in_span(running.call, self.storage.commit(change_set)).await;
+        running.outcome = result.word();
         result
     }
 
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
-        self.observe("get", Tables::One(table), self.storage.get(table, keys)).await
+        let (storage, keys) = (self.storage.clone(), keys.to_vec());
+        self.read("get", Tables::One(table), async move { storage.get(table, &keys).await }).await
     }
 
     async fn query(&self, query: &Query) -> Result<Rows> {
-        self.observe("query", Tables::One(query.table), self.storage.query(query)).await
+        let (storage, asked) = (self.storage.clone(), query.clone());
+        self.read("query", Tables::One(query.table), async move { storage.query(&asked).await }).await
     }
 
     async fn read_batch(&self, batch: &[BatchRead]) -> Result<Vec<Vec<Row>>> {
-        self.observe("read_batch", Tables::Batch(batch), self.storage.read_batch(batch)).await
+        let (storage, asked) = (self.storage.clone(), batch.to_vec());
+        self.read("read_batch", Tables::Batch(batch), async move { storage.read_batch(&asked).await }).await
     }
 
     async fn position(&self) -> Result<Position> {
-        self.observe("position", Tables::None, self.storage.position()).await
+        let storage = self.storage.clone();
+        self.read("position", Tables::None, async move { storage.position().await }).await
     }
 
     async fn changes(&self, since: &Position, part: FeedPart) -> Result<Changes> {
-        self.observe("changes", Tables::None, self.storage.changes(since, part)).await
+        let (storage, since) = (self.storage.clone(), since.clone());
+        self.read("changes", Tables::None, async move { storage.changes(&since, part).await }).await
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
-        self.observe("outcome", Tables::None, self.storage.outcome(id)).await
+        let storage = self.storage.clone();
+        self.read("outcome", Tables::None, async move { storage.outcome(id).await }).await
     }
 
     async fn prune(&self, retention: &Retention) -> Result<Pruned> {

@@ -11,10 +11,10 @@ use std::{
 use crate::common::block_on;
 use rolekeep::{
     Value,
-    internals::record::Record,
+    internals::{Verifier, record::Record},
     storage::{
         ChangeSet, Key, Predicate, Query, Row, SqliteOptions, SqliteStorage, Storage, Write,
-        audit::{AuditEntry, AuditHead, Verifier},
+        audit::{AuditEntry, AuditHead},
         conformance::{Item, audit, audit_keys, change_set, change_set_id},
     },
 };

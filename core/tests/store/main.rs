@@ -51,6 +51,7 @@ mod seeded;
 mod shared_token;
 mod sign_ins;
 mod streams;
+mod unpolled;
 mod upkeep;
 mod users_in_memory;
 mod views;

@@ -120,6 +120,24 @@ fn ops_8_a_slow_call_of_the_storage_is_told_by_its_tables_alone() {
     }
 }
 
+/// Whoever gives a slow call up is the first to notice that it is slow.
+#[test]
+fn ops_8_a_call_that_is_given_up_counts_as_slow() {
+    runtime().block_on(async {
+        let storage = Arc::new(Slow::default());
+        let config = cheap::config().slow_statement_millis(50);
+        let um = UserManagement::builder().config(config).storage(storage.clone()).open().await.unwrap();
+        storage.millis.store(3_600_000, Ordering::SeqCst);
+        for _ in 0..3 {
+            let list = async { um.system().users().list(ListUsers::new()).await };
+            assert!(tokio::time::timeout(Duration::from_millis(200), list).await.is_err());
+        }
+        storage.millis.store(0, Ordering::SeqCst);
+        let slow = um.health().await.storage.slow_calls;
+        assert!(slow >= 3, "three calls were given up, {slow} were slow");
+    });
+}
+
 #[test]
 fn ops_8_a_request_s_id_comes_out_in_its_span() {
     Traced::install();

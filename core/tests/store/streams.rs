@@ -92,3 +92,33 @@ async fn consumers_that_wait_do_not_keep_each_other_busy() {
     }
     readers.iter().for_each(|reader| reader.abort());
 }
+
+/// A process that takes a few events of many each time goes on where it has come to.
+#[tokio::test]
+async fn who_lets_go_of_a_consumer_has_handled_all_but_the_last() {
+    let um = cheap::builder().open().await.unwrap();
+    let host = um.system();
+    host.consume("mails").await.unwrap().release().await.unwrap();
+    let from = host.run(ReadEvents::new()).await.unwrap().position;
+    for at in 0..6 {
+        host.users().create(CreateUser::new(format!("user{at}@example.org"))).await.unwrap();
+    }
+    let all = host.run(ReadEvents::new().from(from)).await.unwrap().events;
+    let ids: Vec<_> = all.iter().map(|event| event.id.clone()).collect();
+    let mut next = 0;
+    for taken in [3, 1, 2] {
+        let mut reading = host.consume("mails").await.unwrap();
+        let mut given = Vec::new();
+        for _ in 0..taken {
+            given.push(reading.next().await.unwrap().id);
+        }
+        reading.release().await.unwrap();
+        assert_eq!(given, ids[next..next + taken]);
+        next += taken - 1;
+    }
+    let mut reading = host.consume("mails").await.unwrap();
+    reading.next().await.unwrap();
+    reading.acknowledge().await.unwrap();
+    reading.release().await.unwrap();
+    assert_eq!(host.consume("mails").await.unwrap().next().await.unwrap().id, ids[next + 1]);
+}

@@ -13,11 +13,11 @@ use std::{
 
 use rolekeep::{
     Reason, Value,
-    internals::record::Record,
+    internals::{Verifier, record::Record},
     storage::{
         ChangeSet, Check, CommitError, FeedPart, Key, Position, PostgresOptions, PostgresStorage, Predicate, Query,
         Storage, Write,
-        audit::{AuditEntry, AuditHead, Verifier},
+        audit::{AuditEntry, AuditHead},
         conformance::{Item, audit, audit_keys, change_set, id},
     },
 };

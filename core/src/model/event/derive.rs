@@ -229,3 +229,37 @@ pub fn guard(_: Option<Guard>, after: Option<Guard>, _: &[&'static str]) -> Vec<
     let edited = after.filter(|guard| guard.name == Guard::POLICY);
     edited.into_iter().map(|_| Derived::of(EventType::PolicyChanged)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rest of a user, which is told as `user.updated`: a new column belongs here, or to what others are shown.
+    const OF_ACCOUNT: [&str; 14] = [
+        "username",
+        "email",
+        "full_name",
+        "first_name",
+        "last_name",
+        "phone",
+        "birth_date",
+        "attributes",
+        "region_id",
+        "id",
+        "created_at",
+        "updated_at",
+        "status_before",
+        "version",
+    ];
+
+    #[test]
+    fn evt_1_each_column_of_a_user_is_told_by_one_event() {
+        let lists = [&OF_PROFILES[..], &OF_LIFECYCLE[..], &OF_ACCOUNT[..]].concat();
+        let columns: Vec<&str> = User::TABLE.columns.iter().map(|column| column.name).collect();
+        let told = |column: &&str| lists.iter().filter(|name| *name == column).count();
+        let otherwise: Vec<&&str> = columns.iter().filter(|column| told(column) != 1).collect();
+        assert!(otherwise.is_empty(), "in none of the lists, or in several: {otherwise:?}");
+        let unknown: Vec<&&str> = lists.iter().filter(|name| !columns.contains(name)).collect();
+        assert!(unknown.is_empty(), "no columns of a user: {unknown:?}");
+    }
+}

@@ -67,6 +67,8 @@ pub(super) struct Feed {
     /// Behind what was taken.
     taken: Position,
     events: Vec<Event>,
+    /// What follows is for another answer.
+    is_full: bool,
 }
 
 impl Feed {
@@ -74,7 +76,7 @@ impl Feed {
     pub(super) async fn read(services: &Services, since: Cursor, is_earliest: bool, most: usize) -> Result<Self> {
         let mut feed = Self::behind(since, most);
         while feed.has_more && feed.certain == 0 {
-            let changes = services.feed.read(&*services.storage, &feed.reached, feed.part).await?;
+            let changes = services.feed.read(services, &feed.reached, feed.part).await?;
             if let Some(gap) = changes.gap.filter(|gap| !is_earliest || *gap == Gap::Rewound) {
                 return Err(missed(gap));
             }
@@ -94,6 +96,7 @@ impl Feed {
             has_more: true,
             taken: since.position.clone(),
             events: Vec::new(),
+            is_full: false,
             since,
         }
     }
@@ -137,11 +140,14 @@ impl Feed {
 
     /// How many of the commits that follow may be taken next, so that is looked at whether the caller hears of their events.
     pub(super) fn next_slice(&self) -> usize {
+        if self.is_full {
+            return 0;
+        }
         let most = self.most.saturating_sub(self.events.len()).max(SLICE);
         let mut events = 0;
         let is_within = |(at, told): &(usize, &CommitEvents)| {
             events += told.events.len();
-            if *at == 0 { self.has_room_for(told) } else { events <= most }
+            *at == 0 || events <= most
         };
         self.commits.iter().take(self.certain).enumerate().take_while(is_within).count()
     }
@@ -151,17 +157,21 @@ impl Feed {
         self.commits.iter().take(commits).flat_map(|told| &told.events)
     }
 
-    /// Takes so many commits, as long as their events are not too many.
+    /// Takes so many commits, as long as the events of which the caller hears are not too many. Where a page ends must not tell of others.
     pub(super) fn take(&mut self, commits: usize, hears: impl Fn(&StoredEvent) -> Result<bool>) -> Result<()> {
         for _ in 0..commits {
-            if !self.commits.front().is_some_and(|told| self.has_room_for(told)) {
+            let Some(CommitEvents { line, events }) = self.commits.pop_front() else { return Ok(()) };
+            let (first, read) = (self.events.len(), self.since.read_of(line.place));
+            let heard = events.iter().skip(read).map(&hears).collect::<Result<Vec<bool>>>()?;
+            // All events of a commit are answered together.
+            if first > 0 && first + heard.iter().filter(|is_heard| **is_heard).count() > self.most {
+                self.commits.push_front(CommitEvents { line, events });
+                self.is_full = true;
                 return Ok(());
             }
-            let Some(CommitEvents { line, events }) = self.commits.pop_front() else { return Ok(()) };
             self.certain -= 1;
-            let (first, read) = (self.events.len(), self.since.read_of(line.place));
-            for (number, stored) in events.into_iter().enumerate().skip(read) {
-                if hears(&stored)? {
+            for ((number, stored), is_heard) in events.into_iter().enumerate().skip(read).zip(heard) {
+                if is_heard {
                     let cursor = Cursor::within(self.taken.clone(), line.place, number + 1);
                     self.events.extend(Event::of(&line, number, stored, &cursor));
                 }
@@ -173,11 +183,6 @@ impl Feed {
             }
         }
         Ok(())
-    }
-
-    /// All events of a commit are answered together.
-    fn has_room_for(&self, told: &CommitEvents) -> bool {
-        self.events.is_empty() || self.events.len() + told.events.len() <= self.most
     }
 
     /// What was taken.
@@ -245,11 +250,14 @@ fn in_order(commits: Vec<CommitEvents>) -> Vec<CommitEvents> {
         lane.sort_unstable_by_key(|at| commits[*at].line.place.number);
         lane.windows(2).for_each(|pair| follow(pair[0], pair[1]));
     }
-    for changes in of_rows.values_mut() {
+    for ((_, key), changes) in &mut of_rows {
         changes.sort_unstable();
         changes.dedup();
-        // What ties two things may be made anew, and its versions with it.
-        if changes.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+        // What ties two things may be made anew, and its versions with it: two are alike then, or the first came after another.
+        let is_tie = key.0.len() > 1;
+        let at_of = |change: &(i64, usize)| commits[change.1].line.at;
+        let is_anew = || changes.first().is_some_and(|first| changes.iter().any(|other| at_of(other) < at_of(first)));
+        if is_tie && is_anew() || changes.windows(2).any(|pair| pair[0].0 == pair[1].0) {
             changes.sort_unstable_by_key(|(version, at)| (commits[*at].line.at, *version));
         }
         changes.windows(2).for_each(|pair| follow(pair[0].1, pair[1].1));
@@ -340,26 +348,21 @@ mod tests {
         }
 
         /// The versions of each row as they are read, in pieces of whole commits.
-        fn read(&self, most: usize) -> HashMap<Key, Vec<i64>> {
-            let mut versions: HashMap<Key, Vec<i64>> = HashMap::new();
+        fn read(&self, most: usize) -> HashMap<String, Vec<i64>> {
+            let mut versions: HashMap<String, Vec<i64>> = HashMap::new();
             let mut cursor = Cursor::default();
             loop {
                 let mut feed = Feed::behind(cursor.clone(), most);
                 while feed.has_more && feed.certain == 0 {
                     feed.add(&self.changes(&feed.reached, feed.part)).unwrap();
                 }
-                let told = std::cell::RefCell::new(Vec::new());
                 while let commits @ 1.. = feed.next_slice() {
-                    let hears = |event: &StoredEvent| {
-                        told.borrow_mut().push((event.key.clone(), event.version));
-                        Ok(true)
-                    };
-                    feed.take(commits, hears).unwrap();
-                }
-                for (key, version) in told.into_inner() {
-                    versions.entry(key).or_default().push(version);
+                    feed.take(commits, |_| Ok(true)).unwrap();
                 }
                 let batch = feed.into_batch();
+                for event in batch.events {
+                    versions.entry(event.aggregate.id).or_default().push(event.aggregate.version);
+                }
                 cursor = batch.position.parse().unwrap();
                 if !batch.has_more {
                     return versions;
@@ -370,10 +373,10 @@ mod tests {
 
     /// Nothing is missing, twice, or before what came before it.
     fn is_whole(history: &History, most: usize) -> bool {
-        let mut versions: HashMap<Key, i64> = HashMap::new();
+        let mut versions: HashMap<String, i64> = HashMap::new();
         for line in &history.0 {
             for event in line.events.as_ref().unwrap().read::<Vec<StoredEvent>>().unwrap() {
-                versions.insert(event.key, event.version);
+                versions.insert(event.key.named(), event.version);
             }
         }
         let read = history.read(most);
@@ -422,5 +425,36 @@ mod tests {
         for (seed, step) in [(1, 100), (2, 40), (3, 5)] {
             assert!(is_whole(&History::new(seed, 6_000, step, 5_000), 100_000), "{seed}");
         }
+    }
+
+    /// Who was up to date when a tie was made hears that it goes and is made again in that order: its versions begin anew.
+    #[test]
+    fn evt_1_a_tie_that_goes_and_is_made_again_is_told_in_that_order() {
+        let event = |event_type: &str, version: i64| StoredEvent {
+            event_type: event_type.into(),
+            table: "role_assignments".into(),
+            key: Key(vec![Value::Int(1), Value::Text("editor".into())]),
+            version,
+            cause: String::new(),
+            actor: String::new(),
+            changed: Vec::new(),
+            data: serde_json::Map::new(),
+        };
+        let line = |lane: u16, number: u64, seconds: i64, event: StoredEvent| {
+            let id = ChangeSetId(uuid::Uuid::from_u128((u128::from(number) << 96) | u128::from(lane)));
+            let at = Time::from_microsecond(seconds * 1_000_000).unwrap();
+            let events = Some(Unread(serde_json::to_string(&[event]).unwrap().into()));
+            Line { place: LanePosition::new(lane, number, id), at, id, events }
+        };
+        let history = History(vec![
+            line(0, 1, 0, event("role.assigned", 1)),
+            line(1, 1, 3_600, event("role.unassigned", 2)),
+            line(0, 2, 7_200, event("role.assigned", 1)),
+        ]);
+        let since = Cursor::from([history.0[0].place].into_iter().collect::<Position>());
+        let mut feed = Feed::behind(since, 100);
+        feed.add(&history.changes(&feed.reached, feed.part)).unwrap();
+        let told: Vec<&str> = feed.slice(2).map(|event| event.event_type.as_str()).collect();
+        assert_eq!(told, ["role.unassigned", "role.assigned"]);
     }
 }

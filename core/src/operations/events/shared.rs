@@ -4,12 +4,13 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use crate::{
     model::{deferred::IS_PAGE, error::Result},
+    operations::services::Services,
     storage::{Changes, FeedPart, Position, Storage, Touched},
 };
 
@@ -30,6 +31,8 @@ struct Part {
     heard: u64,
     since: Position,
     part: FeedPart,
+    /// Whoever comes from here on tries anew.
+    is_failed: AtomicBool,
     /// Held by who reads it.
     content: async_lock::Mutex<Content>,
 }
@@ -47,35 +50,13 @@ impl SharedParts {
         self.heard.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// What follows a position.
-    pub(super) async fn read(&self, storage: &dyn Storage, since: &Position, part: FeedPart) -> Result<Arc<Changes>> {
+    /// What follows a position. Others wait for the first who reads it, whether or not that caller goes on.
+    pub(super) async fn read(&self, services: &Services, since: &Position, part: FeedPart) -> Result<Arc<Changes>> {
         if IS_PAGE {
-            return storage.changes(since, part).await.map(Arc::new);
+            return services.storage.changes(since, part).await.map(Arc::new);
         }
-        let shared = self.part(since, part);
-        let mut content = shared.content.lock().await;
-        match &*content {
-            Content::Read(changes) => return Ok(changes.clone()),
-            Content::Unread => {
-                let read = storage.changes(since, part).await.map(Arc::new);
-                *content = match &read {
-                    Ok(changes) if bytes_of(changes) <= MOST_BYTES => Content::Read(changes.clone()),
-                    Ok(_) => Content::Apart,
-                    Err(_) => {
-                        self.forget(&shared);
-                        Content::Apart
-                    }
-                };
-                return read;
-            }
-            Content::Apart => drop(content),
-        }
-        storage.changes(since, part).await.map(Arc::new)
-    }
-
-    /// Whoever comes from here on tries anew.
-    fn forget(&self, part: &Arc<Part>) {
-        self.all().retain(|known| !Arc::ptr_eq(known, part));
+        let (shared, storage) = (self.part(since, part), services.storage.clone());
+        services.env.driven(async move { shared.read(&*storage).await }).await?
     }
 
     fn all(&self) -> MutexGuard<'_, VecDeque<Arc<Part>>> {
@@ -85,15 +66,38 @@ impl SharedParts {
     fn part(&self, since: &Position, part: FeedPart) -> Arc<Part> {
         let mut parts = self.all();
         let heard = self.heard.load(Ordering::Acquire);
-        parts.retain(|known| known.heard == heard);
+        parts.retain(|known| known.heard == heard && !known.is_failed.load(Ordering::Acquire));
         if let Some(known) = parts.iter().find(|known| known.part == part && known.since == *since) {
             return known.clone();
         }
-        let new =
-            Arc::new(Part { heard, since: since.clone(), part, content: async_lock::Mutex::new(Content::Unread) });
+        let content = async_lock::Mutex::new(Content::Unread);
+        let new = Arc::new(Part { heard, since: since.clone(), part, is_failed: AtomicBool::new(false), content });
         parts.push_front(new.clone());
         parts.truncate(PARTS);
         new
+    }
+}
+
+impl Part {
+    async fn read(&self, storage: &dyn Storage) -> Result<Arc<Changes>> {
+        let mut content = self.content.lock().await;
+        match &*content {
+            Content::Read(changes) => return Ok(changes.clone()),
+            Content::Unread => {
+                let read = storage.changes(&self.since, self.part).await.map(Arc::new);
+                *content = match &read {
+                    Ok(changes) if bytes_of(changes) <= MOST_BYTES => Content::Read(changes.clone()),
+                    Ok(_) => Content::Apart,
+                    Err(_) => {
+                        self.is_failed.store(true, Ordering::Release);
+                        Content::Apart
+                    }
+                };
+                return read;
+            }
+            Content::Apart => drop(content),
+        }
+        storage.changes(&self.since, self.part).await.map(Arc::new)
     }
 }
 

@@ -78,6 +78,7 @@ impl<P: Persister> EncryptedPersister<P> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[portable_async]
 impl<P: Persister> Persister for EncryptedPersister<P> {
     async fn load(&self, since: u64) -> Result<Loaded> {

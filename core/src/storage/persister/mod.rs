@@ -85,6 +85,7 @@ pub trait Persister: MaybeSend + MaybeSync + 'static {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[portable_async]
 impl<P: Persister + ?Sized> Persister for Arc<P> {
     async fn load(&self, since: u64) -> Result<Loaded> {

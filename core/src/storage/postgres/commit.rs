@@ -172,7 +172,7 @@ impl Commits {
     }
 
     /// It is known what became of a commit.
-    fn certain<T>(&self, id: ChangeSetId, outcome: T) -> T {
+    pub(super) fn certain<T>(&self, id: ChangeSetId, outcome: T) -> T {
         locked(&self.lost).remove(&id);
         outcome
     }

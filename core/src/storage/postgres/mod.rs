@@ -3,6 +3,7 @@
 //! Round trips are what operations cost here: a read is one, a list with its total is one, a commit is one, whatever it
 //! writes. It needs a Tokio runtime, and nothing that lasts longer than a transaction is kept on a connection, so that poolers
 //! by transaction can stand between, as far as they keep track of prepared statements; what start-up options do not pass the account has.
+#![allow(clippy::disallowed_methods, reason = "how long a server is waited for is no time of the store's")]
 
 mod commit;
 mod connections;
@@ -239,7 +240,7 @@ impl Storage for PostgresStorage {
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
         if let Some(committed) = self.reads().line(id).await? {
-            return Ok(Some(committed));
+            return Ok(Some(self.commits.certain(id, committed)));
         }
         if let Some(lane) = self.commits.lane_of_lost(id) {
             // The statement may still be under way: behind a commit of its own it comes too late, if it has not come before.
@@ -256,7 +257,7 @@ impl Storage for PostgresStorage {
                 Error::new(Reason::OutcomeUnknown, "it is not known yet whether this commit took place")
             })?;
             if let Some(committed) = self.reads().line(id).await? {
-                return Ok(Some(committed));
+                return Ok(Some(self.commits.certain(id, committed)));
             }
         }
         ledger::outcome_of_missing(id, self.reads().oldest(1).await?)

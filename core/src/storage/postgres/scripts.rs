@@ -2,7 +2,7 @@
 
 use crate::storage::sql::migrations::{Script, scripts};
 
-/// The scripts that were released, in order; a released script never changes.
+/// The scripts, in order; one that was released never changes. Until the first release there is one.
 pub(super) const SCRIPTS: &[Script] = scripts! { "postgres":
     "0001_initial": kept ["all that is stored"];
 };

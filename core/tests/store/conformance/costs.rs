@@ -149,14 +149,21 @@ impl Counter {
     }
 }
 
-fn count(what: impl FnOnce(&mut Cost)) {
-    let _ = RUNNING.try_with(|cost| what(&mut cost.lock().unwrap()));
+/// What is counted for the operation that calls: asked for at once, as the call may go on in a task of its own.
+fn running() -> Option<Arc<Mutex<Cost>>> {
+    RUNNING.try_with(Clone::clone).ok()
+}
+
+fn count(running: Option<Arc<Mutex<Cost>>>, what: impl FnOnce(&mut Cost)) {
+    if let Some(cost) = running {
+        what(&mut cost.lock().unwrap());
+    }
 }
 
 #[async_trait]
 impl Storage for Counted {
     async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
-        let running = RUNNING.try_with(Clone::clone).ok();
+        let running = running();
         let (committed, statements) = self.run(self.storage.commit(change_set)).await;
         if let Some(cost) = running {
             let mut cost = cost.lock().unwrap();
@@ -177,32 +184,35 @@ impl Storage for Counted {
     }
 
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        let running = running();
         let (found, statements) = self.run(self.storage.get(table, keys)).await;
-        count(|cost| cost.read(table, keys.iter().cloned(), statements));
+        count(running, |cost| cost.read(table, keys.iter().cloned(), statements));
         found
     }
 
     async fn query(&self, query: &Query) -> Result<Rows> {
         // Whether somebody is still being erased, which is then looked up, is a matter of moments.
-        if query.table.name == Erasure::TABLE.name && RUNNING.try_with(|_| ()).is_ok() {
+        let running = running();
+        if query.table.name == Erasure::TABLE.name && running.is_some() {
             while !self.storage.query(query).await?.rows.is_empty() {
                 tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             }
         }
         let (found, statements) = self.run(self.storage.query(query)).await;
         let found = found?;
-        count(|cost| cost.read(query.table, found.rows.iter().map(|row| query.table.key_of(row)), statements));
+        count(running, |cost| cost.read(query.table, found.rows.iter().map(|row| query.table.key_of(row)), statements));
         Ok(found)
     }
 
     async fn read_batch(&self, batch: &[BatchRead]) -> Result<Vec<Vec<Row>>> {
+        let running = running();
         let (found, statements) = self.run(self.storage.read_batch(batch)).await;
         let found = found?;
         let keys = batch.iter().zip(&found).map(|(part, rows)| match part {
             BatchRead::Keys(table, keys) => (*table, keys.clone()),
             BatchRead::Filter(table, _) => (*table, rows.iter().map(|row| table.key_of(row)).collect()),
         });
-        count(|cost| {
+        count(running, |cost| {
             cost.read_all(keys.flat_map(|(table, keys)| keys.into_iter().map(move |key| (table, key))), statements)
         });
         Ok(found)

@@ -154,3 +154,26 @@ async fn aut_9_what_nobody_gets_is_no_failure() {
     let failed = ListAudit::new().action("notices.failed");
     assert_eq!(stage.um.system().audit().list(failed).await.unwrap().items.len(), 1);
 }
+
+/// A page ends where what its reader hears does, whatever is told to others behind that.
+#[tokio::test]
+async fn sec_1_where_a_page_of_events_ends_tells_nothing_of_others() {
+    let stage = Stage::open().await;
+    let sum = |position: &Position| position.lanes().iter().map(|place| place.number).sum::<u64>();
+    let now = async || -> Position {
+        stage.counting.events().read(ReadEvents::new().from("now")).await.unwrap().position.parse().unwrap()
+    };
+    let mut reached = Vec::new();
+    for (at, name) in NAMES.into_iter().enumerate() {
+        let from = now().await;
+        // An event of the reader's own, and one of somebody else's, if there is somebody.
+        stage.um.login("counting", PASSWORD, RequestContext::from_ip("192.0.2.99")).await.unwrap().done().unwrap();
+        let (name, from_ip) = (address(name), RequestContext::from_ip(format!("192.0.2.{at}")));
+        stage.um.login(&name, "a wrong password", from_ip).await.unwrap_err();
+        let page = ReadEvents::new().from(from.to_string()).limit(1);
+        let page = stage.counting.events().read(page).await.unwrap();
+        let to: Position = page.position.parse().unwrap();
+        reached.push((sum(&to) - sum(&from), sum(&now().await) - sum(&from), page.events.len()));
+    }
+    assert!(reached.iter().all(|(to, all, events)| to == all && *events == 1), "{reached:?} of {NAMES:?}");
+}
