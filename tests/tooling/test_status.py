@@ -124,6 +124,14 @@ class Status(unittest.TestCase):
             ],
         )
 
+    def test_a_whole_row_is_shown_in_each_of_its_languages(self) -> None:
+        row = {"id": "USR-1", "title": "Accounts", "in": "RPM", "state": "whole", "tests": "core/tests/a.rs, bindings-python/tests/b.py"}
+        self.requirements([row])
+        self.scenarios([])
+        self.assertEqual(self.run_status(), (1, "USR-1 is whole, but nothing shows it in M\n"))
+        self.requirements([{**row, "tests": row["tests"] + ", bindings-mobile/kotlin/c.kt"}])
+        self.assertEqual(self.run_status()[0], 0)
+
 
 if __name__ == "__main__":
     unittest.main()
