@@ -178,7 +178,7 @@ impl All {
              counts. Medians of the rounds, and of the ratios within each.\n\n\
              A read is measured in three ways. *Beside commits*, turns come at the same pace for both, half of what the slower of the two can do, so that \
              a read finds the same going on. *Beside reads*, clients only read, as fast as they can. *At the limit*, they read and commit as fast as they can: \
-             then all statements of a turn share the wait for a server that is busy, nine of bare sqlx and two of ours, and a read of ours waits longer \
+             then several clients of PostgreSQL share the wait for a server that is busy among all statements of a turn, nine of bare sqlx and two of ours, and a read of ours waits longer \
              because a commit waits less often.\n\n\
              | storage | network | clients | bare, commits/s | ours | | a read beside commits, bare | ours | | a read beside reads, bare | ours | | a read at the limit, bare | ours | | 99 of 100 turns, bare | ours | |\n\
              |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",

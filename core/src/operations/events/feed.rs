@@ -253,11 +253,12 @@ fn in_order(commits: Vec<CommitEvents>) -> Vec<CommitEvents> {
     for ((_, key), changes) in &mut of_rows {
         changes.sort_unstable();
         changes.dedup();
-        // What ties two things may be made anew, and its versions with it: two are alike then, or the first came after another.
+        // What ties two things may be made anew, and its versions with it: two are alike then, or it was made after something of it.
         let is_tie = key.0.len() > 1;
         let at_of = |change: &(i64, usize)| commits[change.1].line.at;
-        let is_anew = || changes.first().is_some_and(|first| changes.iter().any(|other| at_of(other) < at_of(first)));
-        if is_tie && is_anew() || changes.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+        let made = changes.first().filter(|(version, _)| is_tie && *version <= 1);
+        let is_anew = made.is_some_and(|made| changes.iter().any(|other| at_of(other) < at_of(made)));
+        if is_anew || changes.windows(2).any(|pair| pair[0].0 == pair[1].0) {
             changes.sort_unstable_by_key(|(version, at)| (commits[*at].line.at, *version));
         }
         changes.windows(2).for_each(|pair| follow(pair[0].1, pair[1].1));
