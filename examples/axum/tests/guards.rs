@@ -1,5 +1,6 @@
 //! The service for real: a socket, tokens, and somebody who asks by HTTP.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails panics")]
+#![allow(clippy::disallowed_methods, reason = "a host has a clock of its own")]
 
 mod service;
 
@@ -143,7 +144,6 @@ async fn end_with_the_token_the_window_and_the_session() {
     let expires = Instant::now() + Duration::from_secs(TOKEN_SECONDS.unsigned_abs());
     assert_refused(&world.ask("DELETE", "/documents/2", Some(&token), None).await, 403, "FORBIDDEN", "denied");
     let window = Duration::from_secs(4);
-    #[allow(clippy::disallowed_methods, reason = "a host has a clock of its own")]
     let until = Time::now().checked_add(window).unwrap();
     let ends = Instant::now() + window;
     world.um.system().roles().assign(AssignRole::new(world.ada, "librarian").valid_until(until)).await.unwrap();

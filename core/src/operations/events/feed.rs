@@ -5,7 +5,8 @@
 //! that came before one of another lane: of such a page only what was committed long enough before the last of those lanes is told, and more is
 //! read where that is nothing.
 //!
-//! A commit may tell of thousands of rows, so no more is read than is likely to be asked for.
+//! A commit may tell of thousands of rows, so no more is read than is likely to be asked for. That depends on how much others' commits tell,
+//! so that a page of whoever does not hear of all ends elsewhere: where it is full, or after a number of commits (SEC-1).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
@@ -57,6 +58,10 @@ pub(super) struct Feed {
     most: usize,
     /// How much to read next.
     part: FeedPart,
+    /// So many commits are looked at for each lane, however much they tell; none: those that are read at a time.
+    pace: Option<u64>,
+    /// So many were looked at.
+    looked_at: u64,
     /// What is not taken yet, in an order in which they may have been committed: first those that nothing unread can have come before.
     commits: VecDeque<CommitEvents>,
     /// How many those are.
@@ -72,23 +77,13 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// What follows a position, to answer so many events; if it is the earliest, it may be that something was there before.
-    pub(super) async fn read(services: &Services, since: Cursor, is_earliest: bool, most: usize) -> Result<Self> {
-        let mut feed = Self::behind(since, most);
-        while feed.has_more && feed.certain == 0 {
-            let changes = services.feed.read(services, &feed.reached, feed.part).await?;
-            if let Some(gap) = changes.gap.filter(|gap| !is_earliest || *gap == Gap::Rewound) {
-                return Err(missed(gap));
-            }
-            feed.add(&changes)?;
-        }
-        Ok(feed)
-    }
-
-    fn behind(since: Cursor, most: usize) -> Self {
+    /// What follows a position, to answer so many events to who hears of all, or not; nothing is read yet.
+    pub(super) fn behind(since: Cursor, most: usize, hears_all: bool) -> Self {
         let commits = (most as u64).clamp(LEAST, FEED_PAGE);
         Self {
             most,
+            pace: (!hears_all).then_some(commits),
+            looked_at: 0,
             part: FeedPart { commits, bytes: commits * EVENT_BYTES, has_events: true },
             commits: VecDeque::new(),
             certain: 0,
@@ -99,6 +94,25 @@ impl Feed {
             is_full: false,
             since,
         }
+    }
+
+    /// How many of the commits that follow may be taken next, so that is looked at whether the caller hears of their events; none: the page
+    /// ends. If it began at the earliest, it may be that something was there before.
+    pub(super) async fn next_slice(&mut self, services: &Services, is_earliest: bool) -> Result<usize> {
+        while self.reads_on() {
+            let changes = services.feed.read(services, &self.reached, self.part).await?;
+            if let Some(gap) = changes.gap.filter(|gap| !is_earliest || *gap == Gap::Rewound) {
+                return Err(missed(gap));
+            }
+            self.add(&changes)?;
+        }
+        Ok(self.slice_size())
+    }
+
+    /// Whether what follows is for this page, and is not read yet.
+    fn reads_on(&self) -> bool {
+        let is_begun = self.looked_at > 0 && self.pace.is_none();
+        self.has_more && self.certain == 0 && !self.is_full && !is_begun
     }
 
     /// Takes what the storage told behind what was reached.
@@ -138,8 +152,7 @@ impl Feed {
         Ok(())
     }
 
-    /// How many of the commits that follow may be taken next, so that is looked at whether the caller hears of their events.
-    pub(super) fn next_slice(&self) -> usize {
+    fn slice_size(&self) -> usize {
         if self.is_full {
             return 0;
         }
@@ -160,6 +173,9 @@ impl Feed {
     /// Takes so many commits, as long as the events of which the caller hears are not too many. Where a page ends must not tell of others.
     pub(super) fn take(&mut self, commits: usize, hears: impl Fn(&StoredEvent) -> Result<bool>) -> Result<()> {
         for _ in 0..commits {
+            if self.is_full {
+                return Ok(());
+            }
             let Some(CommitEvents { line, events }) = self.commits.pop_front() else { return Ok(()) };
             let (first, read) = (self.events.len(), self.since.read_of(line.place));
             let heard = events.iter().skip(read).map(&hears).collect::<Result<Vec<bool>>>()?;
@@ -181,6 +197,9 @@ impl Feed {
             if let Some(last) = self.events[first..].last_mut() {
                 last.position = self.taken.to_string();
             }
+            self.looked_at += 1;
+            let is_at_end = |pace| self.looked_at >= pace * self.reached.lanes().len() as u64;
+            self.is_full = self.pace.is_some_and(|pace| is_at_end(pace) || self.events.len() >= self.most);
         }
         Ok(())
     }
@@ -353,11 +372,11 @@ mod tests {
             let mut versions: HashMap<String, Vec<i64>> = HashMap::new();
             let mut cursor = Cursor::default();
             loop {
-                let mut feed = Feed::behind(cursor.clone(), most);
+                let mut feed = Feed::behind(cursor.clone(), most, true);
                 while feed.has_more && feed.certain == 0 {
                     feed.add(&self.changes(&feed.reached, feed.part)).unwrap();
                 }
-                while let commits @ 1.. = feed.next_slice() {
+                while let commits @ 1.. = feed.slice_size() {
                     feed.take(commits, |_| Ok(true)).unwrap();
                 }
                 let batch = feed.into_batch();
@@ -399,7 +418,7 @@ mod tests {
         let mut history = History::new(1, 400, 1, 0);
         history.0.retain(|line| line.place.lane == 1 || (line.place.lane == 2 && line.place.number == 1));
         history.0.iter_mut().filter(|line| line.place.lane == 2).for_each(|line| line.events = None);
-        let mut feed = Feed::behind(Cursor::default(), 16);
+        let mut feed = Feed::behind(Cursor::default(), 16, true);
         feed.add(&history.changes(&feed.reached, feed.part)).unwrap();
         assert_eq!((feed.certain, feed.commits.len()), (16, 17), "the one of the other lane waits for it");
     }
@@ -411,7 +430,7 @@ mod tests {
             let history = History::new(seed, 300, 10, 2_000);
             let begun = history.0.iter().rev().find(|line| line.place.number == 1).unwrap();
             let events = begun.events.as_ref().unwrap().read::<Vec<StoredEvent>>().unwrap();
-            let mut feed = Feed::behind(Cursor::within(Position::START, begun.place, 1), 16);
+            let mut feed = Feed::behind(Cursor::within(Position::START, begun.place, 1), 16, true);
             feed.add(&history.changes(&feed.reached, feed.part)).unwrap();
             assert!(feed.certain > 0 && feed.commits[0].line.place == begun.place, "{seed}");
             feed.take(1, |_| Ok(true)).unwrap();
@@ -453,7 +472,7 @@ mod tests {
             line(0, 2, 7_200, event("role.assigned", 1)),
         ]);
         let since = Cursor::from([history.0[0].place].into_iter().collect::<Position>());
-        let mut feed = Feed::behind(since, 100);
+        let mut feed = Feed::behind(since, 100, true);
         feed.add(&history.changes(&feed.reached, feed.part)).unwrap();
         let told: Vec<&str> = feed.slice(2).map(|event| event.event_type.as_str()).collect();
         assert_eq!(told, ["role.unassigned", "role.assigned"]);

@@ -154,9 +154,9 @@ impl Operation for ReadEvents {
             Start::Earliest => (earliest(storage).await?, true),
             Start::Behind(cursor) => (cursor.clone(), false),
         };
-        let mut feed = Feed::read(plan.services, since, is_earliest, valid.limit).await?;
         let mut hearing = Hearing::of(plan)?;
-        while let commits @ 1.. = feed.next_slice() {
+        let mut feed = Feed::behind(since, valid.limit, hearing.is_all());
+        while let commits @ 1.. = feed.next_slice(plan.services, is_earliest).await? {
             hearing.ask_about(plan, feed.slice(commits)).await?;
             feed.take(commits, |event| hearing.hears(plan, event))?;
         }

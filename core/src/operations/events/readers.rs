@@ -37,6 +37,11 @@ impl Hearing {
         Ok(Self { is_all, is_policy, rows: HashMap::new() })
     }
 
+    /// Whether the caller hears of everything.
+    pub(super) fn is_all(&self) -> bool {
+        self.is_all
+    }
+
     /// Looks at the rows that these events are about.
     pub(super) async fn ask_about(
         &mut self,

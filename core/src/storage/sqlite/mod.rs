@@ -29,7 +29,7 @@ use self::connections::Connections;
 use super::{
     ChangeSet, Changes, CommitError, Committed, FeedPart, Load, Position, Pruned, Query, Retention, Rows, Snapshot,
     Storage, StorageCondition, ledger,
-    sql::{Tables, dialect::Dialect, migrations::Schema, statement},
+    sql::{Tables, dialect::Dialect, migrations::Schema},
 };
 use crate::model::{
     error::{Reason, Result},
@@ -84,6 +84,8 @@ impl SqliteStorage {
     #[cfg(feature = "testing")]
     pub async fn explain(&self, query: &Query) -> Result<Vec<String>> {
         use sqlx::Row as _;
+
+        use super::sql::statement;
         let statements = match query.group_by.is_empty() {
             true => query::statements(&self.tables, query)?,
             false => vec![statement::groups(DIALECT, &self.tables, query)?],
