@@ -17,7 +17,7 @@ macro_rules! kinds {
             $($(#[$about])*
             #[error("{detail}")]
             $kind {
-                /// For people, with every wrong field and problem; may change between versions.
+                /// For people, with every wrong field and problem; may change between versions. For your log, as it may say what the storage said.
                 detail: String,
                 /// The kind, as it is written.
                 code: Code,
@@ -39,6 +39,8 @@ macro_rules! kinds {
                 permission: Option<String>,
                 /// The id of the request that failed, where it was called with one; truncated to 128 characters.
                 request_id: Option<String>,
+                /// The message for a client of your service: where the storage failed, or something else inside, a sentence that says no more.
+                client_message: String,
             },)*
         }
 
@@ -49,10 +51,11 @@ macro_rules! kinds {
                 let http_status = error.http_status().into();
                 let permission = error.permission().map(str::to_owned);
                 let request_id = error.request_id().map(str::to_owned);
+                let client_message = error.client_message().to_owned();
                 match error.code() {
                     $(rolekeep::Code::$kind => Self::$kind {
                         detail, code, reason, fields, problems, timestamp, http_status, change_id, retry_after, permission,
-                        request_id
+                        request_id, client_message
                     },)*
                 }
             }

@@ -93,6 +93,17 @@ def test_what_may_have_been_done_is_named():
     assert "change_id" not in json.loads(asyncio.run(error_response(None, errors.Forbidden("no"))).body)
 
 
+def test_what_the_storage_said_is_for_the_log(tmp_path, open_store):
+    um = open_store(sqlite=tmp_path / "gone.db", **CHEAP)
+    (tmp_path / "gone.db").unlink()
+    with pytest.raises(errors.Unavailable) as failed:
+        um.system.users.create("ada@example.org")
+    assert "gone.db" in failed.value.message and "gone.db" in str(failed.value)
+    body = asyncio.run(error_response(None, failed.value)).body.decode()
+    assert "gone.db" not in body and json.loads(body)["message"] == failed.value.client_message
+    assert errors.Forbidden("no").client_message == "no"
+
+
 def test_a_401_says_what_to_do():
     challenges = {
         Reason.NOT_SIGNED_IN: "Bearer", Reason.INVALID_CREDENTIALS: "Bearer", Reason.TOKEN_EXPIRED: 'Bearer error="invalid_token"',

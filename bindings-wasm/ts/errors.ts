@@ -14,6 +14,7 @@ export interface ErrorBody {
   readonly retryAfter?: number | null;
   readonly permission?: string | null;
   readonly requestId?: string | null;
+  readonly clientMessage?: string;
 }
 
 /** The one error of the library; each code has a class of its own. */
@@ -41,6 +42,8 @@ export class RolekeepError extends Error {
   readonly permission: string | null;
   /** The id of the request that failed, where it was called with one; truncated to 128 characters. */
   readonly requestId: string | null;
+  /** The message for a client, as in `toJSON`: where the storage failed, or something else inside, a sentence that says no more. */
+  readonly clientMessage: string;
 
   constructor(body: ErrorBody, options?: ErrorOptions) {
     super(body.report ? `${body.message}\n\n${body.report}` : body.message, options);
@@ -55,11 +58,12 @@ export class RolekeepError extends Error {
     this.retryAfter = body.retryAfter ?? null;
     this.permission = body.permission ?? null;
     this.requestId = body.requestId ?? null;
+    this.clientMessage = body.clientMessage ?? body.message;
   }
 
   /** What a service may send to a client. */
   toJSON(): ErrorBody {
-    const { code, reason, message, fields, problems, timestamp, httpStatus, changeId, retryAfter, requestId } = this;
+    const { code, reason, clientMessage: message, fields, problems, timestamp, httpStatus, changeId, retryAfter, requestId } = this;
     const seldom = Object.entries({ changeId, retryAfter, requestId }).filter(([, value]) => value !== null);
     return { code, reason, message, fields, problems, timestamp, httpStatus, ...Object.fromEntries(seldom) };
   }

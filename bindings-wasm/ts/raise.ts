@@ -1,6 +1,6 @@
 // How errors come about; what they are stands in errors.ts.
 import { ConflictError, DuplicateError, ForbiddenError, InternalError, NotFoundError } from "./errors.js";
-import { RateLimitedError, RolekeepError, UnauthorizedError, UnavailableError, ValidationError } from "./errors.js";
+import { type ErrorBody, RateLimitedError, RolekeepError, UnauthorizedError, UnavailableError, ValidationError } from "./errors.js";
 import type { Code, FieldError, Reason } from "./generated/types.js";
 
 // A code without a class does not compile.
@@ -24,17 +24,13 @@ export function toError(thrown: unknown, named = toCamel): RolekeepError {
   if (typeof text === "string" && text.startsWith("{")) {
     const body = JSON.parse(text);
     const values = {
-      ...body,
+      ...(Object.fromEntries(Object.entries<any>(body).map(([name, value]) => [toCamel(name), value])) as ErrorBody),
       fields: body.fields.map((field: FieldError) => ({
         ...field,
         field: named(field.field),
         message: field.code === "unknown_field" ? toCamel(field.message) : field.message,
       })),
       timestamp: body.timestamp === null ? null : new Date(body.timestamp),
-      httpStatus: body.http_status,
-      changeId: body.change_id,
-      retryAfter: body.retry_after,
-      requestId: body.request_id,
     };
     return new classes[body.code as Code](values, options);
   }

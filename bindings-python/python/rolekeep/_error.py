@@ -28,11 +28,13 @@ class RolekeepError(Exception):
         fields: Sequence[FieldError] = (),
         problems: Sequence[Problem] = (), report: str | None = None, timestamp: datetime | None = None,
         change_id: UUID | None = None, retry_after: int | None = None, permission: str | None = None,
-        request_id: str | None = None,
+        request_id: str | None = None, client_message: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message: str = message
-        """For people; may change between versions."""
+        """For people; may change between versions. For your log, as it may say what the storage said."""
+        self.client_message: str = client_message or message
+        """The message for a client: where the storage failed, or something else inside, a sentence that says no more."""
         self.reason: Reason = reason or self._usual
         """Why, more closely than the code; stable."""
         self.fields: tuple[FieldError, ...] = tuple(fields)
@@ -74,4 +76,5 @@ def from_json(text: str) -> RolekeepError:
         retry_after=given.get("retry_after"),
         permission=given.get("permission"),
         request_id=given.get("request_id"),
+        client_message=given.get("client_message"),
     )

@@ -145,7 +145,7 @@ async def error_response(_: Request, error: Exception) -> JSONResponse:
     body: dict[str, Any] = {
         "code": error.code,
         "reason": error.reason,
-        "message": error.message,
+        "message": error.client_message,
         "fields": [asdict(each) for each in error.fields],
         "problems": [asdict(each) for each in error.problems],
         "timestamp": error.timestamp,

@@ -252,6 +252,10 @@ test("a host's failures are typed, and what failed did not happen", async () => 
     assert.ok(got instanceof UnavailableError, String(got));
     assert.equal(got.reason, reason);
     assert.equal(got.cause, error);
+    // What the host's storage said is for its log.
+    const said = error?.message ?? "text";
+    assert.ok(error === undefined || got.message.includes(said), got.message);
+    assert.ok(!JSON.stringify(got).includes(said) && got.toJSON().message === got.clientMessage, JSON.stringify(got));
     assert.equal((await um.system.users.list()).total, 0);
   };
   await fail(new DOMException("full", "QuotaExceededError"), "storage_full");

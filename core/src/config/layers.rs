@@ -262,7 +262,7 @@ impl Merged {
 
     fn take_file(&mut self, file: &Source) {
         let read = file.text.clone().and_then(|text| match file.name.to_ascii_lowercase().ends_with(".toml") {
-            true => toml::from_str(&text).map_err(|problem| format!("is not valid TOML: {}", problem.message())),
+            true => of_toml(&text),
             false => match input::read(&text, limits()) {
                 Ok(Json::Object(settings)) => Ok(settings),
                 Ok(_) => Err("is no JSON object".to_owned()),
@@ -327,6 +327,25 @@ impl Merged {
         let config = decode_within::<Config>(Json::Object(right), limits()).unwrap_or_default();
         sources.carry(faults, wrong);
         Config { sources, ..config }
+    }
+}
+
+/// The settings of a file in TOML.
+fn of_toml(text: &str) -> Result<Map<String, Json>, String> {
+    let read = toml::from_str(text).map_err(|problem| format!("is not valid TOML: {}", problem.message()));
+    let settings: Map<String, Json> = read?;
+    // It has no null: what becomes one are numbers that JSON does not have.
+    let unfit = settings.iter().find(|(_, value)| has_null(value)).map(|(key, _)| key);
+    unfit.map_or(Ok(()), |key| Err(format!("says `nan` or `inf` in `{key}`, where a number is meant")))?;
+    Ok(settings)
+}
+
+fn has_null(value: &Json) -> bool {
+    match value {
+        Json::Null => true,
+        Json::Array(items) => items.iter().any(has_null),
+        Json::Object(members) => members.values().any(has_null),
+        Json::Bool(_) | Json::Number(_) | Json::String(_) => false,
     }
 }
 

@@ -107,7 +107,9 @@ impl UserManagement {
     ///   cannot write. An `exclusive` file cannot be joined, nor one that was
     ///   given as a storage.
     /// - In the closure use only the store that it gets: this one may wait for locks of the transaction.
-    /// - Written rows stay locked until you commit, and in SQLite the whole file: write late, and do not wait for anything in between.
+    /// - Written rows stay locked until you commit, and in SQLite the whole file: write late, and do not wait for anything in between. In
+    ///   PostgreSQL that goes for names, too: those of all accounts share 1,024 locks, of which a new account holds a few, so that others who
+    ///   add accounts may wait for a transaction that lasts.
     /// - Operations that check passwords, codes and links are refused in it, because a rollback would undo the count of failed attempts;
     ///   so are changes of what all other commits rely on: the policy, signing keys, everybody's sessions; and [`UserManagement::tidy`].
     /// - [`Caller::can`](crate::Caller::can) fails with `RIGHTS_STALE` if the joined store has run no operation for

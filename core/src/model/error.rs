@@ -372,6 +372,18 @@ impl Error {
         })
     }
 
+    /// The message for a client, as it is serialized: where the storage failed, or something else inside, a sentence that says no more, and
+    /// otherwise the [`message`](Error::message).
+    ///
+    /// ```
+    /// # use rolekeep::{Error, Reason};
+    /// let error = Error::new(Reason::StorageDenied, "permission denied for table users");
+    /// assert_eq!(error.client_message(), "this is not available at the moment; try again later");
+    /// ```
+    pub fn client_message(&self) -> &str {
+        self.reason().for_clients().unwrap_or_else(|| self.message())
+    }
+
     /// The message without the name that may have been meant.
     pub(crate) fn bare_message(&self) -> &str {
         self.0.unknown.as_ref().map_or(&self.0.message, |unknown| unknown.bare())
@@ -479,7 +491,8 @@ impl std::error::Error for Error {
 }
 
 /// What a service may send to a client: `{"code": …, "reason": …, "message": …, "fields": […], "problems": […], "timestamp": …,
-/// "http_status": …}`, and where there are any `change_id`, `retry_after` and `request_id`.
+/// "http_status": …}`, and where there are any `change_id`, `retry_after` and `request_id`. The message is the
+/// [`client_message`](Error::client_message).
 impl Serialize for Error {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Serialized::of(self).serialize(serializer)
@@ -493,8 +506,11 @@ pub(crate) struct ForHost<'e>(pub(crate) &'e Error);
 #[cfg(feature = "bindings")]
 impl Serialize for ForHost<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let report = self.0.report().map(|report| report.to_string());
-        Serialized { report, permission: self.0.permission(), ..Serialized::of(self.0) }.serialize(serializer)
+        let error = self.0;
+        let report = error.report().map(|report| report.to_string());
+        let client_message = error.reason().for_clients();
+        let (message, permission) = (error.message(), error.permission());
+        Serialized { message, report, permission, client_message, ..Serialized::of(error) }.serialize(serializer)
     }
 }
 
@@ -517,6 +533,8 @@ struct Serialized<'e> {
     report: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     permission: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_message: Option<&'e str>,
 }
 
 impl<'e> Serialized<'e> {
@@ -524,7 +542,7 @@ impl<'e> Serialized<'e> {
         Self {
             code: error.code(),
             reason: error.reason(),
-            message: error.message(),
+            message: error.client_message(),
             fields: error.fields(),
             problems: error.problems(),
             timestamp: error.timestamp(),
@@ -534,6 +552,7 @@ impl<'e> Serialized<'e> {
             request_id: error.request_id(),
             report: None,
             permission: None,
+            client_message: None,
         }
     }
 }

@@ -210,4 +210,29 @@ impl Reason {
             Reason::Corrupt | Reason::Internal => Code::Internal,
         }
     }
+
+    /// What a client is told in place of a message that may say what is inside, such as what a database said.
+    pub(super) const fn for_clients(self) -> Option<&'static str> {
+        match self {
+            // What this library says of itself.
+            Reason::OutcomeUnknown
+            | Reason::NotLoaded
+            | Reason::DeferredNotLoaded
+            | Reason::NamesNotReady
+            | Reason::RightsStale
+            | Reason::NotOffered
+            | Reason::Closed => None,
+            _ => match self.code() {
+                Code::Unavailable => Some("this is not available at the moment; try again later"),
+                Code::Internal => Some("something went wrong on the server"),
+                Code::Validation
+                | Code::Unauthorized
+                | Code::Forbidden
+                | Code::NotFound
+                | Code::Duplicate
+                | Code::Conflict
+                | Code::RateLimited => None,
+            },
+        }
+    }
 }

@@ -231,7 +231,9 @@ async fn ops_5_the_program_goes_before_variables_and_those_before_a_file() {
     assert!(!messages[2].contains('('), "the program's own: {messages:?}");
 
     // A file that cannot be read, or is none.
-    for (name, text) in [("a.toml", "issuer = "), ("b.json", "{"), ("c.json", "[]")] {
+    for (name, text) in
+        [("a.toml", "issuer = "), ("d.toml", "session_seconds = nan"), ("b.json", "{"), ("c.json", "[]")]
+    {
         let error = Layers::new().file(write(name, text)).config("{}").unwrap_err();
         assert!(error.message().contains(name), "{error}");
     }

@@ -56,6 +56,9 @@ async fn each_fault_has_its_reason_and_is_over_when_it_is_over() {
         let answer = storage.commit(&insert(number)).await;
         if let Err(CommitError::Failed(error)) = &answer {
             assert!(!format!("{error} {error:?}").contains("secret") || wanted == Reason::StorageDenied, "{error:?}");
+            // Not even the state.
+            let sent = error.client_message();
+            assert!(!sent.contains("secret") && (wanted == Reason::Contention || !sent.contains(state)), "{sent}");
         }
         assert_eq!(reason(answer), Some(wanted), "{state}");
         run(&mut other, "DROP TRIGGER fail ON rolekeep.conformance_items").await;

@@ -272,6 +272,31 @@ async fn a_transaction_takes_no_lane_in_which_an_instance_goes_on() {
     require_whole(&um).await;
 }
 
+/// However often a transaction is joined, others have all lanes but one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_is_joined_again_goes_on_in_its_lane() {
+    let (cluster, mut connection, um) = started().await;
+    let mut other = cluster.connect().await;
+    let mut transaction = connection.begin().await.unwrap();
+    let mut pending = Vec::new();
+    for number in 0..8 {
+        let work = async |store: UserManagement| {
+            let system = store.system();
+            system.users().create(CreateUser::new(format!("{number}@example.org"))).await?;
+            if number == 3 { Err(Error::new(Reason::Denied, "no")) } else { Ok(()) }
+        };
+        pending.extend(um.join(&mut *transaction, work).await.ok().map(|((), pending)| pending));
+    }
+    let count = "SELECT (SELECT count(*) FROM rolekeep.lanes) - count(*) FROM (SELECT FROM rolekeep.lanes FOR UPDATE SKIP LOCKED) AS free";
+    assert_eq!(sqlx::query_scalar::<_, i64>(count).fetch_one(&mut other).await.unwrap(), 1);
+    transaction.commit().await.unwrap();
+    for pending in pending {
+        pending.committed().await.unwrap();
+    }
+    assert_eq!(users(&um).await.len(), 7);
+    require_whole(&um).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_that_failed_takes_nothing_of_the_application_with_it() {
     let (_cluster, mut connection, um) = started().await;

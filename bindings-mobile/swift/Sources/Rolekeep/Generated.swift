@@ -53856,7 +53856,7 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
      */
     case Validation(
         /**
-         * For people, with every wrong field and problem; may change between versions.
+         * For people, with every wrong field and problem; may change between versions. For your log, as it may say what the storage said.
          */detail: String, 
         /**
          * The kind, as it is written.
@@ -53887,14 +53887,17 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */permission: String?, 
         /**
          * The id of the request that failed, where it was called with one; truncated to 128 characters.
-         */requestId: String?
+         */requestId: String?, 
+        /**
+         * The message for a client of your service: where the storage failed, or something else inside, a sentence that says no more.
+         */clientMessage: String
     )
     /**
      * Nobody is signed in, or the session has ended.
      */
     case Unauthorized(
         /**
-         * For people, with every wrong field and problem; may change between versions.
+         * For people, with every wrong field and problem; may change between versions. For your log, as it may say what the storage said.
          */detail: String, 
         /**
          * The kind, as it is written.
@@ -53925,14 +53928,17 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */permission: String?, 
         /**
          * The id of the request that failed, where it was called with one; truncated to 128 characters.
-         */requestId: String?
+         */requestId: String?, 
+        /**
+         * The message for a client of your service: where the storage failed, or something else inside, a sentence that says no more.
+         */clientMessage: String
     )
     /**
      * The caller may not do this.
      */
     case Forbidden(
         /**
-         * For people, with every wrong field and problem; may change between versions.
+         * For people, with every wrong field and problem; may change between versions. For your log, as it may say what the storage said.
          */detail: String, 
         /**
          * The kind, as it is written.
@@ -53963,14 +53969,17 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */permission: String?, 
         /**
          * The id of the request that failed, where it was called with one; truncated to 128 characters.
-         */requestId: String?
+         */requestId: String?, 
+        /**
+         * The message for a client of your service: where the storage failed, or something else inside, a sentence that says no more.
+         */clientMessage: String
     )
     /**
      * It does not exist, or the caller may not know that it exists.
      */
     case NotFound(
         /**
-         * For people, with every wrong field and problem; may change between versions.
+         * For people, with every wrong field and problem; may change between versions. For your log, as it may say what the storage said.
          */detail: String, 
         /**
          * The kind, as it is written.
@@ -54001,14 +54010,17 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */permission: String?, 
         /**
          * The id of the request that failed, where it was called with one; truncated to 128 characters.
-         */requestId: String?
+         */requestId: String?, 
+        /**
+         * The message for a client of your service: where the storage failed, or something else inside, a sentence that says no more.
+         */clientMessage: String
     )
     /**
      * The name is taken.
      */
     case Duplicate(
         /**
-         * For people, with every wrong field and problem; may change between versions.
+         * For people, with every wrong field and problem; may change between versions. For your log, as it may say what the storage said.
          */detail: String, 
         /**
          * The kind, as it is written.
@@ -54039,14 +54051,17 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */permission: String?, 
         /**
          * The id of the request that failed, where it was called with one; truncated to 128 characters.
-         */requestId: String?
+         */requestId: String?, 
+        /**
+         * The message for a client of your service: where the storage failed, or something else inside, a sentence that says no more.
+         */clientMessage: String
     )
     /**
      * The row has changed since it was read, or an invariant forbids the change.
      */
     case Conflict(
         /**
-         * For people, with every wrong field and problem; may change between versions.
+         * For people, with every wrong field and problem; may change between versions. For your log, as it may say what the storage said.
          */detail: String, 
         /**
          * The kind, as it is written.
@@ -54077,14 +54092,17 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */permission: String?, 
         /**
          * The id of the request that failed, where it was called with one; truncated to 128 characters.
-         */requestId: String?
+         */requestId: String?, 
+        /**
+         * The message for a client of your service: where the storage failed, or something else inside, a sentence that says no more.
+         */clientMessage: String
     )
     /**
      * Too many attempts; try again later.
      */
     case RateLimited(
         /**
-         * For people, with every wrong field and problem; may change between versions.
+         * For people, with every wrong field and problem; may change between versions. For your log, as it may say what the storage said.
          */detail: String, 
         /**
          * The kind, as it is written.
@@ -54115,14 +54133,17 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */permission: String?, 
         /**
          * The id of the request that failed, where it was called with one; truncated to 128 characters.
-         */requestId: String?
+         */requestId: String?, 
+        /**
+         * The message for a client of your service: where the storage failed, or something else inside, a sentence that says no more.
+         */clientMessage: String
     )
     /**
      * The storage, or something else that is needed, is not available.
      */
     case Unavailable(
         /**
-         * For people, with every wrong field and problem; may change between versions.
+         * For people, with every wrong field and problem; may change between versions. For your log, as it may say what the storage said.
          */detail: String, 
         /**
          * The kind, as it is written.
@@ -54153,14 +54174,17 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */permission: String?, 
         /**
          * The id of the request that failed, where it was called with one; truncated to 128 characters.
-         */requestId: String?
+         */requestId: String?, 
+        /**
+         * The message for a client of your service: where the storage failed, or something else inside, a sentence that says no more.
+         */clientMessage: String
     )
     /**
      * A fault of the library, or of the application that embeds it.
      */
     case Internal(
         /**
-         * For people, with every wrong field and problem; may change between versions.
+         * For people, with every wrong field and problem; may change between versions. For your log, as it may say what the storage said.
          */detail: String, 
         /**
          * The kind, as it is written.
@@ -54191,7 +54215,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */permission: String?, 
         /**
          * The id of the request that failed, where it was called with one; truncated to 128 characters.
-         */requestId: String?
+         */requestId: String?, 
+        /**
+         * The message for a client of your service: where the storage failed, or something else inside, a sentence that says no more.
+         */clientMessage: String
     )
 
     
@@ -54233,7 +54260,8 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
             retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
             permission: try FfiConverterOptionString.read(from: &buf), 
-            requestId: try FfiConverterOptionString.read(from: &buf)
+            requestId: try FfiConverterOptionString.read(from: &buf), 
+            clientMessage: try FfiConverterString.read(from: &buf)
             )
         case 2: return .Unauthorized(
             detail: try FfiConverterString.read(from: &buf), 
@@ -54246,7 +54274,8 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
             retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
             permission: try FfiConverterOptionString.read(from: &buf), 
-            requestId: try FfiConverterOptionString.read(from: &buf)
+            requestId: try FfiConverterOptionString.read(from: &buf), 
+            clientMessage: try FfiConverterString.read(from: &buf)
             )
         case 3: return .Forbidden(
             detail: try FfiConverterString.read(from: &buf), 
@@ -54259,7 +54288,8 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
             retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
             permission: try FfiConverterOptionString.read(from: &buf), 
-            requestId: try FfiConverterOptionString.read(from: &buf)
+            requestId: try FfiConverterOptionString.read(from: &buf), 
+            clientMessage: try FfiConverterString.read(from: &buf)
             )
         case 4: return .NotFound(
             detail: try FfiConverterString.read(from: &buf), 
@@ -54272,7 +54302,8 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
             retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
             permission: try FfiConverterOptionString.read(from: &buf), 
-            requestId: try FfiConverterOptionString.read(from: &buf)
+            requestId: try FfiConverterOptionString.read(from: &buf), 
+            clientMessage: try FfiConverterString.read(from: &buf)
             )
         case 5: return .Duplicate(
             detail: try FfiConverterString.read(from: &buf), 
@@ -54285,7 +54316,8 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
             retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
             permission: try FfiConverterOptionString.read(from: &buf), 
-            requestId: try FfiConverterOptionString.read(from: &buf)
+            requestId: try FfiConverterOptionString.read(from: &buf), 
+            clientMessage: try FfiConverterString.read(from: &buf)
             )
         case 6: return .Conflict(
             detail: try FfiConverterString.read(from: &buf), 
@@ -54298,7 +54330,8 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
             retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
             permission: try FfiConverterOptionString.read(from: &buf), 
-            requestId: try FfiConverterOptionString.read(from: &buf)
+            requestId: try FfiConverterOptionString.read(from: &buf), 
+            clientMessage: try FfiConverterString.read(from: &buf)
             )
         case 7: return .RateLimited(
             detail: try FfiConverterString.read(from: &buf), 
@@ -54311,7 +54344,8 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
             retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
             permission: try FfiConverterOptionString.read(from: &buf), 
-            requestId: try FfiConverterOptionString.read(from: &buf)
+            requestId: try FfiConverterOptionString.read(from: &buf), 
+            clientMessage: try FfiConverterString.read(from: &buf)
             )
         case 8: return .Unavailable(
             detail: try FfiConverterString.read(from: &buf), 
@@ -54324,7 +54358,8 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
             retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
             permission: try FfiConverterOptionString.read(from: &buf), 
-            requestId: try FfiConverterOptionString.read(from: &buf)
+            requestId: try FfiConverterOptionString.read(from: &buf), 
+            clientMessage: try FfiConverterString.read(from: &buf)
             )
         case 9: return .Internal(
             detail: try FfiConverterString.read(from: &buf), 
@@ -54337,7 +54372,8 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
             retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
             permission: try FfiConverterOptionString.read(from: &buf), 
-            requestId: try FfiConverterOptionString.read(from: &buf)
+            requestId: try FfiConverterOptionString.read(from: &buf), 
+            clientMessage: try FfiConverterString.read(from: &buf)
             )
 
          default: throw UniffiInternalError.unexpectedEnumCase
@@ -54351,7 +54387,7 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
 
         
         
-        case let .Validation(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId):
+        case let .Validation(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId,clientMessage):
             writeInt(&buf, Int32(1))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -54364,9 +54400,10 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
             FfiConverterOptionString.write(permission, into: &buf)
             FfiConverterOptionString.write(requestId, into: &buf)
+            FfiConverterString.write(clientMessage, into: &buf)
             
         
-        case let .Unauthorized(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId):
+        case let .Unauthorized(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId,clientMessage):
             writeInt(&buf, Int32(2))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -54379,9 +54416,10 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
             FfiConverterOptionString.write(permission, into: &buf)
             FfiConverterOptionString.write(requestId, into: &buf)
+            FfiConverterString.write(clientMessage, into: &buf)
             
         
-        case let .Forbidden(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId):
+        case let .Forbidden(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId,clientMessage):
             writeInt(&buf, Int32(3))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -54394,9 +54432,10 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
             FfiConverterOptionString.write(permission, into: &buf)
             FfiConverterOptionString.write(requestId, into: &buf)
+            FfiConverterString.write(clientMessage, into: &buf)
             
         
-        case let .NotFound(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId):
+        case let .NotFound(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId,clientMessage):
             writeInt(&buf, Int32(4))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -54409,9 +54448,10 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
             FfiConverterOptionString.write(permission, into: &buf)
             FfiConverterOptionString.write(requestId, into: &buf)
+            FfiConverterString.write(clientMessage, into: &buf)
             
         
-        case let .Duplicate(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId):
+        case let .Duplicate(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId,clientMessage):
             writeInt(&buf, Int32(5))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -54424,9 +54464,10 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
             FfiConverterOptionString.write(permission, into: &buf)
             FfiConverterOptionString.write(requestId, into: &buf)
+            FfiConverterString.write(clientMessage, into: &buf)
             
         
-        case let .Conflict(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId):
+        case let .Conflict(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId,clientMessage):
             writeInt(&buf, Int32(6))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -54439,9 +54480,10 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
             FfiConverterOptionString.write(permission, into: &buf)
             FfiConverterOptionString.write(requestId, into: &buf)
+            FfiConverterString.write(clientMessage, into: &buf)
             
         
-        case let .RateLimited(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId):
+        case let .RateLimited(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId,clientMessage):
             writeInt(&buf, Int32(7))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -54454,9 +54496,10 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
             FfiConverterOptionString.write(permission, into: &buf)
             FfiConverterOptionString.write(requestId, into: &buf)
+            FfiConverterString.write(clientMessage, into: &buf)
             
         
-        case let .Unavailable(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId):
+        case let .Unavailable(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId,clientMessage):
             writeInt(&buf, Int32(8))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -54469,9 +54512,10 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
             FfiConverterOptionString.write(permission, into: &buf)
             FfiConverterOptionString.write(requestId, into: &buf)
+            FfiConverterString.write(clientMessage, into: &buf)
             
         
-        case let .Internal(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId):
+        case let .Internal(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId,clientMessage):
             writeInt(&buf, Int32(9))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -54484,6 +54528,7 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
             FfiConverterOptionString.write(permission, into: &buf)
             FfiConverterOptionString.write(requestId, into: &buf)
+            FfiConverterString.write(clientMessage, into: &buf)
             
         }
     }

@@ -24,24 +24,26 @@ extension RolekeepError: CustomStringConvertible, CustomDebugStringConvertible {
     public var permission: String? { facts.permission }
     /// The id of the request that failed, where it was called with one; truncated to 128 characters.
     public var requestId: String? { facts.requestId }
+    /// The message for a client of your service: where the storage failed, or something else inside, a sentence that says no more.
+    public var clientMessage: String { facts.clientMessage }
 
     private typealias Facts = (
         detail: String, code: Code, reason: Reason, fields: [FieldError], problems: [Problem], timestamp: Timestamp?,
-        httpStatus: Int32, changeId: Uuid?, retryAfter: Int32?, permission: String?, requestId: String?
+        httpStatus: Int32, changeId: Uuid?, retryAfter: Int32?, permission: String?, requestId: String?, clientMessage: String
     )
 
     private var facts: Facts {
         switch self {
-        case let .Validation(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId),
-            let .Unauthorized(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId),
-            let .Forbidden(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId),
-            let .NotFound(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId),
-            let .Duplicate(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId),
-            let .Conflict(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId),
-            let .RateLimited(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId),
-            let .Unavailable(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId),
-            let .Internal(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId):
-            return (detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId)
+        case let .Validation(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId, clientMessage),
+            let .Unauthorized(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId, clientMessage),
+            let .Forbidden(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId, clientMessage),
+            let .NotFound(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId, clientMessage),
+            let .Duplicate(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId, clientMessage),
+            let .Conflict(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId, clientMessage),
+            let .RateLimited(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId, clientMessage),
+            let .Unavailable(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId, clientMessage),
+            let .Internal(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId, clientMessage):
+            return (detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId, clientMessage)
         }
     }
 }

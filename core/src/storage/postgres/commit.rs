@@ -22,8 +22,9 @@ use tokio::{
 
 use super::{
     connections::{self, CONNECT, Connection, Connections, Fault},
-    error, migrate,
-    options::MOST_WRITERS,
+    error,
+    lane::{Lane, Last, NO_LANE, last_of, last_statement},
+    migrate,
     reads::Reader as _,
     rows::{self, QueryPlan},
     statement::{self, Answer, Behind},
@@ -33,16 +34,10 @@ use crate::{
     model::{
         error::{Error, Reason},
         id::ChangeSetId,
-        record::{Key, Record, Row},
+        record::{Key, Record},
     },
-    storage::{
-        ChangeSet, CommitError, Committed, LanePosition, Write, ledger,
-        sql::{decode, dialect::Statement, quoted},
-    },
+    storage::{ChangeSet, CommitError, Committed, LanePosition, Write, ledger},
 };
-
-pub(super) const NO_LANE: &str =
-    "the count of commits and their lines do not agree: the database was changed by somebody else";
 
 /// So often a commit is sent that others may come before; then it makes them wait.
 const FREE_TRIES: usize = 2;
@@ -71,14 +66,6 @@ struct Slot {
     lane: Option<u16>,
     /// Where its lane ends; none where that must be asked for.
     last: Option<Last>,
-}
-
-/// The end of a lane.
-#[derive(Clone)]
-pub(super) struct Last {
-    place: LanePosition,
-    /// Of its audit log.
-    head: Option<Row>,
 }
 
 /// What has become of a statement.
@@ -314,11 +301,10 @@ impl Commits {
         (id, lane): (ChangeSetId, u16),
     ) -> Result<(), CommitError> {
         let mut slot = Slot { lane: Some(lane), last: None };
-        self.commit_once(connections, fence, &mut slot, true).await.map_err(|failure| failure.error)?;
+        let fenced = self.commit_once(connections, fence, &mut slot, true).await;
         let mut lost = locked(&self.lost);
         lost.remove(&fence.id);
-        lost.remove(&id);
-        Ok(())
+        fenced.map(|_| lost.remove(&id)).map(drop).map_err(|failure| failure.error)
     }
 }
 
@@ -508,15 +494,6 @@ async fn read_last(connections: &Connections, lane: Lane<'_>) -> Result<Last, Co
     Ok(last_of(&connections.read(&last_statement(lane)).await?)?)
 }
 
-/// Which lane is asked for.
-enum Lane<'l> {
-    Own(u16),
-    /// One that others than these slots, and, if there is such a one, other instances do not use.
-    Free(&'l [u16]),
-    /// The same, held until the transaction ends: from the other end, where instances that come later look last.
-    Reserved(&'l [u16]),
-}
-
 /// What is to say of a statement without an answer.
 fn failed(change_set: &ChangeSet, fault: Fault) -> CommitError {
     match fault {
@@ -524,56 +501,6 @@ fn failed(change_set: &ChangeSet, fault: Fault) -> CommitError {
         Fault::Sql(problem) if !error::is_lost(&problem) => CommitError::Failed(error::error(problem)),
         Fault::Sql(_) | Fault::Silence => CommitError::Unknown,
     }
-}
-
-/// Gives the newest commit and the end of the audit log of a lane, of one moment.
-fn last_statement(lane: Lane<'_>) -> Statement {
-    let columns: Vec<_> = AuditHead::TABLE.columns.iter().map(|one| format!("head.{}", quoted(one.name))).collect();
-    let rest = "greatest(until - (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, 0)";
-    // Where an instance was long ago it may go on at any moment: of lanes that few instances come to, one that was used not long ago.
-    let upper = format!("lane < {MOST_WRITERS}, {rest}, lane DESC");
-    let (which, order, lock) = match lane {
-        Lane::Own(_) => ("lane = $1", "lane".to_owned(), ""),
-        Lane::Free(_) => ("lane <> ALL ($1)", format!("{rest}, lane"), ""),
-        Lane::Reserved(_) => ("lane <> ALL ($1)", upper, "FOR UPDATE SKIP LOCKED"),
-    };
-    let text = format!(
-        "SELECT lane.lane, lane.number, lane.tag, {} FROM (SELECT lane, number, tag FROM lanes WHERE {which} ORDER BY \
-         {order} LIMIT 1 {lock}) AS lane \
-         LEFT JOIN {} AS head ON head.lane = lane.lane",
-        columns.join(", "),
-        quoted(AuditHead::TABLE.name)
-    );
-    let value = match lane {
-        Lane::Own(lane) => i64::from(lane).into(),
-        Lane::Free(others) | Lane::Reserved(others) => {
-            others.iter().map(|lane| i64::from(*lane)).collect::<Vec<_>>().into()
-        }
-    };
-    (text, Values(vec![value]))
-}
-
-fn last_of(rows: &[PgRow]) -> Result<Last, Error> {
-    let Some(row) = rows.first() else { return Err(Error::new(Reason::Corrupt, NO_LANE)) };
-    let place = place_of(row, 0)?.ok_or_else(|| Error::new(Reason::Corrupt, NO_LANE))?;
-    let is_there = row.try_get::<Option<i64>, _>(3).map_err(error::error)?.is_some();
-    let head = is_there.then(|| decode::decode([AuditHead::TABLE], row, 3)).transpose()?;
-    Ok(Last { place, head })
-}
-
-/// The place in three columns of a row: lane, number and tag; none where they are null.
-pub(super) fn place_of(row: &PgRow, at: usize) -> Result<Option<LanePosition>, Error> {
-    let part = |at: usize| row.try_get::<Option<i64>, _>(at).map_err(error::error);
-    let (Some(lane), Some(number), Some(tag)) = (part(at)?, part(at + 1)?, part(at + 2)?) else { return Ok(None) };
-    place(lane, number, tag).map(Some)
-}
-
-/// A place as it is stored.
-pub(super) fn place(lane: i64, number: i64, tag: i64) -> Result<LanePosition, Error> {
-    let place = || {
-        Some(LanePosition { lane: lane.try_into().ok()?, number: number.try_into().ok()?, tag: tag.try_into().ok()? })
-    };
-    place().ok_or_else(|| Error::new(Reason::Corrupt, NO_LANE))
 }
 
 /// The row of an expectation, by its number among all.

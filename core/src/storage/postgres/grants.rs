@@ -73,9 +73,11 @@ fn roles(schema: &str, database: &str) -> [String; 3] {
     with(&hash)
 }
 
-/// Makes the roles, and refuses those that are there and are not ours: who made them may be able to sign in with them.
+/// Makes the roles, and refuses those that are there and are not ours: who made them may be able to sign in with them. What is ours has what
+/// only the schema's owner gives: the schema, or its use. A comment may be anybody's who makes roles.
 fn made(roles: [String; 3], schema: &str, database: &str) -> String {
     let (ours, here) = (literal(&format!("Rolekeep: schema {schema} of the database {database}")), literal(database));
+    let of = literal(schema);
     format!(
         "DO $$
 DECLARE
@@ -89,8 +91,8 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
       EXECUTE format('CREATE ROLE %I NOLOGIN', role);
       EXECUTE format('COMMENT ON ROLE %I IS %L', role, ours);
-    ELSIF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role AND NOT rolcanlogin AND NOT rolsuper
-                      AND shobj_description(oid, 'pg_authid') = ours) THEN
+    ELSIF NOT EXISTS (SELECT FROM pg_roles AS known, pg_namespace AS space WHERE rolname = role AND NOT rolcanlogin AND NOT rolsuper
+                      AND nspname = {of} AND (nspowner = known.oid OR EXISTS (SELECT FROM aclexplode(nspacl) WHERE grantee = known.oid))) THEN
       RAISE EXCEPTION 'the role % exists already, and can sign in or was not made by this: see who is a member, and drop it', role;
     END IF;
   END LOOP;

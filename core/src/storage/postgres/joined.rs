@@ -13,9 +13,9 @@ use sqlx::{
 };
 
 use super::{
-    PostgresStorage,
-    commit::{self, Last},
-    connections, error, fit, options,
+    PostgresStorage, commit, connections, error, fit,
+    lane::Last,
+    options,
     reads::{Reader, Reads},
     rows::{self, QueryPlan},
 };

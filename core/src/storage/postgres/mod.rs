@@ -10,6 +10,7 @@ mod connections;
 mod error;
 pub(crate) mod grants;
 pub(crate) mod joined;
+mod lane;
 mod listener;
 pub(crate) mod migrate;
 mod options;

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use sea_query::Values;
 
-use super::{DIALECT, commit, error, migrate, query, rows::QueryPlan};
+use super::{DIALECT, error, lane, migrate, query, rows::QueryPlan};
 use crate::{
     model::{
         error::Result,
@@ -176,7 +176,7 @@ pub(super) fn position() -> String {
 /// What rows of [`position`] tell.
 pub(super) fn position_of(rows: &[PgRow]) -> Result<Position> {
     require_schema(rows)?;
-    rows.iter().filter_map(|row| commit::place_of(row, PLACE).transpose()).collect()
+    rows.iter().filter_map(|row| lane::place_of(row, PLACE).transpose()).collect()
 }
 
 /// Refuses where the schema is another one than this library knows.
@@ -190,7 +190,7 @@ fn changes_of(since: &Position, rows: &[PgRow], part: FeedPart) -> Result<Change
     let mut changes = Changes::after(since);
     let mut lines: Vec<ReadLine> = Vec::new();
     for (at, row) in rows.iter().enumerate() {
-        let Some(newest) = commit::place_of(row, PLACE)? else { continue };
+        let Some(newest) = lane::place_of(row, PLACE)? else { continue };
         if let Some(position) = row.try_get::<Option<i64>, _>(PLACE + 3).map_err(error::error)? {
             let (id, touched): (Uuid, String) =
                 (row.try_get(PLACE + 4).map_err(error::error)?, row.try_get(PLACE + 5).map_err(error::error)?);
@@ -205,7 +205,7 @@ fn changes_of(since: &Position, rows: &[PgRow], part: FeedPart) -> Result<Change
             let record = CommitRecord { position, id: ChangeSetId(id), at, touched, events, version: 1 };
             lines.push(ReadLine { record, bytes });
         }
-        let next = rows.get(at + 1).map(|row| commit::place_of(row, PLACE)).transpose()?.flatten();
+        let next = rows.get(at + 1).map(|row| lane::place_of(row, PLACE)).transpose()?.flatten();
         if next.is_none_or(|next| next.lane != newest.lane) {
             changes.take(newest, std::mem::take(&mut lines), part);
         }

@@ -17,9 +17,8 @@ use sqlx::{Row as _, postgres::PgRow};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    commit,
     connections::{Connections, Pool},
-    error, query,
+    error, lane, query,
     reads::{Reader as _, Reads},
     rows::QueryPlan,
 };
@@ -201,5 +200,5 @@ fn reached(row: &PgRow) -> Result<Option<Position>> {
         return Ok(None);
     }
     let places = lanes.into_iter().zip(numbers).zip(tags);
-    places.map(|((lane, number), tag)| commit::place(lane, number, tag)).collect::<Result<_>>().map(Some)
+    places.map(|((lane, number), tag)| lane::place(lane, number, tag)).collect::<Result<_>>().map(Some)
 }

@@ -11,9 +11,9 @@ use sqlx::{
 use tokio::time::timeout;
 
 use super::{
-    DIALECT, PostgresStorage, commit,
+    DIALECT, PostgresStorage,
     connections::{LONG, in_time},
-    error, reads,
+    error, lane, reads,
     rows::{self, QueryPlan},
     statement,
 };
@@ -86,7 +86,7 @@ impl PostgresStorage {
         let held = "SELECT lane FROM lanes ORDER BY lane FOR UPDATE".to_owned();
         transaction.fetch(held, Values(Vec::new())).await?;
         let found = transaction.fetch(snapshot::are_filled(&self.tables), Values(Vec::new())).await?;
-        let found = found.first().ok_or_else(|| Error::new(Reason::Corrupt, commit::NO_LANE))?;
+        let found = found.first().ok_or_else(|| Error::new(Reason::Corrupt, lane::NO_LANE))?;
         for (at, table) in self.tables.0.iter().enumerate() {
             if found.try_get::<bool, _>(at).map_err(error::error)? {
                 return Err(not_empty(table.name));

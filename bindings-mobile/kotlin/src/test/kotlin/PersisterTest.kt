@@ -172,6 +172,7 @@ class PersisterTest {
             val full = assertFailsWith<RolekeepException.Unavailable> { create() }
             assertEquals(Reason.STORAGE_FULL, full.reason)
             assertTrue("the quota is used up" in full.message, full.message)
+            assertEquals("this is not available at the moment; try again later", full.clientMessage)
             problem = IllegalStateException("the network is down")
             val failed = assertFailsWith<RolekeepException.Unavailable> { create() }
             assertEquals(Reason.STORAGE_UNAVAILABLE, failed.reason)

@@ -31,4 +31,5 @@ internal fun closed(name: String): RolekeepException = RolekeepException.Unavail
     retryAfter = null,
     permission = null,
     requestId = null,
+    clientMessage = "this $name was closed",
 )
