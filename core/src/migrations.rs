@@ -159,8 +159,8 @@ impl Migrations {
     ///
     /// Roles are the whole server's, so the database of the URL is part of their names, or seven digits of a hash of it where a name
     /// would be longer than 63 bytes. The SQL fails in another database. It also fails where a role exists already that can sign in, or
-    /// that lacks the comment by which this SQL knows its own; it cannot tell whether somebody who may create roles has forged that.
-    /// It leaves `CONNECT` on the database alone, which PostgreSQL gives everybody (`PUBLIC`).
+    /// that the schema's owner has given nothing in the schema: it may be somebody's who may create roles. After you made the database anew,
+    /// drop the roles that it had. It leaves `CONNECT` on the database alone, which PostgreSQL gives everybody (`PUBLIC`).
     ///
     /// # Errors
     /// [`Reason::NotOffered`] for an SQLite file, and [`Reason::ConfigInvalid`] if the schema's name or the URL is not valid, or the

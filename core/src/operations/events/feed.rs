@@ -6,7 +6,8 @@
 //! read where that is nothing.
 //!
 //! A commit may tell of thousands of rows, so no more is read than is likely to be asked for. That depends on how much others' commits tell,
-//! so that a page of whoever does not hear of all ends elsewhere: where it is full, or after a number of commits (SEC-1).
+//! so that a page of whoever does not hear of all ends elsewhere: where it is full, or after a number of commits (SEC-1), of which only those of
+//! operations on many things at once count for more.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
@@ -29,6 +30,8 @@ const EVENT_BYTES: u64 = 400;
 const LEAST: u64 = 16;
 /// No more bytes of a lane are read at a time, however often it is read on before anything is certain.
 const MOST_BYTES: u64 = 4 << 20;
+/// What is done to one account or thing tells no more events: how many they are is not to be seen from where a page ends.
+const ORDINARY: u64 = 16;
 /// Whether the caller hears of them is looked at for so many events at least.
 const SLICE: usize = 100;
 
@@ -58,9 +61,9 @@ pub(super) struct Feed {
     most: usize,
     /// How much to read next.
     part: FeedPart,
-    /// So many commits are looked at for each lane, however much they tell; none: those that are read at a time.
+    /// So many ordinary commits are looked at for each lane; none: those that are read at a time.
     pace: Option<u64>,
-    /// So many were looked at.
+    /// The events of what was looked at, as if each commit told no fewer than an ordinary one may.
     looked_at: u64,
     /// What is not taken yet, in an order in which they may have been committed: first those that nothing unread can have come before.
     commits: VecDeque<CommitEvents>,
@@ -177,6 +180,7 @@ impl Feed {
                 return Ok(());
             }
             let Some(CommitEvents { line, events }) = self.commits.pop_front() else { return Ok(()) };
+            let weight = (events.len() as u64).max(ORDINARY);
             let (first, read) = (self.events.len(), self.since.read_of(line.place));
             let heard = events.iter().skip(read).map(&hears).collect::<Result<Vec<bool>>>()?;
             // All events of a commit are answered together.
@@ -197,8 +201,8 @@ impl Feed {
             if let Some(last) = self.events[first..].last_mut() {
                 last.position = self.taken.to_string();
             }
-            self.looked_at += 1;
-            let is_at_end = |pace| self.looked_at >= pace * self.reached.lanes().len() as u64;
+            self.looked_at += weight;
+            let is_at_end = |pace| self.looked_at >= pace * ORDINARY * self.reached.lanes().len() as u64;
             self.is_full = self.pace.is_some_and(|pace| is_at_end(pace) || self.events.len() >= self.most);
         }
         Ok(())
