@@ -37,6 +37,8 @@ def start(
     host = None if persister is None else Host(persister)
     mailer = None if notifier is None else Mailer(notifier)
     breaches = None if breached_passwords is None else Breaches(breached_passwords)
+    if not isinstance(restore, Restore | None):
+        raise TypeError("restore is a `Restore`: open(restore=Restore(file))")
     backup = None if restore is None else restore._given()
     return _rolekeep.Store._open(encode(config), places_of(from_env, config_file), host, mailer, breaches, backup)
 

@@ -92,7 +92,10 @@ impl Layers {
     pub fn variable(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let (name, value) = (name.into(), value.into());
         let is_file = name.starts_with(PREFIX) && name.ends_with(FILE);
-        let text = if is_file && cfg!(not(target_arch = "wasm32")) { read(value.as_ref()) } else { Ok(value) };
+        let text = match is_file && cfg!(not(target_arch = "wasm32")) {
+            true => read(value.as_ref()).map_err(|why| format!("{value} {why}")),
+            false => Ok(value),
+        };
         self.plain(name, text)
     }
 
@@ -193,7 +196,7 @@ fn is_of_kubernetes(rest: &str) -> bool {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|problem| format!("{} cannot be read: {}", path.display(), problem.kind()))
+    std::fs::read_to_string(path).map_err(|problem| format!("cannot be read: {}", problem.kind()))
 }
 
 /// What a file has that holds one value.
@@ -266,7 +269,8 @@ impl Merged {
             false => match input::read(&text, limits()) {
                 Ok(Json::Object(settings)) => Ok(settings),
                 Ok(_) => Err("is no JSON object".to_owned()),
-                Err(problem) => Err(format!("is not valid JSON: {}", problem.message())),
+                // As any input.
+                Err(problem) => Err(problem.message().trim_start_matches("the input ").to_owned()),
             },
         });
         match read {
@@ -332,7 +336,10 @@ impl Merged {
 
 /// The settings of a file in TOML.
 fn of_toml(text: &str) -> Result<Map<String, Json>, String> {
-    let read = toml::from_str(text).map_err(|problem| format!("is not valid TOML: {}", problem.message()));
+    let read = toml::from_str(text).map_err(|problem| {
+        let before = problem.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        format!("is not valid TOML: line {}: {}", 1 + before.matches('\n').count(), problem.message())
+    });
     let settings: Map<String, Json> = read?;
     // It has no null: what becomes one are numbers that JSON does not have.
     let unfit = settings.iter().find(|(_, value)| has_null(value)).map(|(key, _)| key);

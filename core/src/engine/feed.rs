@@ -270,7 +270,7 @@ impl Engine {
             if engine.require_open().is_err() {
                 return;
             }
-            // What fails now is tried again; meanwhile checks turn `RIGHTS_STALE` by themselves.
+            // What fails now is tried again; meanwhile checks turn `rights_stale` by themselves.
             let looked = engine.look().await;
             // Where the storage does not answer, what is in memory would be let go, and nothing be read.
             if !IS_PAGE && looked.is_ok() {

@@ -112,7 +112,7 @@ impl UserManagement {
     ///   add accounts may wait for a transaction that lasts.
     /// - Operations that check passwords, codes and links are refused in it, because a rollback would undo the count of failed attempts;
     ///   so are changes of what all other commits rely on: the policy, signing keys, everybody's sessions; and [`UserManagement::tidy`].
-    /// - [`Caller::can`](crate::Caller::can) fails with `RIGHTS_STALE` if the joined store has run no operation for
+    /// - [`Caller::can`](crate::Caller::can) fails with `rights_stale` if the joined store has run no operation for
     ///   [`Config::rights_max_age_millis`](crate::Config::rights_max_age_millis); use [`UserManagement::check`].
     /// - Each operation is a savepoint; more than some 60 in a transaction make PostgreSQL slow for everybody.
     /// - If the future is dropped before it is done, roll the transaction back.

@@ -71,6 +71,16 @@ pub struct FieldError {
     pub message: String,
 }
 
+impl FieldError {
+    /// As a line of text.
+    pub(crate) fn told(&self) -> String {
+        match self.field.is_empty() {
+            true => self.message.clone(),
+            false => format!("{}: {}", self.field, self.message),
+        }
+    }
+}
+
 /// So many wrong fields of an input are told; the others are counted.
 pub const MAX_TOLD: usize = 100;
 

@@ -232,7 +232,7 @@ impl Error {
     /// Wrong settings, all together.
     pub(crate) fn config(fields: FieldErrors) -> Self {
         let (fields, _) = fields.into_told();
-        let told: Vec<String> = fields.iter().map(|field| format!("{}: {}", field.field, field.message)).collect();
+        let told: Vec<String> = fields.iter().map(FieldError::told).collect();
         let mut error = Self::new(Reason::ConfigInvalid, told.join("; "));
         error.0.fields = fields;
         error
@@ -463,7 +463,7 @@ impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.message())?;
         for field in &self.0.fields {
-            write!(f, "\n  {}: {}", field.field, field.message)?;
+            write!(f, "\n  {}", field.told())?;
         }
         if let Some(report) = self.report() {
             return write!(f, "\n\n{report}");

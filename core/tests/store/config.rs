@@ -235,9 +235,11 @@ async fn ops_5_the_program_goes_before_variables_and_those_before_a_file() {
         [("a.toml", "issuer = "), ("d.toml", "session_seconds = nan"), ("b.json", "{"), ("c.json", "[]")]
     {
         let error = Layers::new().file(write(name, text)).config("{}").unwrap_err();
-        assert!(error.message().contains(name), "{error}");
+        assert_eq!(error.message().matches(name).count(), 1, "{error}");
     }
-    assert!(Layers::new().file(folder.path().join("none.toml")).config("{}").is_err());
+    let none = Layers::new().file(folder.path().join("none.toml")).config("{}").unwrap_err();
+    assert!(none.message().ends_with("none.toml cannot be read: entity not found"), "{none}");
+    assert_eq!(none.message().matches("none.toml").count(), 1, "{none}");
     // A value in a file of its own, and one that is given twice.
     let key = write("key", "0123456789012345678901234567890123456789\n");
     let key = ("ROLEKEEP_SIGNING_KEY_FILE", key.to_str().unwrap());

@@ -54,7 +54,10 @@ pub(super) fn error(error: Sqlx) -> Error {
 fn reason(code: i32) -> (Reason, &'static str) {
     match code & 0xff {
         _ if code == IOERR_SHMSIZE => (Reason::StorageFull, "the disk is full"),
-        5 | 6 => (Reason::StorageUnavailable, "the database is locked by another process"),
+        5 | 6 => (
+            Reason::StorageUnavailable,
+            "the database is locked, by another process or by a transaction of your own that was not ended",
+        ),
         3 | 8 => (Reason::StorageReadOnly, "the database cannot be written"),
         10 => (Reason::StorageUnavailable, "reading or writing the disk failed"),
         11 => (Reason::Corrupt, "the database is damaged"),

@@ -70,7 +70,7 @@ pub(crate) async fn plan_of(options: &SqliteOptions, schema: &Schema) -> Result<
     }
     let text = changes(schema, &history);
     Ok(format!(
-        "-- SQLite: run it with `sqlite3 -bail`, so that it ends at the first error.\n{BEGIN};\n{text}COMMIT;\n"
+        "-- SQLite: run it with `sqlite3 -bail`, version 3.42 or newer, so that it ends at the first error.\n{BEGIN};\n{text}COMMIT;\n"
     ))
 }
 
