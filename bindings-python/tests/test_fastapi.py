@@ -102,6 +102,8 @@ def test_what_the_storage_said_is_for_the_log(tmp_path, open_store):
     body = asyncio.run(error_response(None, failed.value)).body.decode()
     assert "gone.db" not in body and json.loads(body)["message"] == failed.value.client_message
     assert errors.Forbidden("no").client_message == "no"
+    assert errors.Unavailable("the database said no").client_message == failed.value.client_message
+    assert "database" not in errors.Internal("the database said no").client_message
 
 
 def test_a_401_says_what_to_do():

@@ -17,6 +17,8 @@ export interface ErrorBody {
   readonly clientMessage?: string;
 }
 
+const FOR_CLIENTS: { readonly [code in Code]?: string } = { UNAVAILABLE: "this is not available at the moment; try again later", INTERNAL_SERVER_ERROR: "something went wrong on the server" };
+
 /** The one error of the library; each code has a class of its own. */
 export class RolekeepError extends Error {
   override readonly name: string = "RolekeepError";
@@ -58,7 +60,7 @@ export class RolekeepError extends Error {
     this.retryAfter = body.retryAfter ?? null;
     this.permission = body.permission ?? null;
     this.requestId = body.requestId ?? null;
-    this.clientMessage = body.clientMessage ?? body.message;
+    this.clientMessage = body.clientMessage ?? FOR_CLIENTS[body.code] ?? body.message;
   }
 
   /** What a service may send to a client. */

@@ -138,7 +138,7 @@ async def problem(_: Request, error: Exception) -> JSONResponse:
     status = HTTPStatus(error.http_status)
     # Of no type of its own, so that the title is the status's (RFC 9457, 4.2.1): the reason says which it is.
     body = {
-        "title": status.phrase, "status": status, "detail": error.message, "code": error.code, "reason": error.reason,
+        "title": status.phrase, "status": status, "detail": error.client_message, "code": error.code, "reason": error.reason,
         "fields": [asdict(each) for each in error.fields],
     }
     if error.retry_after is not None:

@@ -11,6 +11,12 @@ from uuid import UUID
 from ._codec import moment, reader
 from .records import Code, FieldError, Problem, Reason
 
+_FOR_CLIENTS = {
+    Code.UNAVAILABLE: "this is not available at the moment; try again later",
+    Code.INTERNAL_SERVER_ERROR: "something went wrong on the server",
+}
+
+
 class RolekeepError(Exception):
     """Any error of the library. Never raised by itself: there is a class for each code."""
 
@@ -33,7 +39,7 @@ class RolekeepError(Exception):
         super().__init__(message)
         self.message: str = message
         """For people; may change between versions. For your log, as it may say what the storage said."""
-        self.client_message: str = client_message or message
+        self.client_message: str = client_message or _FOR_CLIENTS.get(self.code, message)
         """The message for a client: where the storage failed, or something else inside, a sentence that says no more."""
         self.reason: Reason = reason or self._usual
         """Why, more closely than the code; stable."""
@@ -76,5 +82,5 @@ def from_json(text: str) -> RolekeepError:
         retry_after=given.get("retry_after"),
         permission=given.get("permission"),
         request_id=given.get("request_id"),
-        client_message=given.get("client_message"),
+        client_message=given["client_message"],
     )

@@ -257,6 +257,8 @@ test("a host's failures are typed, and what failed did not happen", async () => 
     assert.ok(error === undefined || got.message.includes(said), got.message);
     const { message } = JSON.parse(JSON.stringify(got));
     assert.ok(message === got.clientMessage && !message.includes(said), message);
+    // As an error of this package's own says it.
+    assert.equal(message, new UnavailableError({ code: "UNAVAILABLE", reason, message: said }).clientMessage);
     assert.equal((await um.system.users.list()).total, 0);
   };
   await fail(new DOMException("full", "QuotaExceededError"), "storage_full");

@@ -332,6 +332,14 @@ impl Error {
         Self::new(Reason::NotFound, format!("no such {what}"))
     }
 
+    /// An error of a persister of the application's: of what happened it says only what became of its storage, and nothing to clients.
+    pub(crate) fn of_persister(mut self) -> Self {
+        if self.0.reason.for_clients().is_none() {
+            self.0.reason = Reason::StorageUnavailable;
+        }
+        self
+    }
+
     /// Says which of many things failed.
     pub(crate) fn of_item(mut self, item: &str) -> Self {
         self.0.message = format!("{item}: {}", self.message()).into();
@@ -508,7 +516,7 @@ impl Serialize for ForHost<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let error = self.0;
         let report = error.report().map(|report| report.to_string());
-        let client_message = error.reason().for_clients();
+        let client_message = Some(error.client_message());
         let (message, permission) = (error.message(), error.permission());
         Serialized { message, report, permission, client_message, ..Serialized::of(error) }.serialize(serializer)
     }

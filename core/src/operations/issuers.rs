@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use futures_channel::oneshot;
 use futures_util::{FutureExt, future};
 
 use super::users::ExternalIdentity;
@@ -143,7 +142,7 @@ struct FetchedKeys {
     from: KeySetUrl,
     known: Mutex<Known>,
     /// Held by who fetches.
-    fetching: Arc<async_lock::Mutex<()>>,
+    fetching: async_lock::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -176,7 +175,7 @@ impl Moment {
 
 impl FetchedKeys {
     fn new(fetch: Arc<dyn Fetch>, from: KeySetUrl) -> Arc<Self> {
-        Arc::new(Self { fetch, from, known: Mutex::default(), fetching: Arc::default() })
+        Arc::new(Self { fetch, from, known: Mutex::default(), fetching: async_lock::Mutex::default() })
     }
 
     /// Keys by which this token may be verified.
@@ -184,21 +183,17 @@ impl FetchedKeys {
         if let Some(known) = self.known(Moment::now(env), token) {
             return known;
         }
-        let turn = self.fetching.lock_arc().await;
-        // Whoever had the turn before may have fetched them.
-        if let Some(known) = self.known(Moment::now(env), token) {
-            return known;
-        }
-        let (told, heard) = oneshot::channel();
-        let (here, of_task) = (self.clone(), env.clone());
-        env.spawn(Box::pin(async move {
-            here.fetch(&of_task).await;
-            drop(turn);
-            // Whoever began it may be gone.
-            let _ = told.send(());
-        }));
+        // In a task, as one that waits may not go on, and would keep those behind it.
+        let (here, of_task, begun) = (self.clone(), env.clone(), Moment::now(env));
+        let fetch = async move {
+            let _turn = here.fetching.lock().await;
+            // Whoever had the turn before may have fetched them.
+            if !here.has_tried_since(begun) {
+                here.fetch(&of_task).await;
+            }
+        };
         // Where it is dropped nothing was fetched.
-        let _ = heard.await;
+        let _ = env.to_its_end(fetch).await;
         self.known(Moment::now(env), token).unwrap_or(Err(Failure::Unreachable))
     }
 
@@ -215,6 +210,11 @@ impl FetchedKeys {
             (None, Some((_, failure))) => Some(Err(failure.unwrap_or(Failure::Unreachable))),
             (_, None) => None,
         }
+    }
+
+    fn has_tried_since(&self, begun: Moment) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.tried.is_some_and(|(at, _)| begun.since(at).is_zero())
     }
 
     async fn fetch(&self, env: &Env) {

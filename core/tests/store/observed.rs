@@ -10,11 +10,11 @@ use std::{
 
 use async_trait::async_trait;
 use rolekeep::{
-    Error, RequestContext, Result, UserManagement, ffi,
+    Error, Reason, RequestContext, Result, UserManagement, ffi,
     observe::{Ended, Observer},
     storage::{
-        ChangeSet, Changes, CommitError, Committed, FeedPart, Key, MemoryStorage, Position, Pruned, Query, Retention,
-        Row, Rows, Storage, Table,
+        Batch, ChangeSet, Changes, CommitError, Committed, FeedPart, Key, Loaded, MemoryStorage, Persisted, Persister,
+        Position, Pruned, Query, Retention, Row, Rows, Storage, Table,
     },
     users::{CreateUser, ListUsers},
 };
@@ -470,5 +470,38 @@ mod measured {
         });
         let of = |name| recorded.value(name, &[("cache", "users")]);
         assert_eq!((of("rolekeep_cache_hits_total"), of("rolekeep_cache_misses_total")), (6.0, 2.0));
+    }
+}
+
+/// A persister of the application's, which fails with an error of its own.
+#[derive(Default)]
+struct Failing(std::sync::Mutex<Option<Error>>, AtomicU64);
+
+#[async_trait]
+impl Persister for Failing {
+    async fn load(&self, _: u64) -> Result<Loaded> {
+        let error = self.0.lock().unwrap().clone();
+        let position = self.1.load(Ordering::SeqCst);
+        error.map_or(Ok(Loaded { position, changes: Vec::new(), is_whole: false }), Err)
+    }
+
+    async fn persist(&self, batch: &Batch) -> Result<Persisted> {
+        self.1.store(batch.position, Ordering::SeqCst);
+        self.0.lock().unwrap().clone().map_or(Ok(Persisted::Done), Err)
+    }
+}
+
+/// It says what became of its storage, not who is refused, and none of its words reach a client.
+#[tokio::test]
+async fn sec_12_what_a_persister_says_is_for_the_log() {
+    for reason in [Reason::StorageFull, Reason::Closed, Reason::NotFound, Reason::Denied, Reason::Contention] {
+        let failing = Arc::new(Failing::default());
+        let um = cheap::builder().persister(failing.clone()).open().await.unwrap();
+        *failing.0.lock().unwrap() = Some(Error::new(reason, "10.0.0.5 refused the account app"));
+        let error = um.system().users().list(ListUsers::new()).await.unwrap_err();
+        let wanted = if reason == Reason::StorageFull { reason } else { Reason::StorageUnavailable };
+        assert!(error.reason() == wanted && error.message().contains("10.0.0.5"), "{error:?}");
+        let sent = serde_json::to_string(&error).unwrap();
+        assert!(!sent.contains("10.0.0.5"), "{sent}");
     }
 }

@@ -6,22 +6,23 @@
 //! read where that is nothing.
 //!
 //! A commit may tell of thousands of rows, so no more is read than is likely to be asked for. That depends on how much others' commits tell,
-//! so that a page of whoever does not hear of all ends elsewhere: where it is full, or after a number of commits (SEC-1), of which only those of
-//! operations on many things at once count for more.
+//! so that a page of whoever does not hear of all ends elsewhere (SEC-1): where it is full, or where each lane was looked at up to a number of
+//! commits, of which only those of operations on many things at once count for more.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
-use super::{Cursor, Event, EventBatch, missed};
+use super::{
+    Cursor, Event, EventBatch, missed,
+    order::{CommitEvents, certainty, in_order},
+};
 use crate::{
     model::{
         deferred::IS_PAGE,
         error::{Error, Reason, Result},
         event::StoredEvent,
-        record::Key,
-        time::Time,
     },
     operations::services::Services,
-    storage::{Changes, FEED_PAGE, FeedPart, Gap, LanePosition, Line, Position, SKEW_SECONDS, Storage},
+    storage::{Changes, FEED_PAGE, FeedPart, Gap, LanePosition, Line, Position, Storage},
 };
 
 /// About as many bytes of the feed tell of an event.
@@ -32,6 +33,8 @@ const LEAST: u64 = 16;
 const MOST_BYTES: u64 = 4 << 20;
 /// What is done to one account or thing tells no more events: how many they are is not to be seen from where a page ends.
 const ORDINARY: u64 = 16;
+/// So many ordinary commits of each lane are looked at in a page at most, unless nothing of them is certain.
+const MOST_ORDINARY: u64 = 128;
 /// Whether the caller hears of them is looked at for so many events at least.
 const SLICE: usize = 100;
 
@@ -48,10 +51,20 @@ pub(in crate::operations) async fn earliest(storage: &dyn Storage) -> Result<Cur
     Ok(position.into())
 }
 
-/// A commit, and what it tells.
-struct CommitEvents {
-    line: Line,
-    events: Vec<StoredEvent>,
+/// How far each lane is looked at, however much is read of it at a time.
+struct Pace {
+    /// In events, as if each commit told no fewer than an ordinary one may.
+    goal: u64,
+    /// How far it was.
+    reached: BTreeMap<u16, u64>,
+    /// More has to be read of some lane.
+    is_behind: bool,
+}
+
+impl Pace {
+    fn of(&self, lane: u16) -> u64 {
+        self.reached.get(&lane).copied().unwrap_or_default()
+    }
 }
 
 /// What was read of the feed, and how much of it was taken for the answer.
@@ -61,10 +74,10 @@ pub(super) struct Feed {
     most: usize,
     /// How much to read next.
     part: FeedPart,
-    /// So many ordinary commits are looked at for each lane; none: those that are read at a time.
-    pace: Option<u64>,
-    /// The events of what was looked at, as if each commit told no fewer than an ordinary one may.
-    looked_at: u64,
+    /// How far each lane is looked at; none: as far as is read at a time.
+    pace: Option<Pace>,
+    /// Something was taken.
+    is_begun: bool,
     /// What is not taken yet, in an order in which they may have been committed: first those that nothing unread can have come before.
     commits: VecDeque<CommitEvents>,
     /// How many those are.
@@ -82,11 +95,12 @@ pub(super) struct Feed {
 impl Feed {
     /// What follows a position, to answer so many events to who hears of all, or not; nothing is read yet.
     pub(super) fn behind(since: Cursor, most: usize, hears_all: bool) -> Self {
-        let commits = (most as u64).clamp(LEAST, FEED_PAGE);
+        let commits = (most as u64).clamp(LEAST, if hears_all { FEED_PAGE } else { MOST_ORDINARY });
+        let goal = commits * ORDINARY;
         Self {
             most,
-            pace: (!hears_all).then_some(commits),
-            looked_at: 0,
+            pace: (!hears_all).then_some(Pace { goal, reached: BTreeMap::new(), is_behind: false }),
+            is_begun: false,
             part: FeedPart { commits, bytes: commits * EVENT_BYTES, has_events: true },
             commits: VecDeque::new(),
             certain: 0,
@@ -114,29 +128,56 @@ impl Feed {
 
     /// Whether what follows is for this page, and is not read yet.
     fn reads_on(&self) -> bool {
-        let is_begun = self.looked_at > 0 && self.pace.is_none();
-        self.has_more && self.certain == 0 && !self.is_full && !is_begun
+        let is_behind = self.pace.as_ref().is_some_and(|pace| pace.is_behind);
+        self.has_more && !self.is_begun && (self.certain == 0 || is_behind)
     }
 
     /// Takes what the storage told behind what was reached.
     fn add(&mut self, changes: &Changes) -> Result<()> {
-        self.has_more = changes.has_more();
-        self.reached.clone_from(&changes.position);
         // However far apart the lanes are, few calls read what is between them.
         self.part.commits = self.part.commits.saturating_mul(2).min(FEED_PAGE);
         self.part.bytes = self.part.bytes.saturating_mul(2).min(MOST_BYTES);
+        let mut cut = changes.cut.clone();
         for line in &changes.lines {
-            let events = match &line.events {
+            let Line { place, at, id, .. } = *line;
+            if self.pace.as_ref().is_some_and(|pace| pace.of(place.lane) >= pace.goal) {
+                cut.push(place.lane);
+                continue;
+            }
+            let events: Vec<StoredEvent> = match &line.events {
                 Some(events) => events.read().ok_or_else(corrupt)?,
                 None => Vec::new(),
             };
-            let Line { place, at, id, .. } = *line;
+            if let Some(pace) = &mut self.pace {
+                *pace.reached.entry(place.lane).or_default() += (events.len() as u64).max(ORDINARY);
+            }
+            self.reached.advance(place);
             self.commits.push_back(CommitEvents { line: Line { place, at, id, events: None }, events });
         }
+        // Lanes that moved without a commit that is left.
+        changes
+            .position
+            .lanes()
+            .iter()
+            .filter(|place| !cut.contains(&place.lane))
+            .for_each(|place| self.reached.advance(*place));
+        self.has_more = !cut.is_empty();
+        self.order(&cut);
+        if let Some(pace) = &mut self.pace {
+            pace.is_behind = changes.cut.iter().any(|lane| pace.of(*lane) < pace.goal);
+            if self.certain == 0 && !pace.is_behind {
+                pace.goal *= 2;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts what is not taken into its order. Of the lanes that were cut more is there.
+    fn order(&mut self, cut: &[u16]) {
         // A page has one lane, in which nothing can have come before.
         if IS_PAGE {
             self.certain = self.commits.len();
-            return Ok(());
+            return;
         }
         let mut commits = in_order(std::mem::take(&mut self.commits).into());
         // What was read in part goes on first, as whatever is before it was told before that part.
@@ -144,7 +185,7 @@ impl Feed {
         if let Some(at) = begun {
             commits[..=at].rotate_right(1);
         }
-        let is_certain = certainty(&commits, usize::from(begun.is_some()), &changes.cut);
+        let is_certain = certainty(&commits, usize::from(begun.is_some()), cut);
         let (mut certain, mut left) = (VecDeque::new(), Vec::new());
         for (told, is_certain) in commits.into_iter().zip(is_certain) {
             if is_certain { certain.push_back(told) } else { left.push(told) }
@@ -152,7 +193,6 @@ impl Feed {
         self.certain = certain.len();
         certain.extend(left);
         self.commits = certain;
-        Ok(())
     }
 
     fn slice_size(&self) -> usize {
@@ -180,7 +220,6 @@ impl Feed {
                 return Ok(());
             }
             let Some(CommitEvents { line, events }) = self.commits.pop_front() else { return Ok(()) };
-            let weight = (events.len() as u64).max(ORDINARY);
             let (first, read) = (self.events.len(), self.since.read_of(line.place));
             let heard = events.iter().skip(read).map(&hears).collect::<Result<Vec<bool>>>()?;
             // All events of a commit are answered together.
@@ -201,9 +240,8 @@ impl Feed {
             if let Some(last) = self.events[first..].last_mut() {
                 last.position = self.taken.to_string();
             }
-            self.looked_at += weight;
-            let is_at_end = |pace| self.looked_at >= pace * ORDINARY * self.reached.lanes().len() as u64;
-            self.is_full = self.pace.is_some_and(|pace| is_at_end(pace) || self.events.len() >= self.most);
+            self.is_begun = true;
+            self.is_full = self.pace.is_some() && self.events.len() >= self.most;
         }
         Ok(())
     }
@@ -223,95 +261,17 @@ fn corrupt() -> Error {
     Error::new(Reason::Corrupt, "the change feed has events that this library did not write")
 }
 
-/// Of commits in their order, whether nothing that was not read can have come before: it follows what was read of the lanes that were cut,
-/// whose last commits tell the time. Of so many it is known.
-fn certainty(commits: &[CommitEvents], known: usize, cut: &[u16]) -> Vec<bool> {
-    let mut ends: BTreeMap<u16, Time> = BTreeMap::new();
-    for told in commits.iter().filter(|told| cut.contains(&told.line.place.lane)) {
-        ends.insert(told.line.place.lane, told.line.at);
-    }
-    let (mut lanes, mut rows) = (HashSet::new(), HashSet::new());
-    let is_certain = |(at, told): (usize, &CommitEvents)| {
-        let lane = told.line.place.lane;
-        let is_before = |(of, end): (&u16, &Time)| *of == lane || told.line.at < end.plus_seconds(-SKEW_SECONDS);
-        let row = |event: &StoredEvent| (event.table.clone(), event.key.clone());
-        // What follows another one in its lane or of its row waits with it.
-        let waits = lanes.contains(&lane) || told.events.iter().any(|event| rows.contains(&row(event)));
-        let is_certain = at < known || (!waits && ends.iter().all(is_before));
-        if !is_certain {
-            lanes.insert(lane);
-            rows.extend(told.events.iter().map(row));
-        }
-        is_certain
-    };
-    commits.iter().enumerate().map(is_certain).collect()
-}
-
-/// In an order in which lanes and the versions of rows agree; of several such, the earlier planned first.
-fn in_order(commits: Vec<CommitEvents>) -> Vec<CommitEvents> {
-    let lanes: HashSet<u16> = commits.iter().map(|told| told.line.place.lane).collect();
-    if lanes.len() < 2 {
-        return commits;
-    }
-    let mut followers: Vec<Vec<usize>> = vec![Vec::new(); commits.len()];
-    let mut waits: Vec<usize> = vec![0; commits.len()];
-    let mut follow = |first: usize, then: usize| {
-        if first != then {
-            followers[first].push(then);
-            waits[then] += 1;
-        }
-    };
-    let (mut of_lanes, mut of_rows) =
-        (HashMap::<u16, Vec<usize>>::new(), HashMap::<(&str, &Key), Vec<(i64, usize)>>::new());
-    for (at, told) in commits.iter().enumerate() {
-        of_lanes.entry(told.line.place.lane).or_default().push(at);
-        for event in &told.events {
-            of_rows.entry((&event.table, &event.key)).or_default().push((event.version, at));
-        }
-    }
-    for lane in of_lanes.values_mut() {
-        lane.sort_unstable_by_key(|at| commits[*at].line.place.number);
-        lane.windows(2).for_each(|pair| follow(pair[0], pair[1]));
-    }
-    for ((_, key), changes) in &mut of_rows {
-        changes.sort_unstable();
-        changes.dedup();
-        // What ties two things may be made anew, and its versions with it: two are alike then, or it was made after something of it.
-        let is_tie = key.0.len() > 1;
-        let at_of = |change: &(i64, usize)| commits[change.1].line.at;
-        let made = changes.first().filter(|(version, _)| is_tie && *version <= 1);
-        let is_anew = made.is_some_and(|made| changes.iter().any(|other| at_of(other) < at_of(made)));
-        if is_anew || changes.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-            changes.sort_unstable_by_key(|(version, at)| (commits[*at].line.at, *version));
-        }
-        changes.windows(2).for_each(|pair| follow(pair[0].1, pair[1].1));
-    }
-    let rank = |at: usize| (commits[at].line.at, commits[at].line.place.lane, commits[at].line.place.number, at);
-    let mut left: BTreeSet<_> = (0..commits.len()).map(rank).collect();
-    let mut ready: BTreeSet<_> = left.iter().filter(|(.., at)| waits[*at] == 0).copied().collect();
-    let mut order = Vec::with_capacity(commits.len());
-    // Where clocks that disagree have made a circle of what was made anew, the earliest goes first.
-    while let Some(next) = ready.pop_first().or_else(|| left.first().copied()) {
-        if !left.remove(&next) {
-            continue;
-        }
-        let at = next.3;
-        order.push(at);
-        for then in &followers[at] {
-            waits[*then] = waits[*then].saturating_sub(1);
-            if waits[*then] == 0 {
-                ready.insert(rank(*then));
-            }
-        }
-    }
-    let mut commits: Vec<Option<CommitEvents>> = commits.into_iter().map(Some).collect();
-    order.into_iter().filter_map(|at| commits[at].take()).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
-    use crate::model::{id::ChangeSetId, record::Unread, value::Value};
+    use crate::model::{
+        id::ChangeSetId,
+        record::{Key, Unread},
+        time::Time,
+        value::Value,
+    };
 
     /// What instances did whose commits are in lanes, in the order in which they were committed.
     struct History(Vec<Line>);
@@ -449,6 +409,117 @@ mod tests {
         for (seed, step) in [(1, 100), (2, 40), (3, 5)] {
             assert!(is_whole(&History::new(seed, 6_000, step, 5_000), 100_000), "{seed}");
         }
+    }
+
+    /// Clocks two seconds apart, a tie that was made anew, and a commit that was planned a second before the one ahead of it in its lane.
+    #[test]
+    fn evt_1_what_is_told_in_a_circle_is_told() {
+        let event = |event_type: &str, table: &str, key: Key, version: i64| StoredEvent {
+            event_type: event_type.into(),
+            table: table.into(),
+            key,
+            version,
+            cause: String::new(),
+            actor: String::new(),
+            changed: Vec::new(),
+            data: serde_json::Map::new(),
+        };
+        let tie = |event_type, version| {
+            event(event_type, "role_assignments", Key(vec![Value::Int(1), Value::Text("editor".into())]), version)
+        };
+        let user = |version| event("user.updated", "users", Key(vec![Value::Int(1)]), version);
+        let line = |lane: u16, number: u64, seconds: i64, events: &[StoredEvent]| {
+            let id = ChangeSetId(uuid::Uuid::from_u128((u128::from(number) << 96) | u128::from(lane)));
+            let at = Time::from_microsecond(seconds * 1_000_000).unwrap();
+            let events = Some(Unread(serde_json::to_string(events).unwrap().into()));
+            Line { place: LanePosition::new(lane, number, id), at, id, events }
+        };
+        // As they were committed, one after the other.
+        let history = History(vec![
+            line(0, 1, 100, &[tie("role.unassigned", 2), user(1)]),
+            line(1, 1, 99, &[user(2)]),
+            line(1, 2, 98, &[tie("role.assigned", 1)]),
+        ]);
+        for most in [100, 3, 2, 1] {
+            let (mut cursor, mut told) = (Cursor::default(), Vec::new());
+            for _ in 0..10 {
+                let mut feed = Feed::behind(cursor.clone(), most, true);
+                while feed.reads_on() {
+                    feed.add(&history.changes(&feed.reached, feed.part)).unwrap();
+                }
+                while let commits @ 1.. = feed.slice_size() {
+                    feed.take(commits, |_| Ok(true)).unwrap();
+                }
+                let batch = feed.into_batch();
+                told.extend(
+                    batch
+                        .events
+                        .iter()
+                        .map(|event| format!("{} {}", event.event_type.as_str(), event.aggregate.version)),
+                );
+                cursor = batch.position.parse().unwrap();
+                if !batch.has_more {
+                    break;
+                }
+            }
+            assert!(told.contains(&"user.updated 2".to_owned()), "{most} at a time: {told:?}");
+        }
+    }
+
+    /// The same commits at the same times, of which nobody hears, and which tell others much or nothing.
+    #[test]
+    fn sec_1_pages_of_several_lanes_end_where_they_do_however_much_others_are_told() {
+        let pages = |bytes_of_others: u64| {
+            let line = |lane: u16, number: u64| {
+                let id = ChangeSetId(uuid::Uuid::from_u128((u128::from(number) << 96) | u128::from(lane)));
+                let at = Time::from_microsecond((number as i64 * 2 + i64::from(lane)) * 1_000_000).unwrap();
+                Line { place: LanePosition::new(lane, number, id), at, id, events: None }
+            };
+            let lines: Vec<Line> = (1..=200).flat_map(|number| [line(0, number), line(1, number)]).collect();
+            let changes = |since: &Position, part: FeedPart| {
+                let mut changes = Changes { position: since.clone(), ..Changes::default() };
+                for lane in 0..2 {
+                    let mut bytes = 0;
+                    for line in lines
+                        .iter()
+                        .filter(|line| line.place.lane == lane && line.place.number > since.number(lane))
+                        .enumerate()
+                    {
+                        // As `Changes::take` does it.
+                        if line.0 as u64 == part.commits || (line.0 > 0 && bytes >= part.bytes) {
+                            changes.cut.push(lane);
+                            break;
+                        }
+                        bytes += if lane == 1 { bytes_of_others } else { 0 };
+                        changes.position.advance(line.1.place);
+                        changes.lines.push(line.1.clone());
+                    }
+                }
+                changes
+            };
+            let (mut cursor, mut pages) = (Cursor::default(), Vec::new());
+            for _ in 0..4 {
+                let mut feed = Feed::behind(cursor.clone(), 1, false);
+                loop {
+                    while feed.reads_on() {
+                        let read = changes(&feed.reached, feed.part);
+                        feed.add(&read).unwrap();
+                    }
+                    let commits = feed.slice_size();
+                    if commits == 0 {
+                        break;
+                    }
+                    feed.take(commits, |_| Ok(false)).unwrap();
+                }
+                let batch = feed.into_batch();
+                cursor = batch.position.parse().unwrap();
+                pages.push((cursor.position.number(0), cursor.position.number(1), batch.has_more));
+            }
+            pages
+        };
+        let (nothing, much) = (pages(0), pages(2_000));
+        assert_eq!(nothing, much);
+        assert!(nothing[0].0 > 0 && nothing[0].2, "{nothing:?}");
     }
 
     /// Who was up to date when a tie was made hears that it goes and is made again in that order: its versions begin anew.

@@ -9,6 +9,7 @@
 
 mod cursor;
 mod feed;
+mod order;
 mod readers;
 mod shared;
 

@@ -22,6 +22,8 @@ const SITE_TIMES: u32 = 20;
 
 /// So many tries of one address, or of one user who is signed in, are looked at at a time, however they end.
 const AT_ONCE: u32 = 20;
+/// So long a turn is waited for.
+const LONGEST_TURN_MILLIS: u64 = 10_000;
 
 /// After so many failures in a row a device is no more known than any other, and a session ends.
 const MOST_OF_ONE: i64 = 10;
@@ -255,7 +257,8 @@ impl Side {
     pub(in crate::operations) async fn turn(&self, services: &Services) -> Result<Option<(Permit, bool)>> {
         let Some(lane) = self.lanes.last() else { return Ok(None) };
         let most_waiting = services.config.hashing_queue as usize;
-        services.permits.wait(&lane.key, lane.quota.count, most_waiting).await.map(Some)
+        let end = || services.env.sleep(LONGEST_TURN_MILLIS);
+        services.permits.wait(&lane.key, lane.quota.count, most_waiting, end).await.map(Some)
     }
 }
 

@@ -12,7 +12,10 @@ use std::{
 
 use async_lock::{Semaphore, SemaphoreGuardArc};
 
-use crate::model::error::{Error, Result};
+use crate::{
+    environment::{Task, before},
+    model::error::{Error, Result},
+};
 
 /// The tries that are looked at now, by what they count in.
 #[derive(Clone, Default)]
@@ -46,8 +49,14 @@ impl Permits {
     /// The same, waiting until there is one; whether it had to wait.
     ///
     /// # Errors
-    /// `RATE_LIMIT_EXCEEDED` where so many wait in all.
-    pub(crate) async fn wait(&self, lane: &str, most: u32, most_waiting: usize) -> Result<(Permit, bool)> {
+    /// `RATE_LIMIT_EXCEEDED` where so many wait in all, or there is none until the end: who has one may not go on for a while.
+    pub(crate) async fn wait(
+        &self,
+        lane: &str,
+        most: u32,
+        most_waiting: usize,
+        end: impl FnOnce() -> Task,
+    ) -> Result<(Permit, bool)> {
         // Dropped while it waits, it leaves nothing either.
         let mut permit = self.permit(lane, most);
         permit.held = permit.semaphore.as_ref().and_then(Semaphore::try_acquire_arc);
@@ -56,7 +65,7 @@ impl Permits {
         }
         let _waiting = Waiting::new(&self.0.waiting, most_waiting)?;
         if let Some(semaphore) = &permit.semaphore {
-            permit.held = Some(semaphore.acquire_arc().await);
+            permit.held = Some(before(end(), semaphore.acquire_arc()).await.ok_or_else(full)?);
         }
         Ok((permit, true))
     }
@@ -114,6 +123,10 @@ mod tests {
 
     use super::*;
 
+    fn never() -> Task {
+        Box::pin(std::future::pending())
+    }
+
     #[test]
     fn aut_12_places_are_given_back() {
         let places = Permits::default();
@@ -129,12 +142,12 @@ mod tests {
     fn aut_12_places_are_waited_for_and_given_back() {
         let places = Permits::default();
         let mut context = Context::from_waker(Waker::noop());
-        let mut first = pin!(places.wait("a", 1, 2));
+        let mut first = pin!(places.wait("a", 1, 2, never));
         let Poll::Ready(Ok((held, false))) = first.as_mut().poll(&mut context) else { panic!("it was free") };
-        let mut second = Box::pin(places.wait("a", 1, 2));
-        let mut third = pin!(places.wait("a", 1, 2));
+        let mut second = Box::pin(places.wait("a", 1, 2, never));
+        let mut third = pin!(places.wait("a", 1, 2, never));
         assert!(second.as_mut().poll(&mut context).is_pending() && third.as_mut().poll(&mut context).is_pending());
-        let Poll::Ready(Err(full)) = pin!(places.wait("a", 1, 2)).poll(&mut context) else { panic!("two wait") };
+        let Poll::Ready(Err(full)) = pin!(places.wait("a", 1, 2, never)).poll(&mut context) else { panic!("two wait") };
         assert_eq!(full.retry_after(), Some(1));
         // One goes away while it waits, and keeps nobody.
         drop(second);
@@ -146,6 +159,19 @@ mod tests {
         assert_eq!(places.0.waiting.load(Ordering::Relaxed), 0);
     }
 
+    /// Who has the permit does not go on.
+    #[test]
+    fn sec_15_a_turn_that_does_not_come_is_not_waited_for_for_ever() {
+        let places = Permits::default();
+        let mut context = Context::from_waker(Waker::noop());
+        let held = places.take("a", 1).unwrap();
+        let mut second = pin!(places.wait("a", 1, 2, || Box::pin(std::future::ready(()))));
+        let Poll::Ready(Err(full)) = second.as_mut().poll(&mut context) else { panic!("it waits") };
+        assert_eq!(full.retry_after(), Some(1));
+        drop(held);
+        assert_eq!(places.0.waiting.load(Ordering::Relaxed), 0);
+    }
+
     /// The permit is free, and who waits for it goes away before it hears of that.
     #[test]
     fn sec_15_who_goes_away_as_its_turn_comes_leaves_nothing() {
@@ -153,9 +179,9 @@ mod tests {
         let mut context = Context::from_waker(Waker::noop());
         for at in 0..100 {
             let lane = format!("name{at}");
-            let mut first = Box::pin(places.wait(&lane, 1, 2));
+            let mut first = Box::pin(places.wait(&lane, 1, 2, never));
             let Poll::Ready(Ok((held, false))) = first.as_mut().poll(&mut context) else { panic!("it was free") };
-            let mut second = Box::pin(places.wait(&lane, 1, 2));
+            let mut second = Box::pin(places.wait(&lane, 1, 2, never));
             assert!(second.as_mut().poll(&mut context).is_pending());
             drop(held);
             drop(second);

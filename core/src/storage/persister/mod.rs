@@ -224,13 +224,21 @@ impl<P: Persister> PersistedStorage<P> {
         opened.map(|()| self)
     }
 
+    async fn load_since(&self, since: u64) -> Result<Loaded> {
+        self.persister.load(since).await.map_err(Error::of_persister)
+    }
+
+    async fn persist(&self, batch: &Batch) -> Result<Persisted> {
+        self.persister.persist(batch).await.map_err(Error::of_persister)
+    }
+
     /// Applies what others have stored since.
     async fn catch_up(&self, host: &mut Host) -> Result<()> {
         if host.is_doubtful {
             return self.compare(host).await;
         }
         let known = self.known()?;
-        let loaded = self.persister.load(known.number).await?;
+        let loaded = self.load_since(known.number).await?;
         require_not_before(known, &loaded, host)?;
         if loaded.position > known.number && known.number > 0 && !loaded.is_whole {
             // Others may have gone on from an earlier moment, with other commits under the same numbers.
@@ -244,13 +252,13 @@ impl<P: Persister> PersistedStorage<P> {
     async fn compare(&self, host: &mut Host) -> Result<()> {
         let known = self.known()?;
         let since = known.number.saturating_sub(1);
-        let loaded = self.persister.load(since).await?;
+        let loaded = self.load_since(since).await?;
         require_not_before(known, &loaded, host)?;
         let extent = if loaded.is_whole || since == 0 { Extent::Whole } else { Extent::FromKnown };
         host.is_doubtful = true;
         if !self.apply(known, loaded, extent)? {
             // Its line was pruned: nobody can tell, so all is taken from the host.
-            let all = self.persister.load(0).await?;
+            let all = self.load_since(0).await?;
             require_not_before(known, &all, host)?;
             self.apply(known, all, Extent::Whole)?;
         }
@@ -304,7 +312,7 @@ impl<P: Persister> PersistedStorage<P> {
         self.memory.read(State::require_empty)?;
         let batch = Batch { base: 0, position: loaded.number(), changes: changes_of_all(&loaded).collect() };
         host.is_unsure = true;
-        match self.persister.persist(&batch).await {
+        match self.persist(&batch).await {
             Ok(Persisted::Done) => self.memory.take(loaded)?,
             Ok(Persisted::Stale) => self.catch_up(&mut host).await?,
             Err(error) => {
@@ -360,7 +368,7 @@ impl<P: Persister> Storage for PersistedStorage<P> {
             let batch = Batch { base: committed.place.number - 1, position: committed.place.number, changes };
             // Until the answer is here, whether it arrives or this future is dropped.
             host.is_unsure = true;
-            match self.persister.persist(&batch).await {
+            match self.persist(&batch).await {
                 Ok(Persisted::Done) => {
                     self.memory.write(|state| {
                         state.apply(writes);

@@ -250,3 +250,26 @@ async fn sec_4_a_public_key_is_no_shared_secret() {
     }
     assert_eq!(published.asked(), 0, "no key of the set could verify it");
 }
+
+/// One that waits for a fetch, and does not go on, keeps nobody behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn sec_4_who_waits_for_keys_and_does_not_go_on_keeps_no_other_from_them() {
+    let issuer = Issuer::new(ISSUER, 7);
+    let published = Published { millis: 400, ..Published::new(Ok(set_of(&[&issuer]))) };
+    let stage = Arc::new(Stage::open(&published).await);
+    let issuer = Arc::new(issuer);
+    let begin = |stage: Arc<Stage>, issuer: Arc<Issuer>| tokio::spawn(async move { stage.sign_in(&issuer).await });
+    let first = begin(stage.clone(), issuer.clone());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut left = Box::pin(stage.sign_in(&issuer));
+    for _ in 0..20 {
+        let polled = left.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        assert!(polled.is_pending());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let last = begin(stage.clone(), issuer.clone());
+    first.await.unwrap().unwrap();
+    let answered = tokio::time::timeout(Duration::from_secs(60), last).await;
+    answered.expect("the one behind waits for ever").unwrap().unwrap();
+    drop(left);
+}
