@@ -39,7 +39,7 @@ export type Persisted = "done" | "stale";
 /**
  * Keeps the rows of a store in a database of the application. Reads answer from memory.
  *
- * What it throws reaches the caller as an `UnavailableError`; a thrown error's own `reason` is kept,
+ * What it throws reaches the caller as an `UnavailableError`; a thrown error's own `reason` is kept if a storage has it,
  * and a quota or disk that is full is `storage_full`.
  */
 export interface Persister {

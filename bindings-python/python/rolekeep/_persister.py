@@ -54,7 +54,7 @@ class Persister(Protocol):
     thread, `async` ones on an event loop that belongs to the store, always the same in a process,
     so connections of theirs are best made within them. One is called at a time, and runs to its end even if whoever
     waited for it is cancelled. What they raise becomes `Unavailable` (`storage_unavailable`), unless it is a
-    `RolekeepError` itself, such as `Unavailable("the disk is full", reason=Reason.STORAGE_FULL)`.
+    `RolekeepError` with the reason of a storage, such as `Unavailable("the disk is full", reason=Reason.STORAGE_FULL)`.
 
     A persister may also have
 

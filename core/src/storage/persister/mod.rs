@@ -54,7 +54,7 @@ const ATTEMPTS: usize = 16;
 /// - After an error of `persist`, nothing of that batch may be stored later. If it was stored already, loading shows it.
 /// - With the setting `encryption_key`, ids and rows are opaque, including those of deleted rows; nothing else is different.
 /// - Failures are typed errors, such as [`Reason::StorageFull`] if a quota is exceeded, otherwise
-///   [`Reason::StorageUnavailable`].
+///   [`Reason::StorageUnavailable`], which a reason that is none of a storage becomes.
 ///
 /// [The guide](crate::guide::stores) has an example.
 #[portable_async]
