@@ -70,7 +70,7 @@ class GuardsTest {
     }
 
     private val missing =
-        RolekeepException.NotFound("no such document", Code.RESOURCE_NOT_FOUND, Reason.NOT_FOUND, emptyList(), emptyList(), Instant.now(), 404, null, null, null, null)
+        RolekeepException.NotFound("no such document", Code.RESOURCE_NOT_FOUND, Reason.NOT_FOUND, emptyList(), emptyList(), Instant.now(), 404, null, null, null, null, "no such document")
 
     private fun ask(path: String, token: String?, method: String = "GET"): Triple<Int, String?, JsonElement> {
         val request = HttpRequest.newBuilder(URI("http://127.0.0.1:${server.address.port}$path")).method(method, HttpRequest.BodyPublishers.noBody())
