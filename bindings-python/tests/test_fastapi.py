@@ -13,6 +13,7 @@ import rolekeep
 from conftest import CHEAP, PASSWORD
 from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
+from persisters import LogPersister
 from pydantic import TypeAdapter
 from rolekeep import AsyncCaller, Page, Reason, User, UserStatus, errors
 from rolekeep.fastapi import Rolekeep, error_headers, error_response
@@ -94,13 +95,22 @@ def test_what_may_have_been_done_is_named():
 
 
 def test_what_the_storage_said_is_for_the_log(tmp_path, open_store):
-    um = open_store(sqlite=tmp_path / "gone.db", **CHEAP)
-    (tmp_path / "gone.db").unlink()
+    class Failing(LogPersister):
+        fails = False
+
+        def batches(self):
+            if self.fails:
+                raise OSError("db.internal refused the account")
+            return super().batches()
+
+    persister = Failing(tmp_path / "log")
+    um = open_store(persister=persister, **CHEAP)
+    persister.fails = True
     with pytest.raises(errors.Unavailable) as failed:
-        um.system.users.create("ada@example.org")
-    assert "gone.db" in failed.value.message and "gone.db" in str(failed.value)
+        um.system.users.list()
+    assert "db.internal" in failed.value.message and "db.internal" in str(failed.value)
     body = asyncio.run(error_response(None, failed.value)).body.decode()
-    assert "gone.db" not in body and json.loads(body)["message"] == failed.value.client_message
+    assert "db.internal" not in body and json.loads(body)["message"] == failed.value.client_message
     assert errors.Forbidden("no").client_message == "no"
     assert errors.Unavailable("the database said no").client_message == failed.value.client_message
     assert "database" not in errors.Internal("the database said no").client_message

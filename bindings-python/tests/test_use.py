@@ -275,6 +275,7 @@ def test_a_class_for_each_code():
             "timestamp": "2026-01-02T03:04:05.6789Z", "http_status": kind.http_status, "retry_after": 7,
         }))
         assert raised.retry_after == 7 and error.retry_after is None
+        assert raised.client_message == kind("m").client_message
         assert type(raised) is kind and raised.timestamp == datetime(2026, 1, 2, 3, 4, 5, 678900, timezone.utc)
 
 

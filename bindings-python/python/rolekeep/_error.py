@@ -82,5 +82,5 @@ def from_json(text: str) -> RolekeepError:
         retry_after=given.get("retry_after"),
         permission=given.get("permission"),
         request_id=given.get("request_id"),
-        client_message=given["client_message"],
+        client_message=given.get("client_message"),
     )
