@@ -291,6 +291,15 @@ fn parsed(url: &str) -> Result<PgConnectOptions, Invalid> {
                       `dbname`, `user`, `password`, `application_name`, `options` and `statement-cache-capacity`",
         );
     }
+    let is_unknown =
+        |(name, mode): (&str, &str)| matches!(name, "sslmode" | "ssl-mode") && PgSslMode::from_str(mode).is_err();
+    if parameters(url).any(is_unknown) {
+        return unfit("`sslmode` is none of `disable`, `allow`, `prefer`, `require`, `verify-ca` and `verify-full`");
+    }
+    let is_no_port = |(name, port): (&str, &str)| name == "port" && port.parse::<u16>().is_err();
+    if parameters(url).any(is_no_port) {
+        return unfit("`port` is no number from 0 to 65,535");
+    }
     // The driver takes any scheme.
     let is_ours = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
     // The driver's message may quote the URL, and the URL a password.
@@ -333,6 +342,16 @@ mod tests {
             assert!(parsed(url).is_ok(), "{url}");
         }
         assert!(parsed("postgres://app@/app?host=/run/postgresql").is_err());
+    }
+
+    /// Nothing of the URL is told, as it may hold a password.
+    #[test]
+    fn an_error_names_what_is_wrong_of_a_url() {
+        for (said, named) in [("sslmode=on", "`sslmode`"), ("ssl-mode=on", "`sslmode`"), ("port=secret", "`port`")] {
+            let unfit = parsed(&format!("postgres://app@db.example.org/app?{said}")).err();
+            let message = unfit.map(|unfit| unfit.message).unwrap_or_default();
+            assert!(message.starts_with(named) && !message.contains("secret"), "{said}: {message}");
+        }
     }
 
     /// The driver drops what it does not know, and the end of what it takes for a fragment.
