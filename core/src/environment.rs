@@ -5,7 +5,7 @@ use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll},
+    task::Poll,
     time::Duration,
 };
 
@@ -170,8 +170,8 @@ impl Env {
     ) -> impl Future<Output = Result<T>> {
         let work = working(work);
         async move {
-            // On one thread the callers of a page are tasks already; and one task is enough for all within it.
-            if IS_PAGE || GOES_ON.get() {
+            // On one thread the callers of a page are tasks already.
+            if IS_PAGE {
                 return Ok(work.await);
             }
             let driven = |work, mut sender: oneshot::Sender<T>| async move {
@@ -187,10 +187,10 @@ impl Env {
     /// Has a task of its own run what is not done at once, as it is in memory.
     async fn apart<T: MaybeSend + 'static, W: Future<Output = T>, F: Future<Output = ()> + MaybeSend + 'static>(
         &self,
-        mut work: Working<W>,
-        task: impl FnOnce(Working<W>, oneshot::Sender<T>) -> F,
+        mut work: Pin<Box<W>>,
+        task: impl FnOnce(Pin<Box<W>>, oneshot::Sender<T>) -> F,
     ) -> Option<T> {
-        let first = poll_fn(|context| Poll::Ready(Pin::new(&mut work).poll(context))).await;
+        let first = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
         if let Poll::Ready(result) = first {
             return Some(result);
         }
@@ -205,44 +205,16 @@ impl Env {
     }
 }
 
-thread_local! {
-    /// Whether what is polled on this thread goes on whatever its caller does.
-    static GOES_ON: Cell<bool> = const { Cell::new(false) };
-}
-
-/// What goes on whatever its caller does. Boxed at once, as whatever waits for it would be as large otherwise.
-struct Working<W>(Pin<Box<W>>);
-
-impl<W: Future> Future for Working<W> {
-    type Output = W::Output;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<W::Output> {
-        let _within = Within { before: GOES_ON.replace(true) };
-        self.0.as_mut().poll(context)
-    }
-}
-
-/// While something is polled that goes on; also where that panics.
-struct Within {
-    before: bool,
-}
-
-impl Drop for Within {
-    fn drop(&mut self) {
-        GOES_ON.set(self.before);
-    }
-}
-
-/// What is told of it belongs to the operation, also once that is over.
+/// Boxed at once, as whatever waits for it would be as large otherwise. What is told of it belongs to the operation, also once that is over.
 #[cfg(feature = "tracing")]
-fn working<W: Future>(work: W) -> Working<tracing::instrument::Instrumented<W>> {
-    Working(Box::pin(tracing::Instrument::in_current_span(work)))
+fn working<W: Future>(work: W) -> Pin<Box<tracing::instrument::Instrumented<W>>> {
+    Box::pin(tracing::Instrument::in_current_span(work))
 }
 
-/// Nothing is told of it.
+/// Boxed at once, as whatever waits for it would be as large otherwise.
 #[cfg(not(feature = "tracing"))]
-fn working<W: Future>(work: W) -> Working<W> {
-    Working(Box::pin(work))
+fn working<W: Future>(work: W) -> Pin<Box<W>> {
+    Box::pin(work)
 }
 
 /// What was under way is not known any more.
@@ -342,70 +314,5 @@ impl Environment for TokioEnvironment {
 
     fn sleep(&self, millis: u64) -> Task {
         Box::pin(tokio::time::sleep(Duration::from_millis(millis)))
-    }
-}
-
-#[cfg(all(test, feature = "tokio"))]
-#[allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails panics")]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use tokio::task::yield_now;
-
-    use super::*;
-
-    struct Counting {
-        tokio: TokioEnvironment,
-        tasks: Arc<AtomicUsize>,
-    }
-
-    impl Environment for Counting {
-        fn now(&self) -> Time {
-            self.tokio.now()
-        }
-
-        fn elapsed(&self) -> Duration {
-            self.tokio.elapsed()
-        }
-
-        fn random(&self, buffer: &mut [u8]) -> Result<()> {
-            self.tokio.random(buffer)
-        }
-
-        fn spawn(&self, task: Task) {
-            self.tasks.fetch_add(1, Ordering::Relaxed);
-            self.tokio.spawn(task);
-        }
-
-        fn spawn_blocking(&self, work: Work) {
-            self.tokio.spawn_blocking(work);
-        }
-
-        fn sleep(&self, millis: u64) -> Task {
-            self.tokio.sleep(millis)
-        }
-    }
-
-    #[tokio::test]
-    async fn one_task_goes_on_with_all_within() {
-        let tasks = Arc::new(AtomicUsize::new(0));
-        let env = Env::new(Counting { tokio: TokioEnvironment::current().unwrap(), tasks: tasks.clone() });
-        let within = env.clone();
-        let whole = async move {
-            for _ in 0..3 {
-                within.driven(yield_now()).await.unwrap();
-            }
-        };
-        env.to_its_end(whole).await.unwrap();
-        assert_eq!(tasks.load(Ordering::Relaxed), 1);
-        let panics = async {
-            yield_now().await;
-            panic!("of the test");
-        };
-        assert!(env.to_its_end(panics).await.is_none());
-        assert_eq!(tasks.load(Ordering::Relaxed), 2);
-        // Outside nobody else goes on with it.
-        env.driven(yield_now()).await.unwrap();
-        assert_eq!(tasks.load(Ordering::Relaxed), 3);
     }
 }

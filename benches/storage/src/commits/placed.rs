@@ -33,14 +33,14 @@ fn place(processors: &str) -> Result<()> {
     let process = std::process::id().to_string();
     let mut taskset = Command::new("taskset");
     taskset.args(["--all-tasks", "--cpu-list", "--pid", processors, &process]);
-    let mut place = || taskset.output().context("taskset, of util-linux");
-    let mut placed = place()?;
+    let mut again = || taskset.output().context("taskset, of util-linux");
+    let mut placed = again()?;
     for _ in 0..9 {
         if placed.status.success() {
             break;
         }
         // One of the threads may have ended before it was placed.
-        placed = place()?;
+        placed = again()?;
     }
     ensure!(placed.status.success(), "{}", String::from_utf8_lossy(&placed.stderr));
     Ok(())

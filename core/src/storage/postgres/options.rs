@@ -291,20 +291,20 @@ fn parsed(url: &str) -> Result<PgConnectOptions, Invalid> {
                       `dbname`, `user`, `password`, `application_name`, `options` and `statement-cache-capacity`",
         );
     }
-    let is_unknown =
-        |(name, mode): (&str, &str)| matches!(name, "sslmode" | "ssl-mode") && PgSslMode::from_str(mode).is_err();
-    if parameters(url).any(is_unknown) {
-        return unfit("`sslmode` is none of `disable`, `allow`, `prefer`, `require`, `verify-ca` and `verify-full`");
-    }
-    let is_no_port = |(name, port): (&str, &str)| name == "port" && port.parse::<u16>().is_err();
-    if parameters(url).any(is_no_port) {
-        return unfit("`port` is no number from 0 to 65,535");
-    }
     // The driver takes any scheme.
     let is_ours = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    let said = |names: &[&str], is_unfit: fn(&str) -> bool| {
+        parameters(url).any(|(name, value)| names.contains(&name) && is_unfit(value))
+    };
     // The driver's message may quote the URL, and the URL a password.
     match is_ours.then(|| PgConnectOptions::from_str(url).ok()).flatten() {
         Some(options) => Ok(options),
+        None if is_ours && said(&["sslmode", "ssl-mode"], |mode| PgSslMode::from_str(mode).is_err()) => {
+            unfit("`sslmode` is none of `disable`, `allow`, `prefer`, `require`, `verify-ca` and `verify-full`")
+        }
+        None if is_ours && said(&["port"], |port| port.parse::<u16>().is_err()) => {
+            unfit("`port` is no number from 0 to 65,535")
+        }
         None => unfit(
             "the URL is not one, such as `postgres://user@host/database`, or for a socket `postgres:///database?host=/folder&user=user`",
         ),
@@ -347,11 +347,15 @@ mod tests {
     /// Nothing of the URL is told, as it may hold a password.
     #[test]
     fn an_error_names_what_is_wrong_of_a_url() {
-        for (said, named) in [("sslmode=on", "`sslmode`"), ("ssl-mode=on", "`sslmode`"), ("port=secret", "`port`")] {
+        for (said, named) in
+            [("sslmode=secret", "`sslmode`"), ("ssl-mode=secret", "`sslmode`"), ("port=secret", "`port`")]
+        {
             let unfit = parsed(&format!("postgres://app@db.example.org/app?{said}")).err();
             let message = unfit.map(|unfit| unfit.message).unwrap_or_default();
             assert!(message.starts_with(named) && !message.contains("secret"), "{said}: {message}");
         }
+        // As the driver reads it.
+        assert!(parsed("postgres://app@db.example.org/app?sslmode=verify%2Dfull").is_ok());
     }
 
     /// The driver drops what it does not know, and the end of what it takes for a fragment.

@@ -430,7 +430,8 @@ fn usr_8_a_check_tells_what_becomes_of_records() {
     let choices = select(vec![OnExisting::Skip, OnExisting::Update, OnExisting::Fail]);
     let counts = RefCell::new(BTreeMap::<String, usize>::new());
     // Fewer do not draw each outcome.
-    let config = ProptestConfig { cases: 60, ..crate::kit::config(60) };
+    let mut config = crate::kit::config(60);
+    config.cases = config.cases.max(60);
     proptest!(config, |(pieces in sources, existing in choices, by_mail in any::<bool>())| {
         runtime.block_on(async {
             let options = begin().on_existing(existing).match_email(by_mail).trust_verified_emails(true);
