@@ -158,7 +158,6 @@ impl Engine {
         }
         // Own commits that came meanwhile may be heard once more.
         *locked(&self.position) = changes.position;
-        self.times_heard.fetch_add(1, Ordering::AcqRel);
         self.tell_waiting();
     }
 

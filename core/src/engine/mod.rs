@@ -19,7 +19,6 @@ mod impersonation;
 #[cfg(feature = "sql")]
 pub(crate) mod joined;
 pub(crate) mod limit;
-mod meanwhile;
 mod of_servers;
 mod once;
 mod quiet;
@@ -37,7 +36,7 @@ use std::{
     future::Future,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
 
@@ -111,15 +110,6 @@ enum Finish {
     PolicyMoved,
 }
 
-/// What came of taking an operation through its steps once.
-struct Attempt {
-    finish: Finish,
-    /// What the caller hears where that is done.
-    outcome: Result<()>,
-    /// What was refused of many.
-    refused: Vec<(TargetRow, Error)>,
-}
-
 /// An open store, running operations.
 pub(crate) struct Engine {
     pub(crate) services: Services,
@@ -144,8 +134,6 @@ pub(crate) struct Engine {
     closing: async_lock::Mutex<bool>,
     /// The newest commit whose changes are in the caches.
     position: Mutex<Position>,
-    /// How often the caches have heard of what others wrote.
-    times_heard: AtomicU64,
     /// The newest commit of our own.
     committed: Mutex<Position>,
     /// Tells who waits for it that either moved, or that the store was closed.
@@ -210,7 +198,6 @@ impl Engine {
             turns: Turns::default(),
             closing: async_lock::Mutex::new(false),
             position: Mutex::default(),
-            times_heard: AtomicU64::new(0),
             committed: Mutex::default(),
             moved: event_listener::Event::new(),
             confirmed: Confirmed::default(),
@@ -270,32 +257,42 @@ impl Engine {
 
     async fn try_steps(self: &Arc<Self>, who: &Who, steps: &mut dyn Steps, refusal: &mut Refusal) -> Result<()> {
         self.require_open()?;
-        let listed = steps.listed();
+        let (listed, permission) = (steps.listed(), steps.permission());
         self.admit(who, listed).await?;
         let mut once = Once::of(who, steps)?;
         let patience = if matches!(who.kind, WhoKind::Anonymous) { PATIENCE_WITH_STRANGERS } else { PATIENCE };
         let (mut attempts, mut policies) = (0, 0);
         while attempts < ATTEMPTS && policies < POLICY_ATTEMPTS {
             let alone = if attempts < patience { None } else { self.turn_alone().await };
-            let is_first = attempts + policies == 0;
-            // One connection reads in a transaction of the application's.
-            let meanwhile = if is_first && listed.is_read && self.main.is_none() {
-                self.keep_up_while(self.attempt(who, steps, None, refusal, false)).await?
-            } else if is_first {
-                self.keep_up().await.map(|()| None)?
+            // What made it start again is heard of.
+            if attempts + policies == 0 {
+                self.keep_up().await?
             } else {
-                // What made it start again is heard of.
-                self.catch_up().await.map(|()| None)?
-            };
-            let attempt = match meanwhile {
-                Some(attempt) => attempt?,
-                None => self.attempt(who, steps, once.as_mut(), refusal, alone.is_some()).await?,
-            };
-            match attempt.finish {
+                self.catch_up().await?
+            }
+            let actor = self.actor(who).await?;
+            refusal.let_in();
+            let now = self.services.now();
+            let mut plan = Plan::new(&self.services, &actor, now);
+
+            if let Some(once) = &mut once {
+                once.require_new(plan.reads(), now).await?;
+            }
+            if let Err(error) = self.plan(steps, &mut plan, refusal).await {
+                if let Some(once) = &mut once {
+                    // What it failed on may be the same request, done meanwhile.
+                    once.require_new(self.services.reads(), now).await?;
+                }
+                return Err(error);
+            }
+            let outcome = plan.refusal().cloned().map_or(Ok(()), Err);
+            let refused = plan.take_refused();
+            let asks = (listed, permission.as_deref());
+            match self.finish(plan, asks, once.as_ref(), alone.is_some()).await? {
                 Finish::Done => {
                     refusal.mark_logged();
-                    self.tell_of_refused_ones(who, listed, attempt.refused);
-                    return attempt.outcome;
+                    self.tell_of_refused_ones(who, listed, refused);
+                    return outcome;
                 }
                 Finish::Stale => attempts += 1,
                 Finish::PolicyMoved => policies += 1,
@@ -304,38 +301,6 @@ impl Engine {
             self.services.env.sleep(u64::from(attempts)).await;
         }
         Err(Error::new(Reason::Contention, "other requests kept changing the same rows; try again"))
-    }
-
-    /// Takes an operation through its steps once, under the rights that are in memory.
-    async fn attempt(
-        self: &Arc<Self>,
-        who: &Who,
-        steps: &mut dyn Steps,
-        mut once: Option<&mut Once>,
-        refusal: &mut Refusal,
-        is_alone: bool,
-    ) -> Result<Attempt> {
-        *refusal = Refusal::default();
-        let (listed, permission) = (steps.listed(), steps.permission());
-        let actor = self.actor(who).await?;
-        refusal.let_in();
-        let now = self.services.now();
-        let mut plan = Plan::new(&self.services, &actor, now);
-
-        if let Some(once) = &mut once {
-            once.require_new(plan.reads(), now).await?;
-        }
-        if let Err(error) = self.plan(steps, &mut plan, refusal).await {
-            if let Some(once) = &mut once {
-                // What it failed on may be the same request, done meanwhile.
-                once.require_new(self.services.reads(), now).await?;
-            }
-            return Err(error);
-        }
-        let outcome = plan.refusal().cloned().map_or(Ok(()), Err);
-        let refused = plan.take_refused();
-        let finish = self.finish(plan, (listed, permission.as_deref()), once.as_deref(), is_alone).await?;
-        Ok(Attempt { finish, outcome, refused })
     }
 
     /// Asks the rules, and lets the operation plan; one that the plan itself refuses is committed with its refusal.
