@@ -22,6 +22,10 @@ pub(super) trait Reader: Sync {
     /// All rows of a statement.
     fn fetch(&self, statement: Statement) -> impl Future<Output = Result<Vec<SqliteRow>>> + Send;
 
+    /// The row of a statement that gives one at most. The connection's thread answers with one message; [`Self::fetch`] waits for a second
+    /// one, which tells of the end.
+    fn fetch_row(&self, statement: Statement) -> impl Future<Output = Result<Option<SqliteRow>>> + Send;
+
     /// The oldest line of the feed.
     fn oldest(&self) -> impl Future<Output = Result<Vec<(i64, Time)>>> + Send;
 }
@@ -30,6 +34,12 @@ impl Reader for Connections {
     async fn fetch(&self, statement: Statement) -> Result<Vec<SqliteRow>> {
         let mut reader = self.reader().await?;
         let found = rows::fetch(reader.get()?, statement).await;
+        reader.settle(found)
+    }
+
+    async fn fetch_row(&self, statement: Statement) -> Result<Option<SqliteRow>> {
+        let mut reader = self.reader().await?;
+        let found = rows::fetch_row(reader.get()?, statement).await;
         reader.settle(found)
     }
 
@@ -43,6 +53,11 @@ impl Reader for Connections {
 impl Reader for Lent<SqliteConnection> {
     async fn fetch(&self, statement: Statement) -> Result<Vec<SqliteRow>> {
         let found = self.with(|connection| Box::pin(rows::fetch(connection, statement))).await?;
+        found.map_err(error::error)
+    }
+
+    async fn fetch_row(&self, statement: Statement) -> Result<Option<SqliteRow>> {
+        let found = self.with(|connection| Box::pin(rows::fetch_row(connection, statement))).await?;
         found.map_err(error::error)
     }
 
@@ -64,7 +79,11 @@ pub(super) async fn get(
     if possible.is_empty() {
         return Ok(vec![None; keys.len()]);
     }
-    let found = reader.fetch(statement::by_keys(DIALECT, table, &possible)).await?;
+    let statement = statement::by_keys(DIALECT, table, &possible);
+    let found = match possible.len() {
+        1 => Vec::from_iter(reader.fetch_row(statement).await?),
+        _ => reader.fetch(statement).await?,
+    };
     Ok(rows::in_order_of(table, keys, rows::decoded(table, &found)?))
 }
 

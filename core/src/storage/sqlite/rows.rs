@@ -28,6 +28,14 @@ pub(super) async fn fetch(
     sqlx::query_with(AssertSqlSafe(sql), SqlxValues(values)).fetch_all(connection).await
 }
 
+/// The row of a statement that gives one at most.
+pub(super) async fn fetch_row(
+    connection: &mut SqliteConnection,
+    (sql, values): Statement,
+) -> Result<Option<SqliteRow>, sqlx::Error> {
+    sqlx::query_with(AssertSqlSafe(sql), SqlxValues(values)).fetch_optional(connection).await
+}
+
 /// The row of a statement that gives one.
 pub(super) async fn fetch_one(
     connection: &mut SqliteConnection,
@@ -47,9 +55,9 @@ pub(super) async fn execute(
 /// The one number that a statement gives, if any.
 pub(super) async fn number(
     connection: &mut SqliteConnection,
-    (sql, values): Statement,
+    statement: Statement,
 ) -> Result<Option<i64>, sqlx::Error> {
-    let row = sqlx::query_with(AssertSqlSafe(sql), SqlxValues(values)).fetch_optional(connection).await?;
+    let row = fetch_row(connection, statement).await?;
     row.map_or(Ok(None), |row| row.try_get(0))
 }
 
