@@ -3,7 +3,7 @@
 
 use std::{num::NonZero, process::Command};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 
 /// Processors as `taskset` takes them: those of the server, and those of its clients.
 pub struct Halves(Option<[String; 2]>);
@@ -33,15 +33,14 @@ fn place(processors: &str) -> Result<()> {
     let process = std::process::id().to_string();
     let mut taskset = Command::new("taskset");
     taskset.args(["--all-tasks", "--cpu-list", "--pid", processors, &process]);
-    let mut again = || taskset.output().context("taskset, of util-linux");
-    let mut placed = again()?;
-    for _ in 0..9 {
+    let mut said = String::new();
+    // One of the threads may end before it is placed.
+    for _ in 0..10 {
+        let placed = taskset.output().context("taskset, of util-linux")?;
         if placed.status.success() {
-            break;
+            return Ok(());
         }
-        // One of the threads may have ended before it was placed.
-        placed = again()?;
+        said = String::from_utf8_lossy(&placed.stderr).into_owned();
     }
-    ensure!(placed.status.success(), "{}", String::from_utf8_lossy(&placed.stderr));
-    Ok(())
+    bail!("{said}")
 }
