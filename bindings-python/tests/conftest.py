@@ -1,7 +1,7 @@
 import pytest
 import rolekeep
 
-CHEAP = {"hashing_memory_kib": 7168, "hashing_iterations": 5}
+CHEAP = {"hashing_memory_kib": 7168, "hashing_iterations": 5, "hashing_max_millis": 0}
 PASSWORD = "correct horse battery staple"
 
 

@@ -48,7 +48,7 @@ export class Wasm<F extends { packedAt(): number; onFault?: typeof browser.onFau
       const exports = await platform.init({ module_or_path: await read(platform, wasm) });
       this.packer.attach(exports.memory, platform.functions.packedAt());
       platform.functions.onFault?.((fault) => {
-        this.#fault = fault;
+        this.#fault ??= fault;
         for (const tell of this.#waiting) tell(fault);
       });
       if (platform.deferredWasm && deferredWasm) this.#loadDeferred = () => extend(exports, platform, deferredWasm);

@@ -50,26 +50,51 @@ fn main() -> Result<()> {
     tell_of_faults(&glue)
 }
 
-/// Has somebody told of what ends the work of the wasm later: thrown in a microtask it would end a process, and whoever waits for that
-/// work would wait for ever. Where nothing is done later there is nothing to tell.
+/// Has somebody told of what ends the work of the wasm where nobody waits for it: in a timer, a promise or a microtask, or where something
+/// of it is collected. Thrown there it would end a process, and whoever waits for that work would wait for ever.
 fn tell_of_faults(glue: &Path) -> Result<()> {
-    const LATER: &str = "queueMicrotask(arg0);";
-    const TOLD: &str = "queueMicrotask(() => { try { arg0(); } catch (fault) { tellOfFault(fault); } });";
-    let edit = |extension, edit: &dyn Fn(String) -> Result<String>| -> Result<()> {
-        let path = glue.with_extension(extension);
-        let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-        Ok(fs::write(&path, edit(text)?)?)
-    };
-    let code = fs::read_to_string(glue.with_extension("js"))?;
-    if !code.contains("queueMicrotask") {
-        return Ok(());
-    }
-    edit("js", &|code| {
-        if code.matches(LATER).count() != 1 {
-            bail!("wasm-bindgen writes another queueMicrotask than is known here");
+    const TELL: &str = "
+const tellers = [];
+export function onFault(tell) { tellers.push(tell); }
+function telling(work) {
+    return (...args) => {
+        try {
+            return work(...args);
+        } catch (fault) {
+            if (tellers.length === 0) throw fault;
+            for (const tell of tellers) tell(fault);
         }
-        let how = "\nlet tellOfFault = (fault) => { throw fault; };\nexport function onFault(tell) { tellOfFault = tell; }\n";
-        Ok(code.replace(LATER, TOLD) + how)
-    })?;
-    edit("d.ts", &|types| Ok(types + "\nexport function onFault(tell: (fault: unknown) => void): void;\n"))
+    };
+}
+";
+    // The start of each piece of code, and the end of its line.
+    const CALLED: [(&str, &str); 3] = [
+        ("new FinalizationRegistry(", ");"),
+        ("= makeMutClosure(arg0, arg1, ", ");"),
+        ("        if (--state.cnt === 0) {\n            ", ";"),
+    ];
+    let path = glue.with_extension("js");
+    let mut code = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    for (start, end) in CALLED {
+        let mut parts = code.split(start);
+        let mut told = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let (work, rest) = part.split_once(end).context("wasm-bindgen writes other code than is known here")?;
+            told += start;
+            told += &if end == ");" { format!("telling({work}){end}") } else { format!("telling(() => {work})(){end}") };
+            told += rest;
+        }
+        code = told;
+    }
+    // What is done later, or collected, is called in these ways alone.
+    let is_known = code.contains("FinalizationRegistry(telling(")
+        && code.contains("queueMicrotask") == code.contains("= makeMutClosure(arg0, arg1, telling(")
+        && code.contains("__wbindgen_destroy_closure(state") == code.contains("telling(() => wasm.__wbindgen_destroy_closure(");
+    if !is_known {
+        bail!("wasm-bindgen calls the wasm in other ways than are known here");
+    }
+    fs::write(&path, code + TELL)?;
+    let path = glue.with_extension("d.ts");
+    let types = fs::read_to_string(&path)?;
+    Ok(fs::write(&path, types + "\nexport function onFault(tell: (fault: unknown) => void): void;\n")?)
 }

@@ -1,6 +1,9 @@
 // What the wasm half throws where it should not: a trap, as any panic is there (V16.5.4).
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 
 import { CHEAP } from "./support.mjs";
 
@@ -12,8 +15,11 @@ WebAssembly.instantiate = async (...given) => {
   return made;
 };
 const { InternalError, open } = await import("rolekeep");
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc");
 
-test("v16_5_4: a trap is an error for whoever waits and for whoever asks later, and ends no process", async () => {
+/** Breaks a store's memory, and asks it. */
+async function broken() {
   let isBroken = false;
   const stored = [];
   const persister = {
@@ -34,4 +40,13 @@ test("v16_5_4: a trap is an error for whoever waits and for whoever asks later, 
   await assert.rejects(um.system.regions.list(), fault);
   await assert.rejects(um.refresh(), fault);
   await assert.rejects(um.close(), fault);
+}
+
+test("v16_5_4: a trap is an error for whoever waits and for whoever asks later, and ends no process", async () => {
+  await broken();
+  // The wasm is called where nobody waits, too: by its timers, and where something of it is collected.
+  for (let turn = 0; turn < 20; turn++) {
+    collect();
+    await wait(10);
+  }
 });

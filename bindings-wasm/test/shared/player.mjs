@@ -4,7 +4,7 @@ import { token } from "./jwt.mjs";
 import { Watch } from "./planted.mjs";
 import { code } from "./totp.mjs";
 
-const CHEAP = { hashing_memory_kib: 7168, hashing_iterations: 5 };
+const CHEAP = { hashing_memory_kib: 7168, hashing_iterations: 5, hashing_max_millis: 0 };
 const toCamel = (name) => name.replace(/(?<=[a-z0-9])_([a-z0-9])/g, (_, letter) => letter.toUpperCase());
 const toSnake = (name) => name.replace(/([a-z0-9])([A-Z])/g, (_, before, letter) => `${before}_${letter.toLowerCase()}`);
 

@@ -26,6 +26,8 @@ use crate::{
 const NOTED_SECONDS: i64 = 3600;
 /// A cost that nothing has any more is kept for so long: an instance with other settings may be about to use it.
 const KEPT_SECONDS: i64 = 24 * 3600;
+/// So often is measured what seems to take too long: what else the machine does only adds to it.
+const MEASUREMENTS: usize = 3;
 
 /// Verifying and keeping hashes.
 // Behind a box, so that it is there once, and not in each operation.
@@ -87,8 +89,14 @@ async fn room_for(plan: &Plan<'_>, cost: &str, known: Vec<String>) -> Result<()>
     let mut took = Duration::ZERO;
     if !is_one_too_many {
         if !most.is_zero() {
-            let all = known.iter().cloned().chain([cost.to_owned()]).collect();
-            took = plan.services.hasher.time_of(all).await?;
+            let all: Vec<String> = known.iter().cloned().chain([cost.to_owned()]).collect();
+            took = Duration::MAX;
+            for _ in 0..MEASUREMENTS {
+                took = took.min(plan.services.hasher.time_of(all.clone()).await?);
+                if took <= most {
+                    break;
+                }
+            }
         }
         if took <= most {
             return Ok(());
