@@ -173,7 +173,7 @@ impl All {
             "\n## Commits and reads\n\n\
              Each client reads a row, changes it, adds a row and an entry of the audit log, again and again; bare sqlx writes the line of the feed, the \
              place in its lane and the end of the log as well, as a program would that keeps such. What is ours besides: to compare all that was \
-             relied on, and to seal the log. As many connections for both, to PostgreSQL the ten of a store's defaults; SQLite with `synchronous = FULL`, PostgreSQL with `fsync`, \
+             relied on, and to seal the log. As many connections for both; SQLite with `synchronous = FULL`, PostgreSQL with `fsync`, \
              the server on one half of the processors and its clients on the other. Over a network with latency, one statement instead of eight is what \
              counts. Medians of the rounds, and of the ratios within each.\n\n\
              A read is measured in three ways. *Beside commits*, turns come at the same pace for both, half of what the slower of the two can do, so that \
