@@ -80,7 +80,7 @@ export async function openOn(platform: Platform<Functions>, options: OpenOptions
   // Not that of whoever was first, which in Node has another notifier.
   const native = await store.asking(() => platform.functions.open(json, persister));
   // A failure will show when the store is asked.
-  persister?.watch?.(() => void native.refresh().catch(() => {}));
+  persister?.watch?.(() => void store.asking(() => native.refresh()).catch(() => {}));
   return native;
 }
 

@@ -29,13 +29,12 @@ export interface Platform<F> {
 }
 
 /** One of the package's wasm files, loaded once by whoever needs it first. @internal */
-export class Wasm<F extends { packedAt(): number; onFault?: typeof browser.onFault }> {
+export class Wasm<F extends Pick<typeof browser, "packedAt" | "onFault">> {
   #loaded: Promise<F> | undefined;
   #deferred: Promise<void> | undefined;
   /** How the deferred part is loaded, once the rest is there. */
   #loadDeferred: () => Promise<void> = async () => {};
-  /** What it ended by: whoever waited is told, and so is whoever asks later, as it may have stopped half-way. */
-  #fault: unknown;
+  /** Who is told if it ends by a fault; whoever asks later is told by its own code. */
   readonly #waiting = new Set<(fault: unknown) => void>();
   /** There are none before it is loaded. */
   functions!: F;
@@ -47,9 +46,10 @@ export class Wasm<F extends { packedAt(): number; onFault?: typeof browser.onFau
     const start = async () => {
       const exports = await platform.init({ module_or_path: await read(platform, wasm) });
       this.packer.attach(exports.memory, platform.functions.packedAt());
-      platform.functions.onFault?.((fault) => {
-        this.#fault ??= fault;
-        for (const tell of this.#waiting) tell(fault);
+      platform.functions.onFault((fault) => {
+        const error = toError(fault);
+        for (const tell of this.#waiting) tell(error);
+        return error;
       });
       if (platform.deferredWasm && deferredWasm) this.#loadDeferred = () => extend(exports, platform, deferredWasm);
       return (this.functions = platform.functions);
@@ -85,7 +85,6 @@ export class Wasm<F extends { packedAt(): number; onFault?: typeof browser.onFau
   }
 
   async #ask<T>(ask: () => T | Promise<T>): Promise<T> {
-    if (this.#fault) throw this.#fault;
     let tell!: (fault: unknown) => void;
     const fault = new Promise<never>((_, reject) => (tell = reject));
     this.#waiting.add(tell);

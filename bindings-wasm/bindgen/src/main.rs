@@ -50,51 +50,59 @@ fn main() -> Result<()> {
     tell_of_faults(&glue)
 }
 
-/// Has somebody told of what ends the work of the wasm where nobody waits for it: in a timer, a promise or a microtask, or where something
-/// of it is collected. Thrown there it would end a process, and whoever waits for that work would wait for ever.
+/// Reports a fault of the wasm where no caller can catch it: in a timer, a promise's callback, a microtask or a finalizer. Thrown there it
+/// would end the process, and whoever waits for that work would wait for ever.
 fn tell_of_faults(glue: &Path) -> Result<()> {
+    // In Node stores and rules share one wasm, so there are two who tell. What it holds may be half done: nothing is asked of it again, be it a
+    // check, a task that was left or a finalizer.
     const TELL: &str = "
 const tellers = [];
-export function onFault(tell) { tellers.push(tell); }
+let ended;
+export function onFault(tell) {
+    tellers.push(tell);
+    if (ended) tell(ended.fault);
+}
 function telling(work) {
     return (...args) => {
         try {
             return work(...args);
         } catch (fault) {
+            if (ended) return;
             if (tellers.length === 0) throw fault;
-            for (const tell of tellers) tell(fault);
+            ended = { fault };
+            console.error('rolekeep: a fault in the library, which answers nothing any more:', fault);
+            const [error] = tellers.map((tell) => tell(fault));
+            wasm = new Proxy({}, { get() { throw error; } });
         }
     };
 }
 ";
-    // The start of each piece of code, and the end of its line.
-    const CALLED: [(&str, &str); 3] = [
-        ("new FinalizationRegistry(", ");"),
-        ("= makeMutClosure(arg0, arg1, ", ");"),
-        ("        if (--state.cnt === 0) {\n            ", ";"),
-    ];
+    const FINALIZER: &str = "new FinalizationRegistry(";
+    const CALLBACK: &str = "function makeMutClosure(";
+    // Its first line and its last. `makeClosure` is of what is called in a promise, which hands the fault on.
+    const OPENED: [&str; 2] = ["const real = (", "const real = telling(("];
+    const CLOSED: [&str; 2] = ["    };\n    real._wbg_cb_unref = ", "    });\n    real._wbg_cb_unref = "];
+
     let path = glue.with_extension("js");
-    let mut code = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-    for (start, end) in CALLED {
-        let mut parts = code.split(start);
-        let mut told = parts.next().unwrap_or_default().to_owned();
-        for part in parts {
-            let (work, rest) = part.split_once(end).context("wasm-bindgen writes other code than is known here")?;
-            told += start;
-            told += &if end == ");" { format!("telling({work}){end}") } else { format!("telling(() => {work})(){end}") };
-            told += rest;
-        }
-        code = told;
+    let code = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let told = |line: &str| {
+        let (before, work) = line.split_once(FINALIZER)?;
+        Some(format!("{before}{FINALIZER}telling({}));", work.strip_suffix(");")?))
+    };
+    let lines = code.lines().map(|line| told(line).unwrap_or_else(|| line.to_owned()));
+    let mut edited = lines.collect::<Vec<_>>().join("\n");
+    if let Some((before, callback)) = edited.split_once(CALLBACK) {
+        let callback = callback.replacen(OPENED[0], OPENED[1], 1).replacen(CLOSED[0], CLOSED[1], 1);
+        edited = format!("{before}{CALLBACK}{callback}");
     }
-    // What is done later, or collected, is called in these ways alone.
-    let is_known = code.contains("FinalizationRegistry(telling(")
-        && code.contains("queueMicrotask") == code.contains("= makeMutClosure(arg0, arg1, telling(")
-        && code.contains("__wbindgen_destroy_closure(state") == code.contains("telling(() => wasm.__wbindgen_destroy_closure(");
-    if !is_known {
+    let is_told = edited.matches(FINALIZER).count() == edited.matches("new FinalizationRegistry(telling(").count();
+    let has_callbacks = usize::from(code.contains("queueMicrotask"));
+    let is_known = [CALLBACK, OPENED[1], CLOSED[1]].iter().all(|part| edited.matches(part).count() == has_callbacks);
+    if !is_told || !is_known {
         bail!("wasm-bindgen calls the wasm in other ways than are known here");
     }
-    fs::write(&path, code + TELL)?;
+    fs::write(&path, edited + "\n" + TELL)?;
     let path = glue.with_extension("d.ts");
     let types = fs::read_to_string(&path)?;
-    Ok(fs::write(&path, types + "\nexport function onFault(tell: (fault: unknown) => void): void;\n")?)
+    Ok(fs::write(&path, types + "\nexport function onFault(tell: (fault: unknown) => Error): void;\n")?)
 }

@@ -18,7 +18,7 @@ const { InternalError, open } = await import("rolekeep");
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc");
 
-/** Breaks a store's memory, and asks it. */
+/** Breaks a store's memory, and asks it: in a function of its own, so that the store can be collected. */
 async function broken() {
   let isBroken = false;
   const stored = [];
@@ -32,6 +32,9 @@ async function broken() {
     },
   };
   const um = await open({ ...CHEAP, persister });
+  const user = await um.system.users.create({ email: "ada@example.org" });
+  // The second time by numbers.
+  for (let time = 0; time < 2; time++) assert.equal(await um.check(user.id, "user:read"), false);
   await um.system.regions.create({ code: "east", name: "East" });
   isBroken = true;
   const fault = (error) => error instanceof InternalError && error.cause instanceof WebAssembly.RuntimeError && error.message.startsWith("a fault in the library: ");
@@ -40,6 +43,8 @@ async function broken() {
   await assert.rejects(um.system.regions.list(), fault);
   await assert.rejects(um.refresh(), fault);
   await assert.rejects(um.close(), fault);
+  // What is asked about without waiting may be half done, too.
+  for (const check of [() => um.system.can("user:read"), () => um.checkCached(user.id, "user:read"), () => um.anonymous()]) assert.throws(check, fault);
 }
 
 test("v16_5_4: a trap is an error for whoever waits and for whoever asks later, and ends no process", async () => {

@@ -16,7 +16,7 @@ const tsc = join(createRequire(import.meta.url).resolve("typescript/package.json
 /** Runs the compiler of TypeScript, from the package's folder. */
 export const compile = (...parameters) => spawnSync(process.execPath, [tsc, ...parameters], { cwd: here, encoding: "utf8" });
 
-/** The least that is allowed, so that tests do not wait for passwords, nor hang on how quick a machine is. */
+/** The least that is allowed, so that tests do not wait for passwords, nor depend on how fast a machine is. */
 export const CHEAP = { hashingMemoryKib: 7168, hashingIterations: 5, hashingMaxMillis: 0 };
 
 /** A folder that is removed after the test. */

@@ -15,7 +15,7 @@ export interface Context {
 }
 
 /** @internal */
-export type RulesFunctions = Pick<typeof browser, "compileRules" | "packedAt">;
+export type RulesFunctions = Pick<typeof browser, "compileRules" | "packedAt" | "onFault">;
 
 const wasm = new Wasm<RulesFunctions>();
 

@@ -454,7 +454,7 @@ async fn open(
     backend: &Backend,
     folder: Option<&TempDir>,
 ) -> Result<UserManagement, Error> {
-    // The least that is allowed: a scenario does not wait for passwords, nor does it hang on how quick a machine is.
+    // The least that is allowed: a scenario does not wait for passwords, nor does it depend on how fast a machine is.
     let mut all = json!({"hashing_memory_kib": 8, "hashing_iterations": 1, "hashing_max_millis": 0});
     all.as_object_mut().unwrap().extend(store.settings.clone());
     if matches!(backend, Backend::Encrypted(_)) {

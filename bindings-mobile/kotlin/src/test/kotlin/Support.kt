@@ -6,7 +6,7 @@ import java.nio.file.Files
 /** The top of the repository. */
 val repository = File(System.getProperty("repository"))
 
-/** The least that is allowed: tests do not wait for passwords, nor hang on how quick a machine is. */
+/** The least that is allowed: tests do not wait for passwords, nor depend on how fast a machine is. */
 val quick = Config(hashingMemoryKib = 7168, hashingIterations = 5, hashingMaxMillis = 0)
 
 /** What [quick] is, for settings that come as JSON. */
