@@ -33,14 +33,14 @@ fn place(processors: &str) -> Result<()> {
     let process = std::process::id().to_string();
     let mut taskset = Command::new("taskset");
     taskset.args(["--all-tasks", "--cpu-list", "--pid", processors, &process]);
-    let mut said = String::new();
-    // One of the threads may end before it is placed.
+    let mut failure = String::new();
+    // A thread may end before taskset reaches it, which makes taskset fail.
     for _ in 0..10 {
         let placed = taskset.output().context("taskset, of util-linux")?;
         if placed.status.success() {
             return Ok(());
         }
-        said = String::from_utf8_lossy(&placed.stderr).into_owned();
+        failure = String::from_utf8_lossy(&placed.stderr).into_owned();
     }
-    bail!("{said}")
+    bail!("{failure}")
 }

@@ -22,9 +22,9 @@ pub(super) trait Reader: Sync {
     /// All rows of a statement.
     fn fetch(&self, statement: Statement) -> impl Future<Output = Result<Vec<SqliteRow>>> + Send;
 
-    /// The row of a statement that gives one at most. The connection's thread answers with one message; [`Self::fetch`] waits for a second
-    /// one, which tells of the end.
-    fn fetch_row(&self, statement: Statement) -> impl Future<Output = Result<Option<SqliteRow>>> + Send;
+    /// The row of a statement that gives at most one. A row comes as one message of the connection's thread; [`Self::fetch`] waits for another,
+    /// which tells of the end.
+    fn fetch_optional(&self, statement: Statement) -> impl Future<Output = Result<Option<SqliteRow>>> + Send;
 
     /// The oldest line of the feed.
     fn oldest(&self) -> impl Future<Output = Result<Vec<(i64, Time)>>> + Send;
@@ -37,9 +37,9 @@ impl Reader for Connections {
         reader.settle(found)
     }
 
-    async fn fetch_row(&self, statement: Statement) -> Result<Option<SqliteRow>> {
+    async fn fetch_optional(&self, statement: Statement) -> Result<Option<SqliteRow>> {
         let mut reader = self.reader().await?;
-        let found = rows::fetch_row(reader.get()?, statement).await;
+        let found = rows::fetch_optional(reader.get()?, statement).await;
         reader.settle(found)
     }
 
@@ -56,8 +56,8 @@ impl Reader for Lent<SqliteConnection> {
         found.map_err(error::error)
     }
 
-    async fn fetch_row(&self, statement: Statement) -> Result<Option<SqliteRow>> {
-        let found = self.with(|connection| Box::pin(rows::fetch_row(connection, statement))).await?;
+    async fn fetch_optional(&self, statement: Statement) -> Result<Option<SqliteRow>> {
+        let found = self.with(|connection| Box::pin(rows::fetch_optional(connection, statement))).await?;
         found.map_err(error::error)
     }
 
@@ -81,7 +81,7 @@ pub(super) async fn get(
     }
     let statement = statement::by_keys(DIALECT, table, &possible);
     let found = match possible.len() {
-        1 => Vec::from_iter(reader.fetch_row(statement).await?),
+        1 => Vec::from_iter(reader.fetch_optional(statement).await?),
         _ => reader.fetch(statement).await?,
     };
     Ok(rows::in_order_of(table, keys, rows::decoded(table, &found)?))

@@ -29,7 +29,7 @@ pub(super) async fn fetch(
 }
 
 /// The row of a statement that gives one at most.
-pub(super) async fn fetch_row(
+pub(super) async fn fetch_optional(
     connection: &mut SqliteConnection,
     (sql, values): Statement,
 ) -> Result<Option<SqliteRow>, sqlx::Error> {
@@ -57,7 +57,7 @@ pub(super) async fn number(
     connection: &mut SqliteConnection,
     statement: Statement,
 ) -> Result<Option<i64>, sqlx::Error> {
-    let row = fetch_row(connection, statement).await?;
+    let row = fetch_optional(connection, statement).await?;
     row.map_or(Ok(None), |row| row.try_get(0))
 }
 

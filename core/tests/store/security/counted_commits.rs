@@ -164,7 +164,7 @@ async fn sec_1_where_a_page_of_events_ends_tells_nothing_of_others() {
     };
     let mut reached = Vec::new();
     for (at, name) in NAMES.into_iter().enumerate() {
-        // A sign-in on a new device is told by mail, which is written, too.
+        // A sign-in on a new device sends a mail, which is a commit too.
         stage.until(async || stage.waiting().await == 0).await;
         let from = now().await;
         // An event of the reader's own, and one of somebody else's, if there is somebody.
