@@ -41,6 +41,13 @@ pub trait MaybeSync {}
 #[cfg(target_arch = "wasm32")]
 impl<T: ?Sized> MaybeSync for T {}
 
+/// A future of any type, `Send` except on wasm32.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// A future of any type, `Send` except on wasm32.
+#[cfg(target_arch = "wasm32")]
+pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
 /// A task to run to its end.
 #[cfg(not(target_arch = "wasm32"))]
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;

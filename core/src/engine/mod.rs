@@ -40,7 +40,7 @@ use std::{
     },
 };
 
-use rolekeep_macros::portable_async;
+use rolekeep_macros::boxed_async;
 
 use crate::{
     environment::{MaybeSend, runtime_ended},
@@ -506,7 +506,7 @@ impl Engine {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl HeardCommits for Arc<Engine> {
     async fn commit_heard(&self, change_set: ChangeSet) -> Result<Committed, CommitError> {
         self.commit(change_set, None).await

@@ -1,6 +1,6 @@
 //! What iterators of events in other languages wait by.
 
-use rolekeep_macros::{Input, portable_async};
+use rolekeep_macros::{Input, boxed_async};
 
 use crate::{
     caller::Caller,
@@ -31,14 +31,14 @@ pub(super) async fn wait(caller: &Caller, input: &str) -> Result<String> {
 /// Browsers load it with what reads events.
 static WAITS: Deferred<&(dyn Wait + Sync)> = Deferred::new(&Newest);
 
-#[portable_async]
+#[boxed_async]
 trait Wait {
     async fn wait(&self, caller: &Caller, input: &str) -> Result<String>;
 }
 
 struct Newest;
 
-#[portable_async]
+#[boxed_async]
 impl Wait for Newest {
     async fn wait(&self, caller: &Caller, input: &str) -> Result<String> {
         let Waiting { position, millis } = decode::decode_within(read(input, Limits::SMALL)?, Limits::SMALL)?;

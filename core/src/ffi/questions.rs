@@ -2,7 +2,7 @@
 
 use std::future::ready;
 
-use rolekeep_macros::{Input, portable_async};
+use rolekeep_macros::{Input, boxed_async};
 use serde_json::{Map, Value as Json};
 
 use super::{SqlFilter, SqlTable, written};
@@ -172,7 +172,7 @@ pub(super) type Answer<W> = fn(&W, &str, &str) -> Result<String>;
 
 static CONSULT: Deferred<&(dyn Consult + Sync)> = Deferred::new(&Others);
 
-#[portable_async]
+#[boxed_async]
 trait Consult {
     async fn consult(&self, um: &UserManagement, question: &str, input: &str) -> Result<String>;
 }
@@ -180,7 +180,7 @@ trait Consult {
 /// Questions about others, which a page seldom asks.
 struct Others;
 
-#[portable_async]
+#[boxed_async]
 impl Consult for Others {
     async fn consult(&self, um: &UserManagement, question: &str, input: &str) -> Result<String> {
         let asked = Asked::read(input)?;

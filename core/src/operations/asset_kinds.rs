@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::{
@@ -184,7 +184,7 @@ fn require_ungranted(policy: &PolicyState, kind: &str) -> Result<()> {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListAssetKinds {
     type Target = ();
     type Valid = ();
@@ -201,7 +201,7 @@ impl Operation for ListAssetKinds {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for PutAssetKind {
     type Target = ();
     type Valid = PutAssetKind;
@@ -241,7 +241,7 @@ impl Operation for PutAssetKind {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for DeleteAssetKind {
     type Target = ();
     type Valid = DeleteAssetKind;

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::{
@@ -226,7 +226,7 @@ fn checked(name: String) -> Result<String> {
     Ok(name)
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ClaimConsumer {
     type Target = ();
     type Valid = ValidClaim;
@@ -303,7 +303,7 @@ async fn unread_since(storage: &dyn Storage, cursor: &Cursor, now: Time) -> Resu
     Ok(unread.plus_seconds(-SKEW_SECONDS))
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for Acknowledge {
     type Target = ();
     type Valid = (String, LeaseId, Cursor);
@@ -342,7 +342,7 @@ impl Operation for Acknowledge {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ReleaseConsumer {
     type Target = ();
     type Valid = (String, LeaseId);
@@ -360,7 +360,7 @@ impl Operation for ReleaseConsumer {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for DeleteConsumer {
     type Target = ();
     type Valid = String;
@@ -380,7 +380,7 @@ impl Operation for DeleteConsumer {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListConsumers {
     type Target = ();
     type Valid = PageRequest;

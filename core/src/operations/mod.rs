@@ -63,7 +63,7 @@ mod ways_in;
 
 use std::{borrow::Cow, fmt::Debug};
 
-use rolekeep_macros::portable_async;
+use rolekeep_macros::boxed_async;
 
 use crate::{
     environment::{MaybeSend, MaybeSync},
@@ -84,7 +84,7 @@ use target::{ResourceRecord, TargetRow};
 ///
 /// [`Caller::run`](crate::Caller::run) takes any of them. The trait is sealed: the list of operations alone implements
 /// it.
-#[portable_async]
+#[boxed_async]
 pub trait Operation: Listed + FromJson + Clone + Debug + MaybeSend + MaybeSync + 'static {
     /// What it is done to, loaded before the rules are asked; `()` for none.
     #[doc(hidden)]

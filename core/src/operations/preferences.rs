@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -113,7 +113,7 @@ async fn own(plan: &Plan<'_>) -> Result<(User, Preferences)> {
     Ok((user, known))
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for GetPreferences {
     type Target = ();
     type Valid = ();
@@ -133,7 +133,7 @@ impl Operation for GetPreferences {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for UpdatePreferences {
     type Target = ();
     type Valid = Self;

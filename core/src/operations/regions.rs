@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -247,7 +247,7 @@ async fn view(plan: &Plan<'_>, region: Region) -> Result<RegionView> {
     views.pop().ok_or_else(|| Error::not_found("region"))
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for CreateRegion {
     type Target = ();
     type Valid = (Region, BTreeMap<String, Json>);
@@ -297,7 +297,7 @@ pub(super) fn rename_field(error: Error, field: &str) -> Error {
     if error.reason() == crate::Reason::Taken { Error::taken(field) } else { error }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for GetRegion {
     type Target = Region;
     type Valid = ();
@@ -318,7 +318,7 @@ impl Operation for GetRegion {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListRegions {
     type Target = ();
     type Valid = (PageRequest, Predicate);
@@ -346,7 +346,7 @@ impl Operation for ListRegions {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for UpdateRegion {
     type Target = Region;
     type Valid = UpdateRegion;
@@ -399,7 +399,7 @@ impl Operation for UpdateRegion {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for DeleteRegion {
     type Target = Region;
     type Valid = ();

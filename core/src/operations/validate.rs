@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::{Access, Operation, plan::Plan, services::Services, users::CreateUser};
@@ -75,7 +75,7 @@ pub struct ValidatePreferences {
     pub time_zone: Option<String>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ValidateAccount {
     type Target = ();
     type Valid = FormValidation;
@@ -127,7 +127,7 @@ impl Operation for ValidateAccount {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ValidatePreferences {
     type Target = ();
     type Valid = FormValidation;

@@ -1,6 +1,6 @@
 //! Making API keys.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::{ApiKeyView, alive_of};
@@ -96,7 +96,7 @@ pub struct Wanted {
     networks: Option<String>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for CreateApiKey {
     type Target = ();
     type Valid = Wanted;
@@ -116,7 +116,7 @@ impl Operation for CreateApiKey {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for CreateApiKeyFor {
     type Target = User;
     type Valid = Wanted;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::{ApiKeyEnd, alive_of, words};
@@ -122,7 +122,7 @@ impl ApiKeyView {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListApiKeys {
     type Target = ();
     type Valid = Wanted;
@@ -144,7 +144,7 @@ impl Operation for ListApiKeys {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListApiKeysOf {
     type Target = ();
     type Valid = (UserId, Wanted);

@@ -1,6 +1,6 @@
 //! Ending API keys.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::ApiKeyEnd;
 use crate::{
@@ -28,7 +28,7 @@ pub struct RevokeApiKey {
     pub id: ApiKeyId,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for RevokeApiKey {
     type Target = ApiKey;
     type Valid = ();

@@ -1,6 +1,6 @@
 //! Who may use an asset (FLT-3, 7).
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{AssetView, target, view};
 use crate::{
@@ -52,7 +52,7 @@ pub struct ReassignAsset {
     pub user_id: UserId,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for AssignAsset {
     type Target = Asset;
     type Valid = UserId;
@@ -77,7 +77,7 @@ impl Operation for AssignAsset {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for UnassignAsset {
     type Target = Asset;
     type Valid = UserId;
@@ -102,7 +102,7 @@ impl Operation for UnassignAsset {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ReassignAsset {
     type Target = Asset;
     type Valid = UserId;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -74,7 +74,7 @@ pub struct ChangedAsset {
     pub dropped: DroppedUsers,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for UpdateAsset {
     type Target = Asset;
     type Valid = (UpdateAsset, Checks);
@@ -120,7 +120,7 @@ impl Operation for UpdateAsset {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for DeleteAsset {
     type Target = Asset;
     type Valid = ();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde_json::Value as Json;
 
 use super::{AssetView, check_words, kind_named, view};
@@ -50,7 +50,7 @@ pub struct CreateAsset {
     pub attributes: BTreeMap<String, Json>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for CreateAsset {
     type Target = ();
     type Valid = (AssetId, CreateAsset, Checks);

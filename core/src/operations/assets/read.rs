@@ -1,6 +1,6 @@
 //! Getting and listing assets.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{AssetView, check_words, kind_named, target, view};
 use crate::{
@@ -56,7 +56,7 @@ pub struct ListAssets {
     pub total_up_to: Option<u32>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for GetAsset {
     type Target = Asset;
     type Valid = ();
@@ -82,7 +82,7 @@ impl Operation for GetAsset {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListAssets {
     type Target = ();
     type Valid = (ListAssets, ValidList);

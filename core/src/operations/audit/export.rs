@@ -1,6 +1,6 @@
 //! The audit log for somebody else to verify (AUD-2).
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use crate::{
@@ -47,7 +47,7 @@ pub struct ExportAudit {
     pub total_up_to: Option<u32>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ExportAudit {
     type Target = ();
     type Valid = PageRequest;

@@ -13,7 +13,7 @@ mod keys;
 mod restored;
 mod verify;
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -140,7 +140,7 @@ pub struct GetOutcome {
     pub change_id: ChangeSetId,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for GetOutcome {
     type Target = ();
     type Valid = ChangeSetId;
@@ -159,7 +159,7 @@ impl Operation for GetOutcome {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListAudit {
     type Target = ();
     type Valid = (PageRequest, Predicate);

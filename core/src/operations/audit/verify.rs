@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::entries;
@@ -84,7 +84,7 @@ pub struct VerifyAudit {
     pub sealed_from: Option<i64>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for GetAuditHeads {
     type Target = ();
     type Valid = ();
@@ -131,7 +131,7 @@ impl<'h> Signed<'h> {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for VerifyAudit {
     type Target = ();
     type Valid = (Vec<End>, i64);

@@ -1,6 +1,6 @@
 //! Who may fly a drone (FLT-3).
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{DroneView, target, view};
 use crate::{
@@ -46,7 +46,7 @@ pub struct ReassignDrone {
     pub user_id: UserId,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for AssignDrone {
     type Target = Drone;
     type Valid = UserId;
@@ -67,7 +67,7 @@ impl Operation for AssignDrone {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for UnassignDrone {
     type Target = Drone;
     type Valid = UserId;
@@ -88,7 +88,7 @@ impl Operation for UnassignDrone {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ReassignDrone {
     type Target = Drone;
     type Valid = UserId;

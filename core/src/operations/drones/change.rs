@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -71,7 +71,7 @@ pub struct ChangedDrone {
     pub dropped: DroppedUsers,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for UpdateDrone {
     type Target = Drone;
     type Valid = UpdateDrone;
@@ -109,7 +109,7 @@ impl Operation for UpdateDrone {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for DeleteDrone {
     type Target = Drone;
     type Valid = ();

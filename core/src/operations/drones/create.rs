@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde_json::Value as Json;
 
 use super::{DroneView, view};
@@ -60,7 +60,7 @@ pub struct NewDrone {
     pub(crate) attributes: BTreeMap<String, Json>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for CreateDrone {
     type Target = ();
     type Valid = NewDrone;

@@ -1,6 +1,6 @@
 //! Getting and listing drones.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{DroneView, target, view};
 use crate::{
@@ -59,7 +59,7 @@ pub struct ListDrones {
     pub total_up_to: Option<u32>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for GetDrone {
     type Target = Drone;
     type Valid = ();
@@ -81,7 +81,7 @@ impl Operation for GetDrone {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListDrones {
     type Target = ();
     type Valid = ValidList;

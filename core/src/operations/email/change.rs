@@ -1,6 +1,6 @@
 //! Asking for another address, and proving that one has it.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use crate::{
     model::{
@@ -55,7 +55,7 @@ pub struct ConfirmEmail {
     pub token: Secret,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ChangeEmail {
     type Target = ();
     type Valid = String;
@@ -84,7 +84,7 @@ impl Operation for ChangeEmail {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ConfirmEmail {
     type Target = ();
     type Valid = Secret;

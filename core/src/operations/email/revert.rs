@@ -1,6 +1,6 @@
 //! Undoing a change of address.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::change::change_address;
 use crate::{
@@ -36,7 +36,7 @@ pub struct RevertEmail {
     pub token: Secret,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for RevertEmail {
     type Target = ();
     type Valid = Secret;

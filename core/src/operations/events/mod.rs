@@ -13,7 +13,7 @@ mod order;
 mod readers;
 mod shared;
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
@@ -123,7 +123,7 @@ pub struct ValidRead {
     limit: usize,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ReadEvents {
     type Target = ();
     type Valid = ValidRead;

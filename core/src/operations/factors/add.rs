@@ -1,6 +1,6 @@
 //! Adding an authenticator app.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::{
@@ -72,7 +72,7 @@ pub struct AddedFactor {
     pub recovery_codes: Vec<Secret>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for StartFactor {
     type Target = ();
     type Valid = ();
@@ -99,7 +99,7 @@ impl Operation for StartFactor {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for AddFactor {
     type Target = ();
     type Valid = Self;

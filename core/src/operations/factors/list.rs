@@ -1,6 +1,6 @@
 //! Listing one's own second factors.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::{are_demanded, code::counts, of, passkeys, recovery};
@@ -104,7 +104,7 @@ impl From<FormerFactor> for FormerFactorView {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListFactors {
     type Target = ();
     type Valid = ();

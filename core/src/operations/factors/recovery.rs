@@ -1,6 +1,6 @@
 //! Recovery codes: each stands in for a second factor that is lost, once.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -40,7 +40,7 @@ pub struct RecoveryCodes {
     pub codes: Vec<Secret>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for MakeRecoveryCodes {
     type Target = ();
     type Valid = ();

@@ -1,6 +1,6 @@
 //! Removing second factors: one's own, and those of somebody who has lost them.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{are_demanded, code::owes_one, of, passkeys, recovery};
 use crate::{
@@ -55,7 +55,7 @@ pub struct ResetFactorsOf {
     pub user_id: UserId,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for RemoveFactor {
     type Target = ();
     type Valid = FactorId;
@@ -88,7 +88,7 @@ impl Operation for RemoveFactor {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ResetFactorsOf {
     type Target = User;
     type Valid = ();

@@ -1,6 +1,6 @@
 //! Groups themselves.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{Group, GroupMember, members_of, name_taken, require_administrator_without, roles_of, target};
 use crate::{
@@ -102,7 +102,7 @@ pub struct DeleteGroup {
     pub expected_version: Option<i64>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for CreateGroup {
     type Target = ();
     type Valid = Group;
@@ -132,7 +132,7 @@ impl Group {
     pub(super) const TYPE_OF_NAMES: &'static str = "group";
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for GetGroup {
     type Target = Group;
     type Valid = ();
@@ -154,7 +154,7 @@ impl Operation for GetGroup {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListGroups {
     type Target = ();
     type Valid = (PageRequest, Option<UserId>);
@@ -193,7 +193,7 @@ async fn of_user(plan: &Plan<'_>, user: UserId) -> Result<Predicate> {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for UpdateGroup {
     type Target = Group;
     type Valid = UpdateGroup;
@@ -239,7 +239,7 @@ impl Operation for UpdateGroup {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for DeleteGroup {
     type Target = Group;
     type Valid = Option<i64>;

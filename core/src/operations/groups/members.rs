@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::{
@@ -102,7 +102,7 @@ pub struct RemoveGroupMembers {
     pub user_ids: Vec<UserId>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListGroupMembers {
     type Target = Group;
     type Valid = PageRequest;
@@ -138,7 +138,7 @@ impl Operation for ListGroupMembers {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for AddGroupMembers {
     type Target = Group;
     type Valid = Vec<UserId>;
@@ -177,7 +177,7 @@ impl Operation for AddGroupMembers {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for RemoveGroupMembers {
     type Target = Group;
     type Valid = Vec<UserId>;

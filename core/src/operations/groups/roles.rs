@@ -1,6 +1,6 @@
 //! The roles that members hold by their group.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{Group, GroupRole, members_of, move_members, require_administrator_without, target};
 use crate::{
@@ -85,7 +85,7 @@ pub struct ListGroupRoles {
     pub total_up_to: Option<u32>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for AssignGroupRole {
     type Target = Group;
     /// Checked once it is known that the caller may give roles: what is wrong says which there are.
@@ -146,7 +146,7 @@ impl Operation for AssignGroupRole {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for UnassignGroupRole {
     type Target = Group;
     /// Checked as [`AssignGroupRole`] is.
@@ -179,7 +179,7 @@ impl Operation for UnassignGroupRole {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListGroupRoles {
     type Target = Group;
     type Valid = PageRequest;

@@ -1,7 +1,7 @@
 //! Linking an account to somebody whom another issuer knows.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -71,7 +71,7 @@ pub struct IdentityChallenge {
     pub expires_at: Time,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for StartIdentity {
     type Target = ();
     type Valid = ();
@@ -93,7 +93,7 @@ impl Operation for StartIdentity {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for LinkIdentity {
     type Target = ();
     type Valid = (Self, Read);

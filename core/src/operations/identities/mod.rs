@@ -6,7 +6,7 @@ mod unlink;
 pub use link::{IdentityChallenge, LinkIdentity, StartIdentity};
 pub use unlink::UnlinkIdentity;
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::{Access, Operation, plan::Plan, services::Services};
@@ -43,7 +43,7 @@ impl From<Identity> for IdentityView {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListIdentities {
     type Target = ();
     type Valid = ();

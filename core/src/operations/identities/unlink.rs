@@ -1,6 +1,6 @@
 //! Unlinking.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::of;
 use crate::{
@@ -34,7 +34,7 @@ pub struct UnlinkIdentity {
     pub id: IdentityId,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for UnlinkIdentity {
     type Target = ();
     type Valid = IdentityId;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{KEPT_SECONDS, finish::open, require_may, view::ImportView};
 use crate::{
@@ -104,7 +104,7 @@ pub struct ResumeImport {
     pub id: ImportId,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for BeginImport {
     type Target = ();
     type Valid = (ImportOptions, BTreeMap<String, String>, Option<Secret>, Checks);
@@ -211,7 +211,7 @@ async fn groups_named(
     Ok(groups)
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ResumeImport {
     type Target = ();
     type Valid = ImportId;

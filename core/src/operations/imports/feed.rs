@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use sha2::Digest;
@@ -105,7 +105,7 @@ pub(super) struct Done {
 /// A record as it was read, or what is wrong with it.
 type Read = (i64, Result<Map<String, Json>, Wrong>);
 
-#[portable_async]
+#[boxed_async]
 impl Operation for FeedImport {
     type Target = ();
     type Valid = (ImportId, i64, Vec<u8>, bool);

@@ -1,7 +1,7 @@
 //! The end of an import.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{
     KEPT_SECONDS, checked,
@@ -59,7 +59,7 @@ pub(super) async fn open(id: ImportId, plan: &mut Plan<'_>) -> Result<Import> {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for FinishImport {
     type Target = ();
     type Valid = ImportId;
@@ -90,7 +90,7 @@ impl Operation for FinishImport {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for AbortImport {
     type Target = ();
     type Valid = ImportId;

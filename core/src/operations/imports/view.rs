@@ -1,6 +1,6 @@
 //! How far an import has come, and what failed.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::own;
@@ -132,7 +132,7 @@ pub struct ListImportFailures {
     pub total_up_to: Option<u32>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for GetImport {
     type Target = ();
     type Valid = ImportId;
@@ -151,7 +151,7 @@ impl Operation for GetImport {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListImportFailures {
     type Target = ();
     type Valid = (ImportId, PageRequest);

@@ -1,6 +1,6 @@
 //! Accepting an invitation.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::{inviter, open};
@@ -84,7 +84,7 @@ pub struct Accepting {
     password: Option<NewPassword>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for AcceptInvitation {
     type Target = ();
     type Valid = Accepting;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{InvitationView, inviter, open_of};
 use crate::{
@@ -69,7 +69,7 @@ pub struct NewInvitationRole {
     pub valid_until: Option<Time>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for CreateInvitation {
     type Target = ();
     /// What is wrong is told once it is known that the caller may invite, and give the roles.

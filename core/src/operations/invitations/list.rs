@@ -1,6 +1,6 @@
 //! Seeing invitations.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::{INVITE, InvitationState};
@@ -78,7 +78,7 @@ pub struct ListInvitations {
     pub total_up_to: Option<u32>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListInvitations {
     type Target = ();
     type Valid = (Option<InvitationState>, PageRequest);

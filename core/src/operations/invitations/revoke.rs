@@ -1,6 +1,6 @@
 //! Ending an invitation.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::INVITE;
 use crate::{
@@ -24,7 +24,7 @@ pub struct RevokeInvitation {
     pub id: InvitationId,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for RevokeInvitation {
     type Target = ();
     type Valid = InvitationId;

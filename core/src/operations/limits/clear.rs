@@ -1,6 +1,6 @@
 //! Forgetting failed sign-ins.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use uuid::Uuid;
 
 use super::{
@@ -24,7 +24,7 @@ pub struct ClearLimits {
     pub user_id: UserId,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ClearLimits {
     type Target = User;
     type Valid = ();

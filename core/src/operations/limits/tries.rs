@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rolekeep_macros::portable_async;
+use rolekeep_macros::boxed_async;
 use uuid::Uuid;
 
 use super::{
@@ -42,7 +42,7 @@ pub(in crate::operations) struct Standing {
 
 /// Counting tries.
 // Behind a box, so that it is there once, and not in each operation.
-#[portable_async]
+#[boxed_async]
 pub(in crate::operations) trait Tries {
     /// How a try stands. An answer that says whether it holds needs what [`Tries::record_failure`] or [`Tries::record_success`] plan.
     ///
@@ -83,7 +83,7 @@ pub(in crate::operations) async fn room(services: &Services, tried: &Try) -> Res
     Ok((Some(turn), side.is_first))
 }
 
-#[portable_async]
+#[boxed_async]
 impl Tries for Plan<'_> {
     async fn standing(&mut self, tried: &Try) -> Result<Standing> {
         self.services.require_lasting()?;

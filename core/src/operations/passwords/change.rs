@@ -1,6 +1,6 @@
 //! Changing one's own password.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{Guess, NewPassword, hash_chosen, require_password};
 use crate::{
@@ -38,7 +38,7 @@ pub struct ChangePassword {
     pub revoke_keys: Option<bool>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ChangePassword {
     type Target = ();
     type Valid = (Guess, NewPassword, ApiKeyFate);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rolekeep_macros::portable_async;
+use rolekeep_macros::boxed_async;
 
 use crate::{
     credentials::hashing::{self, Verified},
@@ -33,7 +33,7 @@ const HOPELESS: u32 = 4;
 
 /// Verifying and keeping hashes.
 // Behind a box, so that it is there once, and not in each operation.
-#[portable_async]
+#[boxed_async]
 pub(in crate::operations) trait Hashes {
     /// Whether it is the password; where there is none, no password is, after the same work.
     async fn verify(&self, credential: Option<&Credential>, password: &Secret, place: QueuePermit) -> Result<Verified>;
@@ -45,7 +45,7 @@ pub(in crate::operations) trait Hashes {
     async fn require_room(&mut self, hash: &Secret) -> Result<()>;
 }
 
-#[portable_async]
+#[boxed_async]
 impl Hashes for Plan<'_> {
     async fn verify(&self, credential: Option<&Credential>, password: &Secret, place: QueuePermit) -> Result<Verified> {
         let hash = credential.and_then(|one| one.password_hash.clone());

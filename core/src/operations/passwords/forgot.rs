@@ -1,6 +1,6 @@
 //! Choosing a new password by a link that is mailed.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::{NewPassword, check, hash_chosen};
@@ -66,7 +66,7 @@ pub struct PasswordReset {
     pub device_token: Secret,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ForgotPassword {
     type Target = ();
     type Valid = Self;
@@ -93,7 +93,7 @@ impl Operation for ForgotPassword {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ResetPassword {
     type Target = ();
     type Valid = (Secret, NewPassword);

@@ -1,6 +1,6 @@
 //! Setting the passwords of others.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::{AcceptedPassword, NewPassword, PasswordOfOther, check, generated};
@@ -71,7 +71,7 @@ pub struct ExpirePasswords {
     pub user_ids: Vec<UserId>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for SetTemporaryPassword {
     type Target = User;
     type Valid = ();
@@ -96,7 +96,7 @@ impl Operation for SetTemporaryPassword {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for SetPassword {
     type Target = User;
     type Valid = (NewPassword, bool);
@@ -120,7 +120,7 @@ impl Operation for SetPassword {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ExpirePasswords {
     type Target = ();
     type Valid = Vec<UserId>;

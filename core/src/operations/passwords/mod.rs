@@ -19,7 +19,7 @@ pub(super) use guess::{Guess, GuessOutcome};
 pub use manage::{ExpirePasswords, SetPassword, SetTemporaryPassword, TemporaryPassword};
 pub use retire::{ListPasswordCosts, PasswordCost, RetirePasswords, RetiredPasswords};
 
-use rolekeep_macros::portable_async;
+use rolekeep_macros::boxed_async;
 
 use super::{
     epochs::{self, ApiKeyFate, Password},
@@ -120,13 +120,13 @@ pub(super) async fn require_password(
 
 /// Setting passwords of others.
 // Behind a box, so that it is there once, and not in each operation.
-#[portable_async]
+#[boxed_async]
 trait PasswordOfOther {
     /// Plans a password that the user did not choose; until when it lets the user in, where it is temporary.
     async fn set_password_of(&mut self, user: &User, new: Password, action: &str) -> Result<Option<Time>>;
 }
 
-#[portable_async]
+#[boxed_async]
 impl PasswordOfOther for Plan<'_> {
     async fn set_password_of(&mut self, user: &User, new: Password, action: &str) -> Result<Option<Time>> {
         let credential = epochs::advance(self, user, SessionEnd::CredentialChanged, new, ApiKeyFate::Ended).await?;

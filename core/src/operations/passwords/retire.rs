@@ -1,6 +1,6 @@
 //! The end of old hashes.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::costs;
@@ -68,7 +68,7 @@ pub struct RetiredPasswords {
     pub left: i64,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListPasswordCosts {
     type Target = ();
     type Valid = ();
@@ -92,7 +92,7 @@ impl Operation for ListPasswordCosts {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for RetirePasswords {
     type Target = ();
     type Valid = String;

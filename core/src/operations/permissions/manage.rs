@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use crate::{
@@ -170,7 +170,7 @@ fn editable(policy: &PolicyState, name: &str) -> Result<Arc<PermissionRow>> {
     policy.rows.permissions.get(name).cloned().ok_or_else(|| Error::not_found("permission"))
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListPermissions {
     type Target = ();
     type Valid = PageRequest;
@@ -188,7 +188,7 @@ impl Operation for ListPermissions {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for GetPermission {
     type Target = ();
     type Valid = String;
@@ -205,7 +205,7 @@ impl Operation for GetPermission {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for CreatePermission {
     type Target = ();
     type Valid = (String, Option<String>);
@@ -238,7 +238,7 @@ impl Operation for CreatePermission {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for UpdatePermission {
     type Target = ();
     type Valid = UpdatePermission;
@@ -266,7 +266,7 @@ impl Operation for UpdatePermission {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for DeletePermission {
     type Target = ();
     type Valid = DeletePermission;

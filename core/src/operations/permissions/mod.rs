@@ -4,7 +4,7 @@ mod manage;
 
 use std::collections::BTreeMap;
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{
     Access, Operation,
@@ -59,7 +59,7 @@ pub struct ExplainPermission {
     pub context: BTreeMap<String, serde_json::Value>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for MyPermissions {
     type Target = ();
     type Valid = ();
@@ -80,7 +80,7 @@ impl Operation for MyPermissions {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ExplainPermission {
     type Target = ();
     type Valid = (ExplainPermission, Context);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rolekeep_macros::{Describe, Input, Word, portable_async};
+use rolekeep_macros::{Describe, Input, Word, boxed_async};
 use serde::Serialize;
 
 use super::{
@@ -134,7 +134,7 @@ pub enum Proposal {
     DeletePermission(String),
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for DryRunPolicy {
     type Target = ();
     type Valid = (Proposal, u64, usize);

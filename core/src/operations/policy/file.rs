@@ -1,6 +1,6 @@
 //! The policy as a file: read, written, checked, imported (RBC-14).
 
-use rolekeep_macros::{Describe, Input, Word, portable_async};
+use rolekeep_macros::{Describe, Input, Word, boxed_async};
 use serde::Serialize;
 
 use super::{
@@ -157,7 +157,7 @@ pub(super) fn read(text: &str, format: Option<PolicyFormat>) -> Result<PolicyRow
     open::parts_of(&policy)
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for GetPolicy {
     type Target = ();
     type Valid = ();
@@ -188,7 +188,7 @@ impl Operation for GetPolicy {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ExportPolicy {
     type Target = ();
     type Valid = PolicyFormat;
@@ -210,7 +210,7 @@ impl Operation for ExportPolicy {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ValidatePolicy {
     type Target = ();
     type Valid = PolicyValidation;
@@ -237,7 +237,7 @@ impl Operation for ValidatePolicy {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for DiffPolicy {
     type Target = ();
     type Valid = PolicyRows;
@@ -256,7 +256,7 @@ impl Operation for DiffPolicy {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ImportPolicy {
     type Target = ();
     type Valid = (PolicyRows, Option<i64>, bool);

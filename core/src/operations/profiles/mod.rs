@@ -4,7 +4,7 @@ mod change;
 mod view;
 
 use jiff::civil::Date;
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 pub(super) use change::ProfileChange;
 pub use view::{Profile, ProfileDetail};
@@ -82,7 +82,7 @@ pub struct DeleteProfile {
     pub expected_version: Option<i64>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for GetProfile {
     type Target = ();
     type Valid = Option<UserId>;
@@ -112,7 +112,7 @@ impl Operation for GetProfile {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for UpdateProfile {
     type Target = ();
     type Valid = (Option<i64>, ProfileChange);
@@ -144,7 +144,7 @@ impl Operation for UpdateProfile {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for DeleteProfile {
     type Target = ();
     type Valid = Option<i64>;

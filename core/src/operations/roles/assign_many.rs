@@ -1,6 +1,6 @@
 //! Giving many roles at once.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{AssignRole, RoleAssignment};
 use crate::{
@@ -48,7 +48,7 @@ pub struct NewRoleAssignment {
     pub reason: Option<String>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for AssignRoles {
     type Target = ();
     /// Checked once it is known that the caller may give roles, as [`AssignRole`] is.

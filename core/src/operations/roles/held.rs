@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::RoleAssignment;
@@ -153,7 +153,7 @@ pub(in crate::operations) fn sort(held: &mut [HeldRole]) {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for MyRoles {
     type Target = ();
     type Valid = ();

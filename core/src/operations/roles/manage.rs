@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use crate::{
@@ -301,7 +301,7 @@ fn existing(policy: &PolicyState, name: &str) -> Result<Arc<RoleRow>> {
     policy.rows.roles.get(name).cloned().ok_or_else(|| Error::not_found("role"))
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListRoles {
     type Target = ();
     type Valid = PageRequest;
@@ -322,7 +322,7 @@ impl Operation for ListRoles {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for GetRole {
     type Target = ();
     type Valid = String;
@@ -340,7 +340,7 @@ impl Operation for GetRole {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for CreateRole {
     type Target = ();
     type Valid = (String, RoleForm);
@@ -380,7 +380,7 @@ impl Operation for CreateRole {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for UpdateRole {
     type Target = ();
     type Valid = UpdateRole;
@@ -419,7 +419,7 @@ impl Operation for UpdateRole {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for DeleteRole {
     type Target = ();
     type Valid = DeleteRole;

@@ -4,7 +4,7 @@ mod assign_many;
 mod held;
 mod manage;
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{
     Access, Operation, Visible,
@@ -112,7 +112,7 @@ struct NewAssignment {
     reason: Option<String>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for AssignRole {
     type Target = User;
     /// Checked once it is known that the caller may give roles: what is wrong says which there are.
@@ -188,7 +188,7 @@ pub(super) fn check_terms(checks: &mut Checks, rules: &RuleSet, terms: &Terms<'_
     is_right.then_some(scope)
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for UnassignRole {
     type Target = User;
     /// Checked as [`AssignRole`] is.
@@ -336,7 +336,7 @@ pub(super) async fn take(plan: &mut Plan<'_>, user: &User, held: &[RoleAssignmen
     plan.move_authority(user.id).await
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListAssignments {
     type Target = ();
     type Valid = (PageRequest, Predicate);

@@ -1,6 +1,6 @@
 //! Rows of scopes.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{
     ScopeRow, end, find, is_by_code, no_row, place,
@@ -147,7 +147,7 @@ async fn require_may(plan: &mut Plan<'_>, scope: &str, of_row: Access, row: &Sco
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for CreateScope {
     type Target = ();
     /// Its scopes are checked by the rules of the plan.
@@ -198,7 +198,7 @@ impl Operation for CreateScope {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for GetScope {
     type Target = ScopeRow;
     type Valid = String;
@@ -221,7 +221,7 @@ impl Operation for GetScope {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListScopes {
     type Target = ();
     type Valid = (PageRequest, Self);
@@ -251,7 +251,7 @@ impl Operation for ListScopes {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for UpdateScope {
     type Target = ScopeRow;
     type Valid = Self;
@@ -289,7 +289,7 @@ impl Operation for UpdateScope {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for MoveScope {
     type Target = ScopeRow;
     type Valid = Self;
@@ -334,7 +334,7 @@ impl Operation for MoveScope {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for DeleteScope {
     type Target = ScopeRow;
     type Valid = Self;

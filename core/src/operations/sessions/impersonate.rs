@@ -1,6 +1,6 @@
 //! Acting as another user for a time, to see what that sees (docs/decisions/029-impersonation.md).
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::{Begun, Device, access_token, begin, make_room, own, properties, require_alive_in, stored};
@@ -72,7 +72,7 @@ pub struct Impersonation {
     pub user: UserView,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for Impersonate {
     type Target = User;
     type Valid = String;

@@ -1,6 +1,6 @@
 //! Asking about a token (AUT-19).
 
-use rolekeep_macros::{Describe, Input, Word, portable_async};
+use rolekeep_macros::{Describe, Input, Word, boxed_async};
 use serde::Serialize;
 
 use super::{impersonate, require_alive_in, stored};
@@ -56,7 +56,7 @@ pub enum TokenProblem {
     SessionEnded,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for InspectToken {
     type Target = ();
     type Valid = Secret;

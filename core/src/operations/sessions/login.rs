@@ -1,6 +1,6 @@
 //! Signing in with a password.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use uuid::Uuid;
 
 use super::{Device, LOGIN_FAILED};
@@ -59,7 +59,7 @@ pub struct Attempt {
     device_token: Option<Secret>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for Login {
     type Target = ();
     type Valid = Attempt;

@@ -1,6 +1,6 @@
 //! New tokens for old (AUT-4).
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{Tokens, end, ended, require_alive_in, stored, tokens};
 use crate::{
@@ -31,7 +31,7 @@ pub struct Refresh {
     pub refresh_token: Secret,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for Refresh {
     type Target = ();
     type Valid = Secret;

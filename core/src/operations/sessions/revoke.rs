@@ -1,6 +1,6 @@
 //! Ending sessions (AUT-5).
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{end, end_all, own};
 use crate::{
@@ -71,7 +71,7 @@ pub struct RevokeEveryone {
     pub revoke_keys: Option<bool>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for RevokeEveryone {
     type Target = ();
     type Valid = ApiKeyFate;
@@ -94,7 +94,7 @@ impl Operation for RevokeEveryone {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for Logout {
     type Target = ();
     type Valid = ();
@@ -116,7 +116,7 @@ impl Operation for Logout {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for RevokeSession {
     type Target = Session;
     type Valid = ();
@@ -152,7 +152,7 @@ impl Operation for RevokeSession {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for RevokeOtherSessions {
     type Target = ();
     type Valid = ();
@@ -170,7 +170,7 @@ impl Operation for RevokeOtherSessions {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for RevokeAllSessions {
     type Target = User;
     type Valid = ApiKeyFate;

@@ -1,6 +1,6 @@
 //! Proving again who one is.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{PasskeyOptions, Tokens, end, own, renew};
 use crate::{
@@ -73,7 +73,7 @@ pub struct StepUpByPasskey {
     pub password: Option<Secret>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for StepUp {
     type Target = ();
     type Valid = (Guess, Option<Secret>);
@@ -100,7 +100,7 @@ impl Operation for StepUp {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for StartStepUpByPasskey {
     type Target = ();
     type Valid = ();
@@ -120,7 +120,7 @@ impl Operation for StartStepUpByPasskey {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for StepUpByPasskey {
     type Target = ();
     type Valid = (Self, Option<Guess>);

@@ -1,6 +1,6 @@
 //! Proving again who one is, by a token of another issuer.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{Tokens, end, own, renew};
 use crate::{
@@ -34,7 +34,7 @@ pub struct StepUpExternal {
     pub code: Option<Secret>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for StepUpExternal {
     type Target = ();
     type Valid = (Self, Read);

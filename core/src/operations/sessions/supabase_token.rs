@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::{own, properties};
@@ -54,7 +54,7 @@ pub struct SupabaseToken {
     pub expires_at: Time,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for MakeSupabaseToken {
     type Target = ();
     type Valid = ();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::{alive_of, impersonate, require_alive_in};
@@ -85,7 +85,7 @@ pub struct ListSessionsOf {
     pub total_up_to: Option<u32>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListSessions {
     type Target = ();
     type Valid = PageRequest;
@@ -104,7 +104,7 @@ impl Operation for ListSessions {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListSessionsOf {
     type Target = ();
     type Valid = (UserId, PageRequest);

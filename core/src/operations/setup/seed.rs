@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use crate::model::{
@@ -137,7 +137,7 @@ pub struct ValidSeed {
     drones: Vec<SeedDrone>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for Seed {
     type Target = ();
     type Valid = ValidSeed;

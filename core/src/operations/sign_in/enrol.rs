@@ -1,6 +1,6 @@
 //! The step of a second factor that an account has to have, and does not have yet.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{Challenges, FactorSetup, PasskeyOptions, SignInResult, void};
 use crate::{
@@ -71,7 +71,7 @@ pub struct EnrolPasskey {
     pub name: Option<String>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for StartEnrol {
     type Target = ();
     type Valid = Secret;
@@ -94,7 +94,7 @@ impl Operation for StartEnrol {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for Enrol {
     type Target = ();
     type Valid = Self;
@@ -124,7 +124,7 @@ impl Operation for Enrol {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for StartEnrolPasskey {
     type Target = ();
     type Valid = Secret;
@@ -143,7 +143,7 @@ impl Operation for StartEnrolPasskey {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for EnrolPasskey {
     type Target = ();
     type Valid = Self;

@@ -1,6 +1,6 @@
 //! Signing in by a token of another issuer (AUT-17).
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{Challenges, Opened, SignInResult, begin, register::register};
 use crate::{
@@ -57,7 +57,7 @@ pub struct SignInByToken {
     pub device_token: Option<Secret>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for SignInByToken {
     type Target = ();
     type Valid = (Self, Read);

@@ -1,6 +1,6 @@
 //! The step of the second factor.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{Challenges, SignInResult};
 use crate::{
@@ -28,7 +28,7 @@ pub struct ProveFactor {
     pub code: Secret,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ProveFactor {
     type Target = ();
     type Valid = Self;

@@ -1,6 +1,6 @@
 //! Signing in by a code or link that is mailed (AUT-16).
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -82,7 +82,7 @@ pub struct SignInByMail {
     pub device_token: Option<Secret>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for StartSignInByMail {
     type Target = ();
     type Valid = Self;
@@ -116,7 +116,7 @@ impl Operation for StartSignInByMail {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for SignInByMail {
     type Target = ();
     type Valid = Self;

@@ -22,7 +22,7 @@ pub use passkey::{SignInByPasskey, StartSignInByPasskey};
 pub use password::ChoosePassword;
 pub(super) use signed_challenge::{issue_challenge, read_challenge, use_up};
 
-use rolekeep_macros::{Describe, portable_async};
+use rolekeep_macros::{Describe, boxed_async};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -293,7 +293,7 @@ impl Challenge {
 
 /// What all steps begin and end with.
 // Behind a box, so that it is there once, and not in each step.
-#[portable_async]
+#[boxed_async]
 pub(super) trait Challenges {
     /// Finds the challenge that was handed out for this; used or expired ones, too.
     async fn challenge_for(&mut self, purpose: ChallengePurpose, text: &Secret) -> Result<Challenge>;
@@ -314,7 +314,7 @@ pub(super) trait Challenges {
     async fn answered_by(&mut self, opened: &Opened, code: &Secret) -> Result<SignInResult>;
 }
 
-#[portable_async]
+#[boxed_async]
 impl Challenges for Plan<'_> {
     async fn challenge_for(&mut self, purpose: ChallengePurpose, text: &Secret) -> Result<Challenge> {
         let id = ChallengeId(signed_id::read(Purpose::Challenge, text).map_err(|_| void())?);

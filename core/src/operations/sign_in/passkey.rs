@@ -1,6 +1,6 @@
 //! Signing in with a passkey: as the only proof, or as the second factor.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{Challenges, Opened, PasskeyOptions, SignInResult, begin, issue_challenge, read_challenge, use_up, void};
 use crate::{
@@ -64,7 +64,7 @@ pub struct SignInByPasskey {
     pub device_token: Option<Secret>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for StartSignInByPasskey {
     type Target = ();
     type Valid = Option<Secret>;
@@ -88,7 +88,7 @@ impl Operation for StartSignInByPasskey {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for SignInByPasskey {
     type Target = ();
     type Valid = Self;

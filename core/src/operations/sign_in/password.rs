@@ -1,6 +1,6 @@
 //! The step of a new password.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{Challenges, SignInResult, void};
 use crate::{
@@ -31,7 +31,7 @@ pub struct ChoosePassword {
     pub new_password: Secret,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ChoosePassword {
     type Target = ();
     type Valid = (Secret, NewPassword);

@@ -1,6 +1,6 @@
 //! The keys by which others verify tokens.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use crate::{
@@ -29,7 +29,7 @@ pub struct Jwks {
     pub max_age_seconds: i64,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for GetJwks {
     type Target = ();
     type Valid = ();

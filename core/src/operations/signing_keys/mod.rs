@@ -12,7 +12,7 @@ pub use jwks::{GetJwks, Jwks};
 pub use revoke::RevokeSigningKey;
 pub use rotate::RotateSigningKeys;
 
-use rolekeep_macros::{Describe, Input, Word, portable_async};
+use rolekeep_macros::{Describe, Input, Word, boxed_async};
 use serde::Serialize;
 
 use super::{Access, Operation, plan::Plan, reads::Reads, services::Services, sessions::impersonate};
@@ -70,7 +70,7 @@ pub enum SigningKeyState {
     Retiring,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListSigningKeys {
     type Target = ();
     type Valid = ();

@@ -1,6 +1,6 @@
 //! The end of a key.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{made, signing, stored};
 use crate::{
@@ -29,7 +29,7 @@ pub struct RevokeSigningKey {
     pub id: String,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for RevokeSigningKey {
     type Target = ();
     type Valid = String;

@@ -1,6 +1,6 @@
 //! The next keys.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{SigningKeyView, TokenAlgorithm, made, signing, stored, token_seconds, views};
 use crate::{
@@ -38,7 +38,7 @@ const MOST_KEYS: usize = 32;
 #[non_exhaustive]
 pub struct RotateSigningKeys {}
 
-#[portable_async]
+#[boxed_async]
 impl Operation for RotateSigningKeys {
     type Target = ();
     type Valid = ();

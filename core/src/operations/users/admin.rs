@@ -1,6 +1,6 @@
 //! Making and unmaking administrators (USR-6).
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::existing;
 use crate::{
@@ -44,7 +44,7 @@ pub struct RevokeAdmin {
     pub id: UserId,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for GrantAdmin {
     type Target = User;
     type Valid = ();
@@ -76,7 +76,7 @@ impl Operation for GrantAdmin {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for RevokeAdmin {
     type Target = User;
     type Valid = ();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -216,7 +216,7 @@ pub struct ValidChange {
     pub(super) are_all_attributes: bool,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for UpdateUser {
     type Target = User;
     type Valid = ValidChange;
@@ -240,7 +240,7 @@ impl Operation for UpdateUser {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ReplaceUser {
     type Target = User;
     type Valid = ValidChange;

@@ -3,7 +3,7 @@
 //! A link proves that somebody reads the address, the password that it is who asked for the account: somebody else may have asked for
 //! one with this address, to have its owner begin it (docs/decisions/035-registration.md).
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::{Fields, UserView, existing, insert_own, register, shown};
@@ -57,7 +57,7 @@ pub struct ConfirmedRegistration {
     pub device_token: Secret,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ConfirmRegistration {
     type Target = ();
     type Valid = (Secret, Guess);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde_json::Value as Json;
 
 use super::{ExternalIdentity, UserView, identity, region_named};
@@ -288,7 +288,7 @@ pub(crate) fn not_future(date: Date, now: Time) -> Result<Date, Invalid> {
     if date > latest { Err(Invalid::new(FieldCode::OutOfRange, "must not lie in the future")) } else { Ok(date) }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for CreateUser {
     type Target = ();
     /// What is wrong is told once it is known that the caller may give the roles, and those of the groups.

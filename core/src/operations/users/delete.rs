@@ -1,6 +1,6 @@
 //! Deleting an account.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{existing, names_of};
 use crate::{
@@ -37,7 +37,7 @@ pub struct DeleteUser {
     pub expected_version: Option<i64>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for DeleteUser {
     type Target = User;
     type Valid = Option<i64>;

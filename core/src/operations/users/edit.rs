@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde_json::Value as Json;
 
 use super::{
@@ -53,7 +53,7 @@ user_change! {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for EditUser {
     type Target = User;
     type Valid = (ValidChange, Option<NewStatus>);

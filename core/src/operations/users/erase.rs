@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use crate::{
     audit_chain::AuditEntry,
@@ -61,7 +61,7 @@ impl Target for Erased {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for EraseUser {
     type Target = Erased;
     type Valid = Option<i64>;

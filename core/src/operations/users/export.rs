@@ -1,6 +1,6 @@
 //! All that is held about somebody, in one document (USR-13).
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
@@ -71,7 +71,7 @@ pub struct UserExport {
     pub next_audit_cursor: Option<String>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ExportUser {
     type Target = User;
     type Valid = Option<String>;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rolekeep_macros::{Describe, Input, Word, portable_async};
+use rolekeep_macros::{Describe, Input, Word, boxed_async};
 
 use super::{UserView, identity, of_status};
 use crate::{
@@ -111,7 +111,7 @@ pub struct ValidList {
     is_deleted: bool,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListUsers {
     type Target = ();
     type Valid = ValidList;

@@ -1,6 +1,6 @@
 //! The same done to many users at once (USR-8).
 
-use rolekeep_macros::{Describe, Input, Word, portable_async};
+use rolekeep_macros::{Describe, Input, Word, boxed_async};
 use serde::Serialize;
 
 use super::{
@@ -230,7 +230,7 @@ impl Deed<'_> {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for SetStatuses {
     type Target = ();
     type Valid = (Many, NewStatus);
@@ -250,7 +250,7 @@ impl Operation for SetStatuses {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for DeleteUsers {
     type Target = ();
     type Valid = Many;
@@ -268,7 +268,7 @@ impl Operation for DeleteUsers {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for MoveUsers {
     type Target = ();
     type Valid = (Many, Option<String>);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use jiff::civil::Date;
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -142,7 +142,7 @@ pub struct UserOverview {
     pub version: i64,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for GetUserOverview {
     type Target = User;
     type Valid = ();
@@ -167,7 +167,7 @@ impl Operation for GetUserOverview {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ListUserOverviews {
     type Target = ();
     type Valid = ValidList;

@@ -1,6 +1,6 @@
 //! Removing a deleted account for good.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use crate::{
     model::{
@@ -31,7 +31,7 @@ pub struct PurgeUser {
     pub expected_version: Option<i64>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for PurgeUser {
     type Target = User;
     type Valid = Option<i64>;

@@ -1,6 +1,6 @@
 //! Getting one account.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{ExternalIdentity, UserView, existing_to_show, shown};
 use crate::{
@@ -26,7 +26,7 @@ pub struct GetUser {
     pub id: UserId,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for GetUser {
     type Target = User;
     type Valid = ();
@@ -61,7 +61,7 @@ pub struct FindUser {
     pub identity: Option<ExternalIdentity>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for FindUser {
     type Target = User;
     type Valid = ();
@@ -123,7 +123,7 @@ pub(in crate::operations) fn check_identifier(checks: &mut Checks, identifier: &
 #[non_exhaustive]
 pub struct Me {}
 
-#[portable_async]
+#[boxed_async]
 impl Operation for Me {
     type Target = ();
     type Valid = ();

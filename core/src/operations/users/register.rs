@@ -1,7 +1,7 @@
 //! Making an account for oneself (USR-2).
 
 use async_lock::OnceCell;
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::{CreateUser, Fields, UserView, insert_own, refuse_authority};
@@ -84,7 +84,7 @@ pub struct Registering {
     held: OnceCell<[Option<Permit>; 2]>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for RegisterUser {
     type Target = ();
     /// What is wrong is told once it is known that anybody may register.

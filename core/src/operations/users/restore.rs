@@ -1,6 +1,6 @@
 //! Bringing a deleted account back.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{
     UserView,
@@ -57,7 +57,7 @@ pub struct ValidRestore {
     roles: Vec<String>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for RestoreUser {
     type Target = User;
     type Valid = ValidRestore;

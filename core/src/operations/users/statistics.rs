@@ -1,7 +1,7 @@
 //! Counting accounts.
 
 use jiff::civil::Date;
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::ended;
@@ -71,7 +71,7 @@ pub struct DailyCount {
     pub count: i64,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for GetUserStatistics {
     type Target = ();
     type Valid = u32;

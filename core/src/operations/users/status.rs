@@ -1,6 +1,6 @@
 //! Whether an account may sign in (USR-6).
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 
 use super::{StatusAction, UserView, delete::require_own_proof, existing_to_show, shown};
 use crate::{
@@ -156,7 +156,7 @@ impl Deed {
 
 macro_rules! status_operations {
     ($($operation:ident: $action:ident, |$input:ident, $now:ident| $valid:expr;)*) => {$(
-        #[portable_async]
+        #[boxed_async]
         impl Operation for $operation {
             type Target = User;
             type Valid = NewStatus;

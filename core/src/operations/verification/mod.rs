@@ -4,7 +4,7 @@
 //! meant to be there first. So it counts together with the account's password or a session, and otherwise leads to a new
 //! password, which voids what was set before.
 
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use serde::Serialize;
 
 use super::{
@@ -61,7 +61,7 @@ pub struct Confirmation {
     pub reset_token: Option<Secret>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for SendVerification {
     type Target = ();
     type Valid = ();
@@ -88,7 +88,7 @@ impl Operation for SendVerification {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for ConfirmVerification {
     type Target = ();
     type Valid = (Secret, Option<Guess>);

@@ -1,7 +1,7 @@
 //! Adding a passkey.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use rolekeep_macros::{Describe, Input, portable_async};
+use rolekeep_macros::{Describe, Input, boxed_async};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -68,7 +68,7 @@ pub struct AddPasskey {
     pub name: Option<String>,
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for StartPasskey {
     type Target = ();
     type Valid = ();
@@ -96,7 +96,7 @@ impl Operation for StartPasskey {
     }
 }
 
-#[portable_async]
+#[boxed_async]
 impl Operation for AddPasskey {
     type Target = ();
     type Valid = Self;
