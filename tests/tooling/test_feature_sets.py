@@ -18,7 +18,7 @@ loader.exec_module(feature_sets)
 class FeatureSets(unittest.TestCase):
     def untold(self, named: dict[str, list[str]]) -> set[tuple[str, str]]:
         """The pairs of which no set has the first without the second."""
-        sets = feature_sets.sets(named)
+        sets = feature_sets.fewest(named)
         pairs = {(name, other) for name in named for other in named if name != other}
         return {(name, other) for name, other in pairs if not any(name in names and other not in names for names in sets)}
 
@@ -28,13 +28,13 @@ class FeatureSets(unittest.TestCase):
 
     def test_sets_are_whole(self) -> None:
         named = {"a": [], "b": ["a"], "c": ["b"], "d": []}
-        for names in feature_sets.sets(named):
+        for names in feature_sets.fewest(named):
             self.assertLessEqual({need for name in names for need in named[name]}, set(names))
 
     def test_of_the_core(self) -> None:
         named = feature_sets.features()
         self.assertIn("sqlite", named)
-        self.assertLess(len(feature_sets.sets(named)), len(named))
+        self.assertLess(len(feature_sets.fewest(named)), len(named))
         self.assertIn(("sqlite", "sql"), self.untold(named))
         self.assertNotIn(("sqlite", "postgres"), self.untold(named))
 
