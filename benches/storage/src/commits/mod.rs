@@ -30,9 +30,9 @@ use crate::Extent;
 
 /// Rows that clients meet on.
 const ROWS: u128 = 20_000;
-/// The same connections for both.
-const WRITERS: usize = 16;
-const READERS: usize = 16;
+/// A store's connections to PostgreSQL by default; as many for both.
+const WRITERS: usize = 4;
+const READERS: usize = 6;
 const CLIENTS: [usize; 3] = [1, 8, 32];
 /// As many tasks as one writer at a time keeps waiting.
 const CROWD: usize = 64;
