@@ -456,7 +456,9 @@ async fn what_does_not_fit_is_refused() {
     assert_eq!(storage.get(Item::TABLE, &[key(3), key(4)]).await.unwrap(), [None, None]);
 
     // A library that is older than the schema stops where it is.
-    sqlx::query("INSERT INTO rolekeep.rolekeep_schema VALUES (999)").execute(&mut connection).await.unwrap();
+    for statement in ["INSERT INTO rolekeep.rolekeep_schema VALUES (999)", "UPDATE rolekeep.lanes SET schema = 999"] {
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    }
     match storage.commit(&made(5)).await {
         Err(CommitError::Failed(error)) => assert_eq!(error.reason(), Reason::SchemaNewer),
         other => panic!("{other:?}"),

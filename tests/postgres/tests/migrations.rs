@@ -104,11 +104,12 @@ async fn ten_at_once_apply_each_step_once_and_stores_that_are_open_refuse_what_m
     // An older one than this library's.
     run(
         &mut connection,
-        "CREATE TABLE kept AS SELECT * FROM rolekeep.rolekeep_schema; UPDATE rolekeep.rolekeep_schema SET version = 0",
+        "CREATE TABLE kept AS SELECT * FROM rolekeep.rolekeep_schema; UPDATE rolekeep.rolekeep_schema SET version = 0; \
+         UPDATE rolekeep.lanes SET schema = 0",
     )
     .await;
     refused(3, Reason::SchemaForeign).await;
-    run(&mut connection, "UPDATE rolekeep.rolekeep_schema SET version = 1").await;
+    run(&mut connection, "UPDATE rolekeep.rolekeep_schema SET version = 1; UPDATE rolekeep.lanes SET schema = 1").await;
     storage.commit(&change_set(3, Vec::new())).await.unwrap();
     // One that fails leaves nothing.
     let fails = steps(&cluster).and_then("0002_more", "CREATE TABLE more (id text); SELECT nothing;", Err("more"));

@@ -2,8 +2,9 @@
 //! without a lock that is held over the network.
 //!
 //! The rows of a table are one array a column, so that the text depends on the tables and on what is done to their rows, not on how many
-//! there are: it is prepared once. A row that is alone, as most are, is written out: to take apart some seventy arrays costs the server a
-//! quarter of a commit. No builder of statements knows such, so it is written here.
+//! there are: it is prepared once. A row that is alone, as most are, is written out, and the planner puts its values where they are used:
+//! what the server does for each part of a statement is most of what a commit costs it. No builder of statements knows such, so it is
+//! written here.
 //!
 //! Other commits run at the same time. What one relies on is locked before it is compared, so that nobody changes it until the end:
 //! gaps first, then rows, table by table and key by key, then the lane; whoever waits here goes on with the newest rows, not with
@@ -213,13 +214,11 @@ pub(super) fn commit(change_set: &ChangeSet, behind: &Behind, ledger: &[Write]) 
     let schema = writer.bind(behind.schema, "bigint")?;
     let written = writer.bind(number(parts.written() as u64), "bigint")?;
 
-    writer.put(&format!("WITH made AS MATERIALIZED (SELECT position FROM commits WHERE id = {id}), "));
-    writer.put(&format!(
-        "another AS MATERIALIZED (SELECT coalesce(max(version), 0) AS version FROM rolekeep_schema \
-         HAVING max(version) IS DISTINCT FROM {schema})"
-    ));
+    writer.put(&format!("WITH made AS MATERIALIZED (SELECT position FROM commits WHERE id = {id})"));
     for (at, (table, deed, rows)) in parts.groups.iter().enumerate() {
-        writer.put(&format!(", g{at} AS MATERIALIZED ("));
+        // One that is alone the planner puts where it is used.
+        let is_alone = if rows.len() == 1 { "NOT " } else { "" };
+        writer.put(&format!(", g{at} AS {is_alone}MATERIALIZED ("));
         writer.rows(table, *deed, rows)?;
         writer.put(")");
     }
@@ -230,22 +229,21 @@ pub(super) fn commit(change_set: &ChangeSet, behind: &Behind, ledger: &[Write]) 
     let after = locked.after();
     writer.put(&format!(
         ", held AS MATERIALIZED (SELECT * FROM lanes WHERE {which}{after} ORDER BY lane FOR UPDATE), \
-         own AS MATERIALIZED (SELECT * FROM held WHERE lane = {own}), \
-         migrated AS MATERIALIZED (SELECT schema AS version FROM own WHERE schema <> {schema}), \
-         known AS MATERIALIZED (SELECT 1 FROM own WHERE number = {number_of_last} AND tag = {tag_of_last})"
+         own AS NOT MATERIALIZED (SELECT * FROM held WHERE lane = {own})"
     ));
     for (name, expected, place) in &parts.of_all {
         let (expected, place) = (writer.bind(*expected, "bigint")?, writer.bind(number(*place as u64), "bigint")?);
         locked.stale.push(format!("SELECT {place} FROM own WHERE {} <> {expected}", quoted(name)));
     }
-    locked.stale.push("SELECT NULL::bigint WHERE false".to_owned());
-    locked.crowded.push("SELECT NULL::bigint WHERE false".to_owned());
-    writer.put(&format!(", stale (place) AS MATERIALIZED ({})", locked.stale.join(" UNION ALL ")));
-    writer.put(&format!(", crowded (place) AS MATERIALIZED ({})", locked.crowded.join(" UNION ALL ")));
-    writer.put(
-        ", clean AS MATERIALIZED (SELECT 1 WHERE EXISTS (SELECT FROM known) AND NOT EXISTS (SELECT FROM made) \
-         AND NOT EXISTS (SELECT FROM another) AND NOT EXISTS (SELECT FROM migrated) AND NOT EXISTS (SELECT FROM stale) AND NOT EXISTS (SELECT FROM crowded))",
-    );
+    let is_known = format!("number = {number_of_last} AND tag = {tag_of_last}");
+    let mut refusals = vec![("stale", 2, locked.stale), ("crowded", 5, locked.crowded)];
+    refusals.retain(|(_, _, selects)| !selects.is_empty());
+    let mut is_clean = format!("{is_known} AND schema = {schema} AND NOT EXISTS (SELECT FROM made)");
+    for (name, _, selects) in &refusals {
+        writer.put(&format!(", {name} (place) AS MATERIALIZED ({})", selects.join(" UNION ALL ")));
+        is_clean += &format!(" AND NOT EXISTS (SELECT FROM {name})");
+    }
+    writer.put(&format!(", clean AS MATERIALIZED (SELECT FROM own WHERE {is_clean})"));
     let counts = deeds(&mut writer, &parts)?;
     // A row too few, of which a trigger of somebody else may be the reason, divides by zero, which undoes all.
     let mut sets = vec![
@@ -266,10 +264,13 @@ pub(super) fn commit(change_set: &ChangeSet, behind: &Behind, ledger: &[Write]) 
     writer.put(&format!(
         ", moved AS (UPDATE lanes SET {sets} WHERE {which} AND EXISTS (SELECT FROM clean) RETURNING lane, number) \
          SELECT 0 AS kind, position AS value FROM made UNION ALL \
-         SELECT 1, number FROM own WHERE NOT EXISTS (SELECT FROM known) UNION ALL \
-         SELECT 2, place FROM stale UNION ALL SELECT 3, number FROM moved WHERE lane = {own} UNION ALL \
-         SELECT 4, version FROM another UNION ALL SELECT 4, version FROM migrated UNION ALL SELECT 5, place FROM crowded"
+         SELECT 1, number FROM own WHERE NOT ({is_known}) UNION ALL \
+         SELECT 3, number FROM moved WHERE lane = {own} UNION ALL \
+         SELECT 4, schema FROM own WHERE schema <> {schema}"
     ));
+    for (name, kind, _) in &refusals {
+        writer.put(&format!(" UNION ALL SELECT {kind}, place FROM {name}"));
+    }
     Ok(Commit { text: writer.text, arguments: writer.arguments })
 }
 
@@ -352,10 +353,15 @@ impl Locked {
                 ", {name} AS MATERIALIZED (SELECT wanted.place, wanted.expected, t.{version} AS seen FROM {of} AS t \
                  JOIN ({wanted}) AS wanted ON {same} WHERE true{after} ORDER BY {ordered} FOR {strength} OF t)"
             ));
-            self.stale.push(format!("SELECT place FROM {name} WHERE seen IS DISTINCT FROM expected"));
             for at in seen {
-                // What is not there. By a set that is hashed once: a join of both would compare each with each, without an index.
-                self.stale.push(format!("SELECT place FROM g{at} WHERE place NOT IN (SELECT place FROM {name})"));
+                let is_as_expected = match parts.groups[at].2.len() {
+                    1 => format!(
+                        "EXISTS (SELECT FROM {name} WHERE {name}.place = g{at}.place AND seen = {name}.expected)"
+                    ),
+                    // By a set that is hashed once: a join of both would compare each with each, without an index.
+                    _ => format!("place IN (SELECT place FROM {name} WHERE seen = expected)"),
+                };
+                self.stale.push(format!("SELECT place FROM g{at} WHERE NOT {is_as_expected}"));
             }
             self.last = Some(name);
         }
@@ -369,24 +375,24 @@ fn deeds(writer: &mut Writer, parts: &Parts<'_>) -> Result<String, sqlx::Error> 
     for (at, (table, deed, _)) in parts.groups.iter().enumerate() {
         let (of, given, same) = (quoted(table.name), format!("g{at}"), same_key(table, "t", &format!("g{at}")));
         let version = quoted(table.columns[table.version].name);
-        let seen = format!("{same} AND t.{version} = {given}.expected AND {clean}");
+        let seen = format!("{same} AND t.{version} = {given}.expected");
         let names = || column_names(table);
         let deed = match deed {
             Deed::Miss | Deed::Check => continue,
             Deed::Insert | Deed::Append => {
                 let names = names().collect::<Vec<_>>().join(", ");
-                format!("INSERT INTO {of} ({names}) SELECT {names} FROM {given} WHERE {clean}")
+                format!("INSERT INTO {of} ({names}) SELECT {names} FROM clean, {given}")
             }
             Deed::Update | Deed::Replace => {
                 let is_key = |name: &String| table.key.iter().any(|at| quoted(table.columns[*at].name) == *name);
                 let sets = names().filter(|name| !is_key(name)).map(|name| format!("{name} = {given}.{name}"));
                 let sets = sets.collect::<Vec<_>>().join(", ");
-                format!("UPDATE {of} AS t SET {sets} FROM {given} WHERE {seen}")
+                format!("UPDATE {of} AS t SET {sets} FROM clean, {given} WHERE {seen}")
             }
-            Deed::Delete => format!("DELETE FROM {of} AS t USING {given} WHERE {seen}"),
+            Deed::Delete => format!("DELETE FROM {of} AS t USING clean, {given} WHERE {seen}"),
         };
         writer.put(&format!(", w{at} AS ({deed} RETURNING 1)"));
-        counts.push(format!("(SELECT count(*) FROM w{at})"));
+        counts.push(format!("SELECT FROM w{at}"));
     }
     if !parts.filled.is_empty() {
         let filled = writer.bind(parts.filled.iter().copied().collect::<Vec<i64>>(), "bigint[]")?;
@@ -394,7 +400,8 @@ fn deeds(writer: &mut Writer, parts: &Parts<'_>) -> Result<String, sqlx::Error> 
             ", filled AS (UPDATE gaps SET version = version + 1 WHERE bucket = ANY({filled}) AND {clean})"
         ));
     }
-    Ok(if counts.is_empty() { "0".to_owned() } else { counts.join(" + ") })
+    // The feed's line at least.
+    Ok(format!("(SELECT count(*) FROM ({}) AS written)", counts.join(" UNION ALL ")))
 }
 
 fn same_key(table: &Table, left: &str, right: &str) -> String {
@@ -458,9 +465,12 @@ impl Writer {
         values.push(self.values(is_alone, with, "bigint")?);
         values.push(self.values(is_alone, rows.iter().map(|row| number(row.place as u64)).collect(), "bigint")?);
         names.extend([name, "place"].map(str::to_owned));
-        let (values, names) = (values.join(", "), names.join(", "));
-        let from = if is_alone { format!("(VALUES ({values}))") } else { format!("unnest({values})") };
-        self.put(&format!("SELECT * FROM {from} AS g ({names})"));
+        if is_alone {
+            let named = values.iter().zip(&names).map(|(value, name)| format!("{value} AS {name}"));
+            self.put(&format!("SELECT {}", named.collect::<Vec<_>>().join(", ")));
+        } else {
+            self.put(&format!("SELECT * FROM unnest({}) AS g ({})", values.join(", "), names.join(", ")));
+        }
         Ok(())
     }
 

@@ -68,7 +68,7 @@ impl Stage {
     }
 
     async fn with(policy: Policy, config: Config) -> Self {
-        let (clock, storage, mails) = (Ahead::new(), Arc::new(MemoryStorage::new()), Mails::default());
+        let (clock, storage, mails) = (Ahead::standing_still(), Arc::new(MemoryStorage::new()), Mails::default());
         let builder = cheap::builder().storage(storage.clone()).policy(policy).environment(clock.clone());
         let um = builder.config(config.signing_key("k".repeat(32))).notifier(mails.clone()).open().await.unwrap();
         let ada = um.system().users().create(CreateUser::new(ADA).username("ada").password(PASSWORD)).await.unwrap().id;
