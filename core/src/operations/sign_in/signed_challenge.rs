@@ -1,4 +1,4 @@
-//! Challenges of which nothing is stored before they are used: anybody may ask for as many as he likes. What is bound to one follows
+//! Challenges of which nothing is stored before they are used: anybody may ask for as many as they like. What is bound to one follows
 //! from its text.
 
 use uuid::Uuid;
@@ -53,7 +53,7 @@ pub(in crate::operations) fn read_challenge(
     if is_ahead || is_late { Err(super::void()) } else { Ok(SignedChallenge { id: ChallengeId(id), at }) }
 }
 
-/// An id that says to the microsecond when it was made (RFC 9562, 6.2, method 3): as exactly as rows say when what a challenge relies on
+/// An id that says to the microsecond when it was made (as by RFC 9562, 6.2, method 3, with the fraction in microseconds): as exactly as rows say when what a challenge relies on
 /// was changed, so that one that was asked for right after that is not taken for one of before.
 fn id_of(now: Time, random: &[u8; 10]) -> Uuid {
     let micros = now.as_microsecond().max(0).unsigned_abs();
