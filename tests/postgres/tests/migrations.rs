@@ -118,7 +118,7 @@ async fn ten_at_once_apply_each_step_once_and_stores_that_are_open_refuse_what_m
     assert_eq!((there, steps(&cluster).status().await.unwrap().version), (0, 1));
 }
 
-/// What it sees of the table of versions is from before it waited.
+/// It began before, and finds the new version in the lane that it waited for.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_waits_for_a_migration_is_refused() {
     let cluster = Cluster::start();

@@ -56,7 +56,8 @@ const OTHERS: Duration = Duration::from_secs(300);
 const PATIENT: &str = "SET LOCAL statement_timeout = 0;\nSET LOCAL idle_in_transaction_session_timeout = 0;\n";
 /// No commit of another instance comes between, and nobody else migrates.
 const ALONE: &str = "LOCK TABLE rolekeep_schema IN EXCLUSIVE MODE;\nSELECT lane FROM lanes ORDER BY lane FOR UPDATE;\n";
-/// Commits that wait for that lock have looked at the table of versions before, and see in their lane that it moved.
+/// Commits look at the version in their lane only, which they lock: whoever changes the table of versions says it there in the same
+/// transaction, behind [`ALONE`].
 const TOLD: &str = "UPDATE lanes SET schema = (SELECT coalesce(max(version), 0) FROM rolekeep_schema);\n";
 
 /// This library's tables.
