@@ -168,6 +168,8 @@ pub enum ChallengePurpose {
     Passkey,
     /// A token of another issuer, likewise.
     Token,
+    /// Linking an identity at another issuer, likewise.
+    Identity,
 }
 
 /// What a sign-in needs next.

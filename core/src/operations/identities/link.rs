@@ -9,7 +9,7 @@ use super::{IdentityView, of};
 use crate::{
     credentials::{foreign_token::ForeignToken, signed_id::Purpose},
     model::{
-        credential::Challenge,
+        credential::{Challenge, ChallengePurpose},
         error::{Error, Reason, Result},
         notice::NoticeKind,
         secret::Secret,
@@ -136,7 +136,7 @@ impl Operation for LinkIdentity {
         }
         // Two who link at once find this moved, and so does whoever was about to sign in by a token of before.
         let credential = epochs::void_steps(plan, &user).await?;
-        sign_in::use_up(plan, &asked, &user, credential.epoch, None)?;
+        sign_in::use_up(plan, (&asked, ChallengePurpose::Identity), &user, credential.epoch, None)?;
         foreign.use_up(plan, &user, credential.epoch, None)?;
         let identity = link(plan, user.id, &foreign.identity, Some(credential.epoch)).await?;
         notices::tell_with_undo(plan, NoticeKind::IdentityLinked, &user, credential.epoch - 1)?;

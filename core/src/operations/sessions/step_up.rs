@@ -7,7 +7,7 @@ use crate::{
     credentials::signed_id::Purpose,
     model::{
         check::wrong,
-        credential::Challenge,
+        credential::{Challenge, ChallengePurpose},
         decode::FieldCode,
         error::Result,
         proof::{Proof, Proofs, Proved},
@@ -151,7 +151,7 @@ impl Operation for StepUpByPasskey {
         let Refused { why, is_unverified, is_copy, .. } = match passkeys::accept(plan, &answer, proofs).await? {
             Ok(accepted) => {
                 plan.check(&accepted.credential);
-                sign_in::use_up(plan, &asked, &user, accepted.credential.epoch, None)?;
+                sign_in::use_up(plan, (&asked, ChallengePurpose::Passkey), &user, accepted.credential.epoch, None)?;
                 plan.audit("sessions.step_up", Some(("user", user.id.to_string())), None);
                 let tokens = renew(plan, user, &session, Proved { at: plan.now, by: accepted.by }).await?;
                 end(plan, session, SessionEnd::Renewed);

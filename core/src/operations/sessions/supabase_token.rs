@@ -88,7 +88,9 @@ impl Operation for MakeSupabaseToken {
             let message = format!("the account has more than {MAX_ROLES} roles, which a token cannot hold");
             return Err(Error::new(Reason::LimitReached, message));
         }
-        let (now, expires_at) = (plan.now.as_second(), plan.now.plus_seconds(SECONDS).min(session.expires_at));
+        // Tokens say whole seconds: it is told as it is in the token, not later.
+        let exp = plan.now.plus_seconds(SECONDS).min(session.expires_at).as_second();
+        let expires_at = Time::from_second(exp).unwrap_or(plan.now);
         let is_everywhere = |role: &&&Held| role.scope == administrators::GLOBAL;
         let claims = Claims {
             iss: signer.issuer(),
@@ -121,8 +123,8 @@ impl Operation for MakeSupabaseToken {
                 },
                 region_id: user.region_id,
             },
-            iat: now,
-            exp: expires_at.as_second(),
+            iat: plan.now.as_second(),
+            exp,
             jti: plan.services.env.new_id()?,
             rolekeep: user.id,
         };

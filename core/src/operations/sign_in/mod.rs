@@ -334,7 +334,9 @@ impl Challenges for Plan<'_> {
     async fn make_room(&mut self, user: UserId) -> Result<()> {
         let mut known: Vec<Challenge> = self.reads().of_user(user).await?;
         // That one was used is remembered for as long as it could be used.
-        known.retain(|challenge| !matches!(challenge.step, ChallengePurpose::Passkey | ChallengePurpose::Token));
+        let is_of_one_used =
+            |step| matches!(step, ChallengePurpose::Passkey | ChallengePurpose::Token | ChallengePurpose::Identity);
+        known.retain(|challenge| !is_of_one_used(challenge.step));
         // Ids increase with time.
         known.sort_unstable_by_key(|challenge| challenge.id);
         let too_many = known.len().saturating_sub(MOST_CHALLENGES);

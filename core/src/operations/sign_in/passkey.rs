@@ -149,7 +149,7 @@ impl SignInByPasskey {
         let user: Option<User> = plan.reads().get(&(id,)).await?;
         let Some(user) = user else { return Err(failed(plan, Refused::new(None, "no such account")).await?) };
         if !user.is_active(plan.now) {
-            use_up(plan, &asked, &user, accepted.credential.epoch, None)?;
+            use_up(plan, (&asked, ChallengePurpose::Passkey), &user, accepted.credential.epoch, None)?;
             return Err(failed(plan, Refused::new(Some(user.id), user.status.as_str())).await?);
         }
         // Whoever has a passkey is not kept out by those who guess (V6.1.1).
@@ -158,7 +158,7 @@ impl SignInByPasskey {
         let done =
             begin(plan, user.clone(), &accepted.credential, device, Proved::at(plan.now, Proof::Passkey)).await?;
         let session_id = done.tokens.as_ref().map(|tokens| tokens.session_id);
-        use_up(plan, &asked, &user, accepted.credential.epoch, session_id)?;
+        use_up(plan, (&asked, ChallengePurpose::Passkey), &user, accepted.credential.epoch, session_id)?;
         Ok(done)
     }
 

@@ -144,7 +144,7 @@ async fn sec_6_a_step_that_fails_leaves_the_challenge_good() {
 
 #[tokio::test]
 async fn sec_6_a_proof_is_fresh_for_five_minutes_by_a_clock_that_may_be_set() {
-    let clock = Ahead::new();
+    let clock = Ahead::standing_still();
     let um = store_at(&clock).await;
     let (_, other) = signed_in(&um, "other", &[]).await;
     let (me, id) = signed_in(&um, "root", &["admin"]).await;
@@ -165,7 +165,7 @@ async fn sec_6_a_proof_is_fresh_for_five_minutes_by_a_clock_that_may_be_set() {
 
 #[tokio::test]
 async fn sec_6_a_challenge_lasts_ten_minutes_and_its_answer_half_of_one() {
-    let clock = Ahead::new();
+    let clock = Ahead::standing_still();
     let um = store_at(&clock).await;
     let (_, id) = signed_in(&um, "mia", &[]).await;
     um.system().passwords().expire(ExpirePasswords::new().user_ids([id])).await.unwrap();

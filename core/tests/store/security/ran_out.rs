@@ -150,7 +150,7 @@ async fn usr_4_nobody_is_listed_by_a_role_whose_time_is_over() {
 
 #[tokio::test]
 async fn usr_7_nobody_is_restored_when_the_time_for_it_is_over() {
-    let clock = Ahead::new();
+    let clock = Ahead::standing_still();
     for (um, _folder) in stores(&clock).await {
         let users = um.system();
         let users = users.users();

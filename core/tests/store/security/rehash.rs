@@ -297,7 +297,7 @@ async fn sec_15_callers_who_leave_give_their_places_back() {
 /// Inspect says of an access token what authenticating by it says.
 #[tokio::test]
 async fn aut_19_inspect_agrees_with_authenticate() {
-    let clock = Ahead::new();
+    let clock = Ahead::standing_still();
     let um = store_at(&clock).await;
     let anonymous = um.anonymous(RequestContext::default());
     let agree = async |token: &rolekeep::Secret, expected: bool| {
