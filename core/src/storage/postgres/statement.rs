@@ -1,10 +1,10 @@
 //! A commit as one statement: what it expects is compared, and then all of it is written or nothing, in one round trip and
 //! without a lock that is held over the network.
 //!
-//! The rows of a table are one array a column, so that the text depends on the tables, on what is done to their rows and on whether it is one or
-//! several, not on how many: it is prepared once. A row that is alone, as most are, is written out, and the planner puts its values where they are used:
-//! what the server does for each part of a statement is most of what a commit costs it. sea-query builds no such deletes, and no rows of
-//! several arrays, so the text is written here.
+//! The rows of a table are one array a column, so that the text depends on the tables, on what is done to their rows and on whether it is
+//! one or several, not on how many: it is prepared once. A row that is alone, as most are, is written out, and the planner puts its values
+//! where they are used: what the server does for each part of a statement is most of what a commit costs it. sea-query builds no such
+//! deletes, and no rows of several arrays, so the text is written here.
 //!
 //! Other commits run at the same time. What one relies on is locked before it is compared, so that nobody changes it until the end:
 //! gaps first, then rows, table by table and key by key, then the lane; whoever waits here goes on with the newest rows, not with
