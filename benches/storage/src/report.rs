@@ -313,7 +313,7 @@ impl All {
             text,
             "\n## An import\n\n\
              {} users with hashes of bcrypt from JSON Lines into SQLite, {:.1} rows a user, beside a program that inserts the same rows by prepared \
-             statements in commits of the same size: {:.1} s and {:.1} s, {:.0} and {:.0} users a second.\n\n\
+             statements in commits of the same size, both on one processor, as what a hop between two costs changes from day to day: {:.1} s and {:.1} s, {:.0} and {:.0} users a second.\n\n\
              ## At rest\n\n\
              An instance on PostgreSQL that nobody has asked for anything for a minute, in {:.0} s: {} transactions, which look for news of others, beside the listener's `SELECT 1` every 500 ms, which the server does not count as it touches no table, and {:.0} ms of the processor's time.",
             thousands(import.users as u64),
