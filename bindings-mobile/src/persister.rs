@@ -108,8 +108,8 @@ pub trait Persister: Send + Sync + fmt::Debug {
     async fn persist(&self, batch: Batch) -> Result<Persisted, PersisterError>;
 
     /// Names rows that are no longer needed, by the ids of their changes: old entries of the change feed, which
-    /// otherwise grows with each commit. They may be dropped, now or later, without a trace. After an exception they
-    /// are named again some day.
+    /// otherwise grows with each commit. They may be dropped, now or later, without a trace; one that is stored again is
+    /// needed again. After an exception they are named again some day.
     async fn forget(&self, ids: Vec<String>) -> Result<(), PersisterError>;
 
     /// Releases what is held open. Called when the store is shut down, and when it could not be opened.

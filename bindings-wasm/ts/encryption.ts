@@ -62,7 +62,8 @@ class Encrypted implements Persister {
       if (!isDone) continue;
       // An id may hold a name. Nobody misses these: who has not the new key is refused by all that is under it.
       if (this.isShared) gone.push(...old);
-      if (gone.length > 0) await this.#inner.forget?.(gone);
+      // What is not forgotten now is named again when all is loaded again.
+      if (gone.length > 0) await Promise.resolve(this.#inner.forget?.(gone)).catch(() => {});
       return loaded;
     }
     throw failure("contention", "other writers kept committing first");

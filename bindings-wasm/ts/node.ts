@@ -74,6 +74,8 @@ class Files implements Persister {
       await unlink(this.#file("commit", position));
       return "stale";
     }
+    // What is stored again is needed again.
+    for (const { id, row } of changes) if (row !== null) this.#forgotten.delete(id);
     await this.#sync();
     if (position - this.#snapshot.position >= Math.max(COMMITS, this.#snapshot.rows / 4)) {
       // The commit is made, whatever becomes of this.

@@ -62,7 +62,8 @@ export interface Persister {
   readonly isShared?: boolean;
   /**
    * Names rows that are no longer needed, by their ids: old entries of the change feed. They may be dropped, now or
-   * later, without a trace. Without this method they are kept for ever. After an error they are named again some day.
+   * later, without a trace; one that is stored again is needed again. Without this method they are kept for ever. After
+   * an error they are named again some day.
    */
   forget?(ids: readonly string[]): void | Promise<void>;
   /** Releases what is held open. Called when the store is closed, and when it could not be opened. */

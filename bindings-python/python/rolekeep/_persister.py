@@ -62,8 +62,8 @@ class Persister(Protocol):
       the same data; true if absent. If not, the store does not look for changes, calls nothing when idle, and rights
       in memory are never out of date. Not for a program that forks and goes on in both processes.
     - `forget(ids: list[str])`, plain or `async`: names rows that are no longer needed, by their `RowChange.id`s: old
-      entries of the change feed. They may be dropped, now or later, without a trace. Without this method they are
-      kept for ever. After an exception they are named again some day.
+      entries of the change feed. They may be dropped, now or later, without a trace; one that is stored again is
+      needed again. Without this method they are kept for ever. After an exception they are named again some day.
     - `close()`, plain or `async`, called when the store is closed, and when it could not be opened.
     """
 

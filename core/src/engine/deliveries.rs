@@ -246,10 +246,10 @@ async fn deliver(engine: Weak<Engine>, notifier: Arc<dyn Notifier>, mut wakes: m
             let (engine, notifier, done) = (here.clone(), notifier.clone(), done.clone());
             // A task for each, so that what one of them holds of the storage is not waited for by who lets it go on.
             here.services.env.spawn(Box::pin(async move {
-                let (id, result) = (row.id, engine.deliver(&*notifier, row).await);
+                let mut under_way = UnderWay { id: row.id, has_failed: true, done };
+                under_way.has_failed = engine.deliver(&*notifier, row).await.is_err();
+                // What waits may be the last that holds the store.
                 drop(engine);
-                // Nobody may be waiting any more.
-                let _ = done.unbounded_send((id, result.is_err()));
             }));
         }
         if under_way.is_empty() {
@@ -275,6 +275,20 @@ async fn deliver(engine: Weak<Engine>, notifier: Arc<dyn Notifier>, mut wakes: m
             under_way.remove(&id);
             has_failed |= is_failure;
         }
+    }
+}
+
+/// A notice that is under way; that it ended is told whatever ends it, a panic of the application's own code, too.
+struct UnderWay {
+    id: NoticeId,
+    has_failed: bool,
+    done: mpsc::UnboundedSender<(NoticeId, bool)>,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        // Nobody may be waiting any more.
+        let _ = self.done.unbounded_send((self.id, self.has_failed));
     }
 }
 

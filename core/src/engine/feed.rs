@@ -8,7 +8,10 @@ use std::{
 use futures_util::future::Either;
 use uuid::Uuid;
 
-use super::{Engine, Live, Who, api_keys::Found, cache, confirmed::NEVER, foreign_tokens::Standing, together::Turn};
+use super::{
+    Engine, Live, Who, api_keys::Found, cache, confirmed::NEVER, foreign_tokens::Standing, rights::WhoKind,
+    together::Turn,
+};
 use crate::{
     environment::{Clock, Task, runtime_ended},
     model::{
@@ -38,6 +41,8 @@ const STRANGERS_MICROS: i64 = 100_000;
 const TOUCHED: FeedPart = FeedPart { commits: FEED_PAGE, bytes: 4 << 20, has_events: false };
 /// So long after it found nothing a subscription reads again at the soonest, in milliseconds.
 const GATHER_MILLIS: u64 = 200;
+/// Nobody waits longer for events at a time; whoever wants to waits again.
+const LONGEST_WAIT_MILLIS: u64 = 5 * 60 * 1_000;
 /// So long others' look is waited for, in milliseconds: a storage may not answer at all.
 const SHARED_MILLIS: u64 = 500;
 /// How often who waits for a position looks for it, in milliseconds.
@@ -164,18 +169,18 @@ impl Engine {
     /// Catches up with the feed to this position at least; waits for it as long as rights may be old.
     pub(crate) async fn follow_to(self: &Arc<Self>, at_least: &Position) -> Result<()> {
         self.require_open()?;
-        let mut left = self.services.config.rights_max_age_millis;
+        let most = Duration::from_millis(self.services.config.rights_max_age_millis.unsigned_abs());
+        let began = self.services.env.elapsed();
         self.keep_up().await?;
         if self.require_heard(at_least).is_ok() {
             return Ok(());
         }
         loop {
             self.catch_up().await?;
-            if left <= 0 || self.require_heard(at_least).is_ok() {
+            if self.services.env.elapsed().saturating_sub(began) >= most || self.require_heard(at_least).is_ok() {
                 return self.require_heard(at_least);
             }
             self.services.env.sleep(WAIT_MILLIS).await;
-            left -= WAIT_MILLIS.cast_signed();
         }
     }
 
@@ -218,8 +223,13 @@ impl Engine {
         millis: u64,
         read_at: Duration,
     ) -> Result<bool> {
-        let mut timeout = self.services.env.sleep(millis);
+        if matches!(who.kind, WhoKind::Anonymous) {
+            return Err(Error::not_signed_in());
+        }
+        let mut timeout = self.services.env.sleep(millis.min(LONGEST_WAIT_MILLIS));
         let _waiting = self.wait_for_commits();
+        // Who asks without waiting reads as any other.
+        let mut has_waited = millis >= GATHER_MILLIS;
         let is_beyond = loop {
             // Before it is looked: what moves in between is not missed.
             let moved = self.moved.listen();
@@ -228,8 +238,11 @@ impl Engine {
                 let age = self.services.env.elapsed().saturating_sub(read_at);
                 let left = GATHER_MILLIS.saturating_sub(age.as_millis().try_into().unwrap_or(u64::MAX));
                 if left > 0 {
-                    futures_util::future::select(self.services.env.sleep(left), timeout).await;
+                    let slept = futures_util::future::select(self.services.env.sleep(left), timeout).await;
+                    has_waited |= matches!(slept, Either::Left(_));
                     self.require_open()?;
+                } else {
+                    has_waited = true;
                 }
                 break true;
             }
@@ -238,7 +251,7 @@ impl Engine {
                 Either::Right(_) => break false,
             }
         };
-        if let Some(user) = who.kind.acting_user() {
+        if let Some(user) = who.kind.acting_user().filter(|_| has_waited) {
             self.rates.let_read_on(user, self.services.now());
         }
         Ok(is_beyond)

@@ -226,7 +226,7 @@ impl Engine {
                     }
                     Err(error) => {
                         #[cfg(feature = "tracing")]
-                        tracing::warn!(user = %user.id, error = %error, "a deleted user could not be purged");
+                        tracing::warn!(user = %user.id, reason = %error.reason(), "a deleted user could not be purged");
                         faults.tell(error);
                         left += 1;
                     }

@@ -199,7 +199,10 @@ impl Builder {
         let is_ours = place.is_ours();
         let storage = place.open(&mut prepared).await?;
         let opened = match prepared.restore(&*storage, backup, options).await {
-            Ok(()) => prepared.open(storage.clone()).await,
+            Ok(()) => {
+                let opened = prepared.open(storage.clone()).await;
+                opened.map_err(|error| error.after("the backup is restored, but the store could not be opened"))
+            }
             Err(error) => Err(error),
         };
         closed_unless(opened, &*storage, is_ours).await
@@ -295,8 +298,9 @@ impl Builder {
     ) -> Result<()> {
         let (storage, prepared) = Self::database(config).await?;
         let restored = prepared.restore(&*storage, backup, options).await;
-        let closed = storage.close().await;
-        restored.and(closed)
+        // What is restored stays so, however this ends.
+        let _ = storage.close().await;
+        restored
     }
 
     async fn database(config: Config) -> Result<(Arc<dyn Storage>, Prepared)> {

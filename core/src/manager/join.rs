@@ -102,10 +102,9 @@ impl UserManagement {
     /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
     /// ```
     ///
-    /// - The connection must lead to this store's database, which is checked. In PostgreSQL it must be in a transaction, preferably at
-    ///   the default isolation level; in SQLite in one begun with `BEGIN IMMEDIATE`, because a transaction that has read before often
-    ///   cannot write. An `exclusive` file cannot be joined, nor one that was
-    ///   given as a storage.
+    /// - The connection must lead to this store's database: another store is refused, a copy of this one is not noticed. In PostgreSQL it
+    ///   must be in a transaction, preferably at the default isolation level; in SQLite in one begun with `BEGIN IMMEDIATE`, because a
+    ///   transaction that has read before often cannot write. An `exclusive` file cannot be joined, nor one that was given as a storage.
     /// - In the closure use only the store that it gets: this one may wait for locks of the transaction.
     /// - Written rows stay locked until you commit, and in SQLite the whole file: write late, and do not wait for anything in between. In
     ///   PostgreSQL that goes for names, too: those of all accounts share 1,024 locks, of which a new account holds a few, so that others who

@@ -171,6 +171,14 @@ impl Error {
         self
     }
 
+    /// The same error, told with what had been done before it.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    pub(crate) fn after(mut self, done: &str) -> Self {
+        let message = format!("{done}: {}", self.message());
+        (self.0.unknown, self.0.message) = (None, Cow::Owned(message));
+        self
+    }
+
     /// What needs a user was asked for by nobody.
     pub(crate) fn not_signed_in() -> Self {
         Self::new(Reason::NotSignedIn, "this needs a signed-in user")

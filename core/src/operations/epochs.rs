@@ -132,6 +132,14 @@ pub(super) async fn void_steps(plan: &mut Plan<'_>, user: &User) -> Result<Crede
     Ok(plan.write_consequence(before.as_ref(), after))
 }
 
+/// Plans that what is asked for from now on counts, where the epoch moved by a clock that was ahead: until then all that is told apart
+/// from it by time alone would be refused.
+pub(super) fn set_right(plan: &mut Plan<'_>, credential: &Credential) {
+    if credential.moved_at.is_some_and(|at| plan.services.is_ahead(at, plan.now)) {
+        plan.write_consequence(Some(credential), Credential { moved_at: Some(plan.now), ..credential.clone() });
+    }
+}
+
 impl Password {
     /// Changes a credential accordingly.
     pub(super) async fn put_into(self, credential: &mut Credential, plan: &mut Plan<'_>) -> Result<()> {

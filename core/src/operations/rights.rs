@@ -26,8 +26,6 @@ pub(super) const FRESH_SECONDS: i64 = 5 * 60;
 pub(crate) async fn require_fresh(plan: &Plan<'_>) -> Result<()> {
     let ActorKind::User(user) = &plan.actor.kind else { return Ok(()) };
     plan.actor.require_in_person()?;
-    // By a clock that was set back nobody knows how old the proof is; that of another instance may be ahead a little.
-    let latest = plan.now.plus_seconds(plan.services.config.leeway_seconds);
     let stale = || Error::new(Reason::StepUpRequired, "prove again who you are, by `sessions.step_up`");
     let unproved = || {
         let message = "authenticate again: this needs a session in which the user signed in recently, and callers of `acting_as` have no session";
@@ -35,7 +33,7 @@ pub(crate) async fn require_fresh(plan: &Plan<'_>) -> Result<()> {
     };
     let proved = user.proved.ok_or_else(unproved)?;
     let at = proved.at;
-    if at > latest || plan.now >= at.plus_seconds(FRESH_SECONDS) {
+    if plan.services.is_ahead(at, plan.now) || plan.now >= at.plus_seconds(FRESH_SECONDS) {
         return Err(stale());
     }
     let has_factor = async || {

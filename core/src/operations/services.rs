@@ -280,6 +280,12 @@ impl Services {
         Reads::stored(&*self.storage)
     }
 
+    /// Whether a time is later than now by more than the clocks of instances differ: that clock was ahead, or this one was set back
+    /// since, and nobody knows how long ago it was.
+    pub(crate) fn is_ahead(&self, at: Time, now: Time) -> bool {
+        at > now.plus_seconds(self.config.leeway_seconds)
+    }
+
     /// What access tokens say here.
     pub fn expected(&self, now: Time) -> Expected<'_> {
         let Config { issuer, audience, leeway_seconds, .. } = &self.config;

@@ -101,7 +101,7 @@ impl Faults {
         let _is_news = self.parts.insert(part);
         #[cfg(feature = "tracing")]
         if _is_news && error.reason() != Reason::Closed {
-            tracing::warn!(part, error = %error, "a part of the store could not be tidied");
+            tracing::warn!(part, reason = %error.reason(), "a part of the store could not be tidied");
         }
         self.tell(error);
         None

@@ -255,6 +255,8 @@ impl Storage for Observed {
 
     #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
     async fn snapshot<'s>(&'s self) -> Result<Box<dyn Snapshot + 's>> {
+        // Up to what others have written: here, as whoever does not go on with the copy must hold nothing that others wait for.
+        self.position().await?;
         self.observe("snapshot", Tables::None, self.storage.snapshot()).await
     }
 

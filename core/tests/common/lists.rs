@@ -3,13 +3,15 @@
 use rolekeep::{
     Value,
     internals::{
+        api_key::ApiKey,
         asset::Asset,
         drone::Drone,
+        group::Group,
         invitation::Invitation,
         record::Record,
         user::{User, UserActivity},
     },
-    storage::{Comparison, Direction, GroupBy, Link, Order, Predicate, Query},
+    storage::{Comparison, Direction, GroupBy, Link, Order, Predicate, Query, audit::AuditEntry},
 };
 use uuid::Uuid;
 
@@ -28,7 +30,7 @@ fn list(query: Query, after: Vec<Value>, uses: &'static str) -> List {
     List { query, after, uses }
 }
 
-/// What users and drones are listed by, as their operations ask: deleted ones apart.
+/// What is listed, and by what, as operations ask: deleted users apart.
 pub fn lists(direction: Direction) -> Vec<List> {
     let order = |column: &'static str| vec![Order { column: column.into(), direction }];
     let kept = || Predicate::equals("status", "deleted").negate();
@@ -56,7 +58,24 @@ pub fn lists(direction: Direction) -> Vec<List> {
     let seen = Query { beside: Some(UserActivity::TABLE), ..users("last_login_at", Predicate::Always) };
     let invited =
         Query { order: order("created_at"), ..Query::of(Invitation::TABLE, Predicate::equals("invited_by", ID)) };
+    let entries = |filter| {
+        let order = ["at", "lane", "seq"].map(|column| Order { column: column.into(), direction });
+        Query { order: order.into(), ..Query::of(AuditEntry::TABLE, filter) }
+    };
+    let place = || vec![time.clone(), Value::Int(1), Value::Int(1)];
+    let since = Predicate::Compare("at".into(), Comparison::GreaterOrEqual, Value::Time(0));
+    let until = Predicate::Compare("at".into(), Comparison::Less, Value::Time(9));
+    let keys = Query { order: order("created_at"), ..Query::of(ApiKey::TABLE, Predicate::equals("user_id", ID)) };
+    let groups = Query { order: order("created_at"), ..Query::of(Group::TABLE, Predicate::Always) };
+    let text_id = || Value::from(ID.to_string());
     vec![
+        list(entries(Predicate::Always), place(), "audit_entries_by_at"),
+        list(entries(since.and(until)), place(), "audit_entries_by_at"),
+        list(entries(Predicate::equals("actor", text_id())), place(), "audit_entries_by_actor_at"),
+        list(entries(Predicate::equals("target_id", text_id())), place(), "audit_entries_by_target_id_at"),
+        list(entries(Predicate::equals("action", "users.create")), place(), "audit_entries_by_action_at"),
+        list(keys, at(), "api_keys_by_user_id_created_at"),
+        list(groups, at(), "groups_by_created_at"),
         list(users("created_at", Predicate::Always), at(), "users_by_created_at"),
         list(users("email_key", Predicate::Always), named(), "users_by_email_key"),
         list(users("username_key", Predicate::Always), named(), "users_by_username_key"),

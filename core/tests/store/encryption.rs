@@ -266,6 +266,8 @@ impl Persister for Log {
             return Ok(Persisted::Stale);
         }
         batches.push(batch.clone());
+        // What is stored again is needed again.
+        self.forgotten.lock().unwrap().retain(|id| batch.changes.iter().all(|change| change.id != *id));
         Ok(Persisted::Done)
     }
 

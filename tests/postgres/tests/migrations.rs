@@ -71,6 +71,36 @@ async fn a_plan_is_what_applying_runs() {
     assert_eq!(other.down().await.unwrap_err().reason(), Reason::SchemaForeign);
 }
 
+/// An account that may make tables in the schema has made one first: a trigger of it would run as the store.
+#[tokio::test(flavor = "multi_thread")]
+async fn sec_16_nobody_waits_in_the_schema_for_what_the_store_writes() {
+    let cluster = Cluster::start();
+    let mut connection = cluster.connect().await;
+    let made = "CREATE ROLE neighbour; CREATE SCHEMA rolekeep; GRANT ALL ON SCHEMA rolekeep TO neighbour; SET ROLE neighbour; \
+                CREATE TABLE rolekeep.gaps (bucket bigint PRIMARY KEY, version bigint NOT NULL DEFAULT 0); RESET ROLE";
+    run(&mut connection, made).await;
+    let refused = PostgresStorage::open(PostgresOptions::new(cluster.url())).await.err().unwrap();
+    assert_eq!(refused.reason(), Reason::SchemaForeign);
+    assert_eq!(steps(&cluster).apply().await.unwrap_err().reason(), Reason::SchemaForeign);
+    run(&mut connection, "DROP TABLE rolekeep.gaps").await;
+    PostgresStorage::open(PostgresOptions::new(cluster.url())).await.unwrap().close().await.unwrap();
+}
+
+/// The extension came after the tables.
+#[tokio::test(flavor = "multi_thread")]
+async fn usr_4_an_index_that_could_not_be_made_is_made_by_applying() {
+    let cluster = Cluster::start();
+    let mut connection = cluster.connect().await;
+    steps(&cluster).apply().await.unwrap();
+    let whole = made(&mut connection, "rolekeep").await;
+    run(&mut connection, "DROP EXTENSION pg_trgm CASCADE").await;
+    assert_ne!(made(&mut connection, "rolekeep").await, whole);
+    assert_ne!(steps(&cluster).plan().await.unwrap(), "");
+    assert_eq!(steps(&cluster).apply().await.unwrap(), []);
+    assert_eq!(made(&mut connection, "rolekeep").await, whole);
+    assert_eq!(steps(&cluster).plan().await.unwrap(), "");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_at_once_apply_each_step_once_and_stores_that_are_open_refuse_what_moved() {
     let cluster = Cluster::start();

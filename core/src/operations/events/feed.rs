@@ -214,7 +214,12 @@ impl Feed {
     }
 
     /// Takes so many commits, as long as the events of which the caller hears are not too many. Where a page ends must not tell of others.
-    pub(super) fn take(&mut self, commits: usize, hears: impl Fn(&StoredEvent) -> Result<bool>) -> Result<()> {
+    pub(super) fn take(
+        &mut self,
+        commits: usize,
+        hears: impl Fn(&StoredEvent) -> Result<bool>,
+        told: impl Fn(StoredEvent) -> StoredEvent,
+    ) -> Result<()> {
         for _ in 0..commits {
             if self.is_full {
                 return Ok(());
@@ -232,7 +237,7 @@ impl Feed {
             for ((number, stored), is_heard) in events.into_iter().enumerate().skip(read).zip(heard) {
                 if is_heard {
                     let cursor = Cursor::within(self.taken.clone(), line.place, number + 1);
-                    self.events.extend(Event::of(&line, number, stored, &cursor));
+                    self.events.extend(Event::of(&line, number, told(stored), &cursor));
                 }
             }
             self.taken.advance(line.place);
@@ -341,7 +346,7 @@ mod tests {
                     feed.add(&self.changes(&feed.reached, feed.part)).unwrap();
                 }
                 while let commits @ 1.. = feed.slice_size() {
-                    feed.take(commits, |_| Ok(true)).unwrap();
+                    feed.take(commits, |_| Ok(true), |event| event).unwrap();
                 }
                 let batch = feed.into_batch();
                 for event in batch.events {
@@ -397,7 +402,7 @@ mod tests {
             let mut feed = Feed::behind(Cursor::within(Position::START, begun.place, 1), 16, true);
             feed.add(&history.changes(&feed.reached, feed.part)).unwrap();
             assert!(feed.certain > 0 && feed.commits[0].line.place == begun.place, "{seed}");
-            feed.take(1, |_| Ok(true)).unwrap();
+            feed.take(1, |_| Ok(true), |event| event).unwrap();
             assert_eq!(feed.events.len(), events.len() - 1, "{seed}");
             assert_eq!(feed.taken.number(begun.place.lane), 1, "{seed}");
         }
@@ -448,7 +453,7 @@ mod tests {
                     feed.add(&history.changes(&feed.reached, feed.part)).unwrap();
                 }
                 while let commits @ 1.. = feed.slice_size() {
-                    feed.take(commits, |_| Ok(true)).unwrap();
+                    feed.take(commits, |_| Ok(true), |event| event).unwrap();
                 }
                 let batch = feed.into_batch();
                 told.extend(
@@ -509,7 +514,7 @@ mod tests {
                     if commits == 0 {
                         break;
                     }
-                    feed.take(commits, |_| Ok(false)).unwrap();
+                    feed.take(commits, |_| Ok(false), |event| event).unwrap();
                 }
                 let batch = feed.into_batch();
                 cursor = batch.position.parse().unwrap();

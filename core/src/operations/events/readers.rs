@@ -7,7 +7,7 @@ use crate::{
         error::{Reason, Result},
         event::{Readers, StoredEvent},
         id::parse_uuid,
-        noun::Events,
+        noun::{Events, Owner},
         record::{Key, Record, Row, Table},
         user::User,
         value::Value,
@@ -51,7 +51,10 @@ impl Hearing {
         if self.is_all {
             return Ok(());
         }
-        let about = |event| asked_about(event).into_iter().flatten().map(move |(table, key)| (table, key, event));
+        let about = |event| {
+            let asked = asked_about(event).into_iter().flatten();
+            asked.chain(mentioned(event).map(|(_, user)| user)).map(move |(table, key)| (table, key, event))
+        };
         let mut asked: Vec<(&'static Table, Key, &StoredEvent)> = events.flat_map(about).collect();
         asked.retain(|(table, key, _)| !self.rows.contains_key(&(table.name, key.clone())));
         asked.sort_by(|a, b| (a.0.name, &a.1).cmp(&(b.0.name, &b.1)));
@@ -86,11 +89,28 @@ impl Hearing {
         Ok(match told.readers {
             Readers::Policy => self.is_policy,
             Readers::Own => is_own(plan, event),
-            Readers::Rows => asked_about(event).is_some_and(|rows| {
-                let may = |(table, key): (&'static Table, Key)| self.rows.get(&(table.name, key)) == Some(&true);
-                !rows.is_empty() && rows.into_iter().all(may)
-            }),
+            Readers::Rows => asked_about(event)
+                .is_some_and(|rows| !rows.is_empty() && rows.into_iter().all(|row| self.may_read(row))),
         })
+    }
+
+    /// What the caller is told of an event that it hears of: users whom it may not read are not named, as in what answers with the row.
+    pub(super) fn told(&self, plan: &Plan<'_>, mut event: StoredEvent) -> StoredEvent {
+        if self.is_all {
+            return event;
+        }
+        let own = plan.actor.user_id().map(|user| Key(vec![Value::Id(user.0)]));
+        let named: Vec<_> = mentioned(&event).collect();
+        for (field, (table, user)) in named {
+            if Some(&user) != own.as_ref() && !self.may_read((table, user)) {
+                event.data.remove(field);
+            }
+        }
+        event
+    }
+
+    fn may_read(&self, (table, key): (&'static Table, Key)) -> bool {
+        self.rows.get(&(table.name, key)) == Some(&true)
     }
 }
 
@@ -112,11 +132,31 @@ fn asked_about(event: &StoredEvent) -> Option<Vec<(&'static Table, Key)>> {
     if table.noun.resource.is_some() {
         return Some(vec![(table, event.key.clone())]);
     }
-    let owner = |owner: &crate::model::noun::Owner| {
-        let id = event.data.get(table.columns[owner.column].name)?.as_str()?;
-        Some((storage::table(owner.of)?, Key(vec![Value::Id(parse_uuid(id)?)])))
-    };
-    table.noun.owners.iter().map(owner).collect()
+    table.noun.owners.iter().map(|owner| Some(named_by(owner, table, event)?.1)).collect()
+}
+
+/// The users whom an event names in a row that is read by a right of its own, and is not called by them: the operator of a drone. Each
+/// with its field.
+fn mentioned(event: &StoredEvent) -> impl Iterator<Item = (&'static str, (&'static Table, Key))> {
+    let table = storage::table(&event.table).filter(|table| {
+        matches!(&table.noun.events, Events::Published(told) if told.readers == Readers::Rows)
+            && table.noun.resource.is_some()
+    });
+    let owners = table.into_iter().flat_map(|table| table.noun.owners.iter().map(move |owner| (table, owner)));
+    owners
+        .filter(|(table, owner)| owner.of == User::TABLE.name && !table.key.contains(&owner.column))
+        .filter_map(|(table, owner)| named_by(owner, table, event))
+}
+
+/// The owner that an event names, and in which field.
+fn named_by(
+    owner: &Owner,
+    table: &'static Table,
+    event: &StoredEvent,
+) -> Option<(&'static str, (&'static Table, Key))> {
+    let field = table.columns[owner.column].name;
+    let id = parse_uuid(event.data.get(field)?.as_str()?)?;
+    Some((field, (storage::table(owner.of)?, Key(vec![Value::Id(id)]))))
 }
 
 /// Whether the caller may read a row, and where it is gone, all of its kind.

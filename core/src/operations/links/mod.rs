@@ -123,12 +123,14 @@ impl OneTimeLink {
         [self.user_id.0.as_bytes(), self.address.as_bytes(), epoch]
     }
 
-    /// Whether it is good at this time for an account as it is now.
-    pub(super) fn is_good(&self, user: &User, credential: Option<&Credential>, now: Time) -> bool {
+    /// Whether it is good now for an account as it is now. What an owner takes its address back by is good though a clock was ahead.
+    pub(super) fn is_good(&self, user: &User, credential: Option<&Credential>, plan: &Plan<'_>) -> bool {
+        let now = plan.now;
         let is_of_epoch = !self.purpose.ends_with_epoch() || self.epoch == epochs::epoch_of(credential);
         let is_of_address = || user.email.as_deref().is_some_and(|own| names::is_same_mailbox(own, &self.address));
         self.used_at.is_none()
             && now < self.expires_at
+            && (self.purpose == LinkPurpose::EmailRevert || !plan.services.is_ahead(self.created_at, now))
             && is_of_epoch
             && user.is_active(now)
             && (!self.purpose.is_of_present_address() || is_of_address())
@@ -162,7 +164,7 @@ pub(super) async fn reuse_or_make(
     let half = plan.now.plus_seconds(purpose.seconds() / 2);
     let is_fresh = |link: &&OneTimeLink| {
         let is_same = link.purpose == purpose && names::is_same_mailbox(&link.address, address);
-        is_same && link.expires_at > half && link.is_good(user, credential, plan.now)
+        is_same && link.expires_at > half && link.is_good(user, credential, plan)
     };
     if let Some(link) = known.iter().filter(is_fresh).max_by_key(|link| link.expires_at) {
         return Ok(link.clone());
@@ -218,7 +220,7 @@ pub(super) async fn open(plan: &mut Plan<'_>, purpose: LinkPurpose, secret: &Sec
     plan.verify_id(purpose.signed(), secret, &link.bound(&link.epoch.to_be_bytes())).map_err(|_| void())?;
     let user: User = plan.reads().get(&(link.user_id,)).await?.ok_or_else(void)?;
     let credential = epochs::credential_of(plan, user.id).await?;
-    let is_good = link.purpose == purpose && link.is_good(&user, credential.as_ref(), plan.now);
+    let is_good = link.purpose == purpose && link.is_good(&user, credential.as_ref(), plan);
     if is_good { Ok(Opened { link, user, credential }) } else { Err(void()) }
 }
 

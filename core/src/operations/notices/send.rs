@@ -241,7 +241,7 @@ async fn found(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Mailed
         }
         // Who may not sign in now may come back while it is good.
         let is_good = |link: &OneTimeLink| {
-            link.is_good(&user, credential.as_ref(), plan.now)
+            link.is_good(&user, credential.as_ref(), plan)
                 || purpose == LinkPurpose::EmailRevert && link.used_at.is_none()
         };
         return match known.filter(is_good) {
@@ -330,7 +330,7 @@ async fn sign_in_by_mail(
     }
     if let Some(known) = known {
         // It comes again, and may be void by now.
-        let is_good = known.is_good(&user, credential.as_ref(), plan.now);
+        let is_good = known.is_good(&user, credential.as_ref(), plan);
         return if is_good { Mailed::by_link(plan, user, NoticeKind::SignInCode, &known).map(Some) } else { Ok(None) };
     }
     let (epoch, purpose) = (epochs::epoch_of(credential.as_ref()), LinkPurpose::MailSignIn);

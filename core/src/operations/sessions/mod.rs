@@ -313,12 +313,10 @@ pub(crate) fn proof_of(session: &Session) -> Proved {
 
 /// What a session says of who asks by it.
 pub(crate) fn properties(services: &Services, session: &Session, now: Time) -> SessionProperties {
-    let config = &services.config;
     let Proved { at, by } = proof_of(session);
-    // By a clock that was set back nobody knows how old a proof is; that of another instance may be ahead a little.
-    let is_known = |at: &Time| *at != Session::NOBODY_KNOWS && *at <= now.plus_seconds(config.leeway_seconds);
+    let is_known = |at: &Time| *at != Session::NOBODY_KNOWS && !services.is_ahead(*at, now);
     let authenticated_at = Some(at).filter(is_known);
-    let needs_two_factors = config.second_factor == SecondFactor::Required;
+    let needs_two_factors = services.config.second_factor == SecondFactor::Required;
     SessionProperties { authenticated_at, proofs: by, needs_two_factors }
 }
 

@@ -101,6 +101,7 @@ impl Operation for SignInByToken {
             return Err(failed(plan, Some(user.id), user.status.as_str()).await?);
         }
         if foreign.is_before(&credential) {
+            epochs::set_right(plan, &credential);
             return Err(failed(plan, Some(user.id), "it is of before the account's credentials changed").await?);
         }
         let is_first = foreign.proves(plan, user.id).await?.is_some();

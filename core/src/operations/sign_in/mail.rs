@@ -165,7 +165,7 @@ impl Operation for SignInByMail {
             None => Some("wrong code"),
             Some(_) if standing.is_locked => Some("too many codes by this name were wrong in a row"),
             Some((_, user)) if !user.is_active(plan.now) => Some(user.status_at(plan.now).as_str()),
-            Some((link, user)) if !link.is_good(user, credential.as_ref(), plan.now) => Some("the code is void"),
+            Some((link, user)) if !link.is_good(user, credential.as_ref(), plan) => Some("the code is void"),
             Some((_, user)) if is_elsewhere(plan, user.id, credential.as_ref()).await? => {
                 Some("the account signs in at another issuer")
             }

@@ -279,8 +279,7 @@ impl Challenge {
         if self.era.unwrap_or_default() < plan.era() {
             return false;
         }
-        let latest = plan.now.plus_seconds(plan.services.config.leeway_seconds);
-        self.created_at <= latest && plan.now < self.expires_at
+        !plan.services.is_ahead(self.created_at, plan.now) && plan.now < self.expires_at
     }
 
     /// What its signature holds beside its id.
@@ -363,10 +362,8 @@ impl Challenges for Plan<'_> {
         let (challenge, user) = (&opened.challenge, &opened.user);
         let (Some(used_at), Some(session)) = (challenge.used_at, challenge.session_id) else { return Err(void()) };
         let (session, activity) = sessions::stored(self, session).await?.ok_or_else(void)?;
-        let config = &self.services.config;
-        // By a clock that was set back nobody knows how long ago it was.
-        let is_ahead = used_at > self.now.plus_seconds(config.leeway_seconds);
-        let is_late = is_ahead || self.now >= used_at.plus_seconds(config.refresh_grace_seconds);
+        let is_late = self.services.is_ahead(used_at, self.now)
+            || self.now >= used_at.plus_seconds(self.services.config.refresh_grace_seconds);
         if is_late || !user.is_active(self.now) || require_alive(self, &session, &activity).is_err() {
             return Err(void());
         }

@@ -48,7 +48,7 @@ pub(in crate::operations) fn read_challenge(
     let id = signed_id::read(purpose, text).map_err(|_| super::void())?;
     plan.verify_id(purpose, text, bound).map_err(|_| super::void())?;
     let at = time_of(id).ok_or_else(super::void)?;
-    let is_ahead = at > plan.now.plus_seconds(plan.services.config.leeway_seconds);
+    let is_ahead = plan.services.is_ahead(at, plan.now);
     let is_late = plan.now >= at.plus_seconds(super::CHALLENGE_SECONDS);
     if is_ahead || is_late { Err(super::void()) } else { Ok(SignedChallenge { id: ChallengeId(id), at }) }
 }

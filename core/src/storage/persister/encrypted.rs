@@ -112,7 +112,8 @@ impl<P: Persister> Persister for EncryptedPersister<P> {
         }
         // Nobody else has what was deleted, and the persister cannot tell by itself.
         if !gone.is_empty() && !self.persister.is_shared() {
-            self.persister.forget(&gone).await?;
+            // What is not forgotten now is named again when all is loaded again.
+            let _ = self.persister.forget(&gone).await;
         }
         if self.keys.current().is_some() {
             self.old(|old| old.ids.extend(plain.iter().map(|change| change.id.clone())));

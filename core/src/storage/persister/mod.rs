@@ -66,7 +66,7 @@ pub trait Persister: MaybeSend + MaybeSync + 'static {
     async fn persist(&self, batch: &Batch) -> Result<Persisted>;
 
     /// Names rows that are no longer needed, by the ids of their changes: old entries of the change feed, which otherwise
-    /// grows with each commit. They may be dropped, now or later, without a trace.
+    /// grows with each commit. They may be dropped, now or later, without a trace. One that is stored again is needed again.
     ///
     /// After an error they are named again some day.
     async fn forget(&self, _ids: &[String]) -> Result<()> {
@@ -438,7 +438,7 @@ impl<P: Persister> Storage for PersistedStorage<P> {
 
     #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
     async fn snapshot<'s>(&'s self) -> Result<Box<dyn Snapshot + 's>> {
-        let _host = self.newest().await?;
+        // Of what this instance knows: a store asks for the newest position before.
         Ok(Box::new(MemorySnapshot::of(&self.memory)?))
     }
 

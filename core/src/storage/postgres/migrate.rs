@@ -17,7 +17,7 @@ use super::{
 use crate::storage::sql::dialect::Dialect;
 use crate::{
     model::{
-        error::{Error, Result},
+        error::{Error, Reason, Result},
         record::Table,
         registry::Guard,
     },
@@ -95,14 +95,14 @@ pub(crate) async fn change_at(options: &PostgresOptions, schema: &Schema, deed: 
 
 /// What a schema has seen. One that does not exist has seen nothing, and is not made.
 pub(crate) async fn status_of(options: &PostgresOptions, schema: &Schema) -> Result<Status> {
-    Ok(schema.status(look(options).await?.1))
+    Ok(schema.status(look(options, schema).await?.history))
 }
 
 /// The text of what [`Deed::Apply`] does.
 pub(crate) async fn plan_of(options: &PostgresOptions, schema: &Schema) -> Result<String> {
-    let (is_made, history) = look(options).await?;
+    let Looked { is_made, history, has_searches } = look(options, schema).await?;
     schema.require_ours(&history)?;
-    if is_done(schema, &history) {
+    if is_done(schema, &history) && has_searches {
         return Ok(String::new());
     }
     let name = quoted(&options.schema);
@@ -114,16 +114,27 @@ pub(crate) async fn plan_of(options: &PostgresOptions, schema: &Schema) -> Resul
     ))
 }
 
-/// Whether the schema exists, and what it has seen.
-async fn look(options: &PostgresOptions) -> Result<(bool, History)> {
+/// What is found of a schema.
+struct Looked {
+    /// Whether it exists.
+    is_made: bool,
+    /// What it has seen.
+    history: History,
+    /// Whether searches have their indexes, as far as they could be made.
+    has_searches: bool,
+}
+
+async fn look(options: &PostgresOptions, schema: &Schema) -> Result<Looked> {
     let _busy = begin().await;
     let connections = Connections::new(options)?;
     let looked = async {
         let mut writer = connections.looking().await?;
         let longest = writer.longest();
         let looked = async {
-            let connection = writer.get()?;
-            Ok((is_schema(connection, &options.schema).await?, history(connection, &options.schema).await?))
+            let (connection, name) = (writer.get()?, &options.schema);
+            let (is_made, history) = (is_schema(connection, name).await?, history(connection, name).await?);
+            let has_searches = has_searches(connection, schema, name).await?;
+            Ok(Looked { is_made, history, has_searches })
         };
         let looked = timeout(longest, looked).await;
         writer.settle(looked).map_err(Error::from)
@@ -168,7 +179,12 @@ pub(super) async fn run(connections: &Connections, schema: &Schema, name: &str, 
             return Ok(Vec::new());
         }
         if deed != Deed::Undo && is_done(schema, &seen) {
-            return Ok(Vec::new());
+            // Whoever asks for it gets the indexes, too, that could not be made before.
+            let searches = async { Ok(deed != Deed::Apply || has_searches(writer.get()?, schema, name).await?) };
+            let searches = timeout(longest, searches).await;
+            if writer.settle(searches).map_err(Error::from)? {
+                return Ok(Vec::new());
+            }
         }
         let changed = timeout(LONG, once(writer.get().map_err(error::error)?, schema, name, deed)).await;
         let changed = writer.settle(changed);
@@ -199,7 +215,16 @@ async fn once(
     deed: Deed,
 ) -> Result<Result<Vec<Step>>, sqlx::Error> {
     let mut transaction = connection.begin().await?;
+    // Looked at first: whoever migrates makes them and says so at once.
+    let foreign = foreign_frame(&mut transaction, name).await?;
     let before = history(&mut transaction, name).await?;
+    if let Some(table) = foreign.filter(|_| before.seen.is_empty()) {
+        transaction.rollback().await?;
+        let message = format!(
+            "the schema has a table `{table}` that another account made: give the store a schema of its own, in which nobody else may make tables"
+        );
+        return Ok(Err(Error::new(Reason::SchemaForeign, message)));
+    }
     // Safe: names that were checked, and scripts of this library.
     let make = match is_schema(&mut transaction, name).await? {
         true => String::new(),
@@ -264,8 +289,10 @@ fn index_searches(tables: &[&'static Table]) -> String {
     let index = |table: &&Table| {
         let (name, of) = (quoted(&format!("{}_search", table.name)), quoted(table.name));
         let column = quoted(crate::storage::sql::SEARCH_TEXT);
+        // Whoever finds it made need not own the table.
         format!(
-            "    EXECUTE format('CREATE INDEX IF NOT EXISTS {name} ON {of} USING gin ({column} %I.gin_trgm_ops)', home);\n"
+            "    IF to_regclass('{name}') IS NULL THEN\n      \
+             EXECUTE format('CREATE INDEX {name} ON {of} USING gin ({column} %I.gin_trgm_ops)', home);\n    END IF;\n"
         )
     };
     let indexes: String = tables.iter().filter(|table| !table.search.is_empty()).map(index).collect();
@@ -275,6 +302,27 @@ fn index_searches(tables: &[&'static Table]) -> String {
          DO $$ DECLARE home name; BEGIN\n  SELECT n.nspname INTO home FROM pg_opclass o JOIN pg_namespace n ON n.oid = o.opcnamespace \
          WHERE o.opcname = 'gin_trgm_ops';\n  IF home IS NOT NULL THEN\n{indexes}  END IF;\nEND $$;\n"
     )
+}
+
+/// Whether searches have all the indexes that this account could make now.
+async fn has_searches(connection: &mut PgConnection, schema: &Schema, name: &str) -> Result<bool, sqlx::Error> {
+    let indexes = schema.tables.iter().filter(|table| !table.search.is_empty());
+    let indexes: Vec<String> = indexes.map(|table| format!("{}_search", table.name)).collect();
+    let asked = "SELECT NOT (EXISTS (SELECT FROM pg_opclass WHERE opcname = 'gin_trgm_ops') \
+                 OR has_database_privilege(current_database(), 'CREATE') \
+                 AND EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm')) \
+                 OR NOT EXISTS (SELECT FROM unnest($2::text[]) AS wanted (name) WHERE NOT EXISTS \
+                 (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+                 WHERE n.nspname = $1 AND c.relname = wanted.name))";
+    sqlx::query_scalar(asked).bind(name).bind(indexes).fetch_one(connection).await
+}
+
+/// The first table of the frame that somebody else owns in a schema. Its owner would have triggers in what this account writes.
+async fn foreign_frame(connection: &mut PgConnection, name: &str) -> Result<Option<String>, sqlx::Error> {
+    let asked = "SELECT relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+                 WHERE n.nspname = $1 AND c.relname IN ('rolekeep_schema', 'lanes', 'gaps') \
+                 AND pg_get_userbyid(c.relowner) <> current_user ORDER BY c.relname LIMIT 1";
+    sqlx::query_scalar(asked).bind(name).fetch_optional(connection).await
 }
 
 async fn is_schema(connection: &mut PgConnection, name: &str) -> Result<bool, sqlx::Error> {

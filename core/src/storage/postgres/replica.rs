@@ -98,7 +98,10 @@ impl Replica {
         // A query or a database that is at fault says so itself.
         let (statement, skip) = query::statement(database.tables, query).ok()?;
         let wanted = database.position().await.ok()?;
-        let statement = with_position(statement, *wanted.lanes().first()?);
+        if wanted.lanes().is_empty() {
+            return None;
+        }
+        let statement = with_position(statement, &wanted);
         let mut asked = Asked { replica: self, since: Instant::now(), outcome: None };
         let reached = self.reached(&wanted, (&statement, query::plan(query)), database);
         let (count, rows) = match timeout(LONGEST, reached).await {
@@ -177,16 +180,22 @@ impl Replica {
 const PLACE: usize = 4;
 
 /// A statement that also gives how far the database has come that answers it, of the same moment: in arrays, the lanes, their numbers and
-/// tags. A database that does not know this commit is another one, whatever its numbers are.
-fn with_position((text, mut values): Statement, known: LanePosition) -> Statement {
-    let line = values.0.len() + 1;
-    values.0.extend([Value::from(LanePosition::line(known.lane, known.number)), Value::from(i64::from(known.tag))]);
-    let tag = "('x' || right(id::text, 8))::bit(32)::bigint";
+/// tags. A database that does not know the newest commit of each lane, in its feed or as its own newest one, is another one, or not there
+/// yet, whatever its numbers are.
+fn with_position((text, mut values): Statement, wanted: &Position) -> Statement {
+    let (lines, tags) = (values.0.len() + 1, values.0.len() + 2);
+    let of = |part: fn(&LanePosition) -> i64| wanted.lanes().iter().map(part).collect::<Vec<i64>>();
+    values.0.extend([
+        Value::from(of(|place| LanePosition::line(place.lane, place.number))),
+        Value::from(of(|place| i64::from(place.tag))),
+    ]);
     let text = format!(
-        "SELECT place.*, page.* FROM (SELECT EXISTS (SELECT FROM commits WHERE position = ${line} AND {tag} = ${}) AS known, \
+        "SELECT place.*, page.* FROM (SELECT NOT EXISTS (SELECT FROM unnest(${lines}::bigint[], ${tags}::bigint[]) AS wanted (line, tag) \
+         WHERE NOT EXISTS (SELECT FROM commits WHERE position = wanted.line \
+         AND ('x' || right(id::text, 8))::bit(32)::bigint = wanted.tag) \
+         AND NOT EXISTS (SELECT FROM lanes AS lane WHERE (lane.lane << 48) + lane.number = wanted.line AND lane.tag = wanted.tag)) AS known, \
          array_agg(lane) AS lanes, array_agg(number) AS numbers, array_agg(tag) AS tags FROM lanes WHERE number > 0) AS place \
-         LEFT JOIN ({text}) AS page ON true",
-        line + 1
+         LEFT JOIN ({text}) AS page ON true"
     );
     (text, values)
 }

@@ -17,8 +17,9 @@ use super::{
 use crate::{
     model::{
         error::{Error, Result},
-        predicate::Predicate,
+        predicate::{Comparison, Predicate},
         record::Table,
+        value::Value,
     },
     storage::{Direction, Query, Window},
 };
@@ -57,10 +58,43 @@ pub(in crate::storage) struct Range {
 /// The rows of a query's window.
 pub(in crate::storage) fn page(dialect: Dialect, tables: &Tables, query: &Query, way: Way<'_>) -> Result<Page> {
     let order = query.sorting()?.parts;
+    let narrowed = without_implied(query, &order);
+    let query = narrowed.as_ref().unwrap_or(query);
     let of = Of { dialect, tables, query, table: query.ordering(), order: &order };
     let Parts { ranges, window, skip } = parts(dialect, query, &order);
     let ranges = ranges.iter().map(|conditions| of.range(way, &window, conditions));
     Ok(Page { ranges: ranges.collect::<Result<_>>()?, skip })
+}
+
+/// The query without what the place that its page goes on after implies: bounds of the first column that it is sorted by. SQLite enters an
+/// index by one bound on each side, and with this one would go through all pages before; none, if there is no such bound.
+fn without_implied(query: &Query, order: &[(usize, Direction)]) -> Option<Query> {
+    let (&(column, direction), place) = order.first().zip(query.window.after.as_ref()?.first())?;
+    let parts = match &query.filter {
+        Predicate::And(parts) => parts.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    if query.ordering().name != query.table.name {
+        return None;
+    }
+    let name = query.table.columns.get(column)?.name;
+    let is_implied = |part: &Predicate| match (part, place) {
+        (Predicate::Compare(of, comparison, Value::Time(bound)), Value::Time(place)) if of == name => {
+            match (direction, comparison) {
+                (Direction::Ascending, Comparison::GreaterOrEqual) => place >= bound,
+                (Direction::Ascending, Comparison::Greater) => place > bound,
+                (Direction::Descending, Comparison::LessOrEqual) => place <= bound,
+                (Direction::Descending, Comparison::Less) => place < bound,
+                _ => false,
+            }
+        }
+        _ => false,
+    };
+    if !parts.iter().any(is_implied) {
+        return None;
+    }
+    let left = parts.iter().filter(|part| !is_implied(part)).cloned();
+    Some(Query { filter: Predicate::all(left), ..query.clone() })
 }
 
 /// The ranges that a page may reach into, and the window of each.

@@ -178,11 +178,18 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(held) = self.held.take()
+        if let Some(mut held) = self.held.take()
             && !matches!(held.state, State::Idle)
         {
-            // Without a thread it is given back as it is: SQLite's own thread comes to its end by itself.
-            let _ = on_a_thread(move || wait_for(held.end()));
+            // Nobody else gets a connection that is in the middle of something, also where there is no thread: SQLite's own
+            // comes to its end by itself.
+            let broken = matches!(held.state, State::Broken).then(|| held.slot.connection.take()).flatten();
+            let _ = on_a_thread(move || {
+                if broken.is_some() {
+                    held.slot.connection = broken;
+                }
+                wait_for(held.end());
+            });
         }
     }
 }

@@ -1,5 +1,5 @@
 //! How SQLite finds the rows of each statement that signing in and what belongs to it runs: by an index, however many rows there are of
-//! others. Lists of users, drones, other assets and the audit log have a test of their own.
+//! others. Lists of users, assets, groups, keys and the audit log have a test of their own (`common/lists.rs`).
 
 use std::path::Path;
 

@@ -3,6 +3,7 @@
 use rolekeep::{
     Caller, Code, Error, Policy, Reason, UserId,
     drones::{CreateDrone, DroneModel, DroneStatus, ListDrones, UnassignDrone, UpdateDrone},
+    events::ReadEvents,
     ffi,
     permissions::ExplainPermission,
     regions::{CreateRegion, UpdateRegion},
@@ -91,6 +92,36 @@ async fn flt_8_taking_a_drone_away_does_not_say_who_had_it() {
     let there = spotter.drones().unassign(UnassignDrone::new("d1", pilot.id)).await.unwrap_err();
     same(&there, &spotter.drones().unassign(UnassignDrone::new("d1", nobody())).await.unwrap_err());
     assert!(system.drones().get("d1").await.unwrap().operator.is_some());
+}
+
+#[tokio::test]
+async fn sec_9_events_do_not_say_who_flies() {
+    let text = r#"
+        [roles.watcher]
+        allow = ["drone:read"]
+        [roles.dispatcher]
+        inherits = ["watcher"]
+        allow = ["user:read"]
+    "#;
+    let um = store(Policy::from_toml(text).unwrap()).await;
+    let (watcher, own) = caller(&um, "watcher", &["watcher"]).await;
+    let (dispatcher, _) = caller(&um, "dispatcher", &["dispatcher"]).await;
+    let (pilot, gone) = (user(&um, "pilot", &[]).await.id, user(&um, "gone", &[]).await.id);
+    let system = um.system();
+    for (serial, operator) in [("d1", pilot), ("d2", own), ("d3", gone)] {
+        system.drones().create(CreateDrone::new(serial, DroneModel::Mq5).operator_id(operator)).await.unwrap();
+    }
+    system.users().delete(DeleteUser::new(gone)).await.unwrap();
+    let named = async |caller: &Caller| -> Vec<Option<Value>> {
+        let read = ReadEvents::new().from("earliest").limit(1_000);
+        let events = caller.run(read).await.unwrap().events;
+        let made = events.iter().filter(|event| event.event_type.to_string() == "drone.created");
+        made.map(|event| event.get("operator_id").cloned()).collect()
+    };
+    let all = [pilot, own, gone].map(|operator| Some(json!(operator)));
+    assert_eq!(named(&watcher).await, [None, Some(json!(own)), None], "one's own may be known");
+    assert_eq!(named(&dispatcher).await, all);
+    assert_eq!(named(&system).await, all);
 }
 
 #[tokio::test]

@@ -27,7 +27,8 @@ class Events:
 
         The application itself and administrators get all events. Users get those about objects that
         they may read now, about their own sessions and credentials, and about deleted objects if
-        they may read all of that kind. No permission is needed.
+        they may read all of that kind. No permission is needed. The operator of an asset is in
+        `data` only if the caller may read that user.
 
         Errors: `UNAUTHORIZED` for a caller who is not signed in; `CONFLICT`, reason
         `position_gone`, if the feed no longer reaches back to the position, and reason

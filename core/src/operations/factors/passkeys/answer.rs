@@ -134,6 +134,7 @@ pub(in crate::operations) async fn accept(
         return refuse("the passkey is suspended");
     }
     if credential.moved_at.is_some_and(|moved_at| answer.asked_at < moved_at) {
+        epochs::set_right(plan, &credential);
         return refuse("all sessions were ended since it was asked for");
     }
     if asserted.is_counter_stale {

@@ -309,6 +309,24 @@ async fn aut_17_a_token_of_before_its_subject_was_linked_signs_nobody_in() {
     assert_eq!(thief.map(|answer| answer.step).map_err(|error| error.reason()), Err(Reason::InvalidCredentials));
 }
 
+/// All was ended by a clock that was a year ahead: tokens of later sign in once it is right.
+#[tokio::test]
+async fn aut_17_tokens_sign_in_again_once_a_clock_that_was_ahead_is_right() {
+    let stage = Stage::open().await;
+    stage.clock.pass(365 * DAY);
+    stage.um.system().users().suspend(SuspendUser::new(stage.ada)).await.unwrap();
+    stage.um.system().users().lift(LiftUser::new(stage.ada)).await.unwrap();
+    stage.clock.put_back(365 * DAY);
+    let before = stage.token(json!({ "jti": "one" }));
+    stage.clock.pass(2);
+    // One is refused: nobody knows which of the two was first.
+    assert_eq!(reason(stage.sign_in(&before).await), Reason::InvalidCredentials);
+    stage.clock.pass(10);
+    assert_eq!(reason(stage.sign_in(&before).await), Reason::InvalidCredentials);
+    let answer = stage.sign_in(&stage.token(json!({ "jti": "two" }))).await;
+    assert!(answer.is_ok(), "no token signs in for a year: {:?}", answer.err());
+}
+
 /// Held: what is handed out for one purpose is good for no other.
 #[tokio::test]
 async fn sec_4_no_text_passes_for_another() {

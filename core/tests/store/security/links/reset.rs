@@ -79,6 +79,21 @@ async fn sec_1_nobody_learns_who_has_an_account() {
     assert_eq!(stage.mails.left(), 0);
 }
 
+/// A link of an hour that a clock made that was a year ahead is good for an hour by that clock, and not for a year.
+#[tokio::test]
+async fn v6_4_1_a_clock_that_is_set_back_lengthens_no_link() {
+    let stage = Stage::open().await;
+    stage.clock.pass(365 * 24 * HOUR);
+    let ahead = stage.token().await;
+    stage.clock.put_back(365 * 24 * HOUR);
+    void(stage.reset(&ahead).await);
+    stage.clock.pass(HOUR);
+    // Another is mailed, and is good.
+    let token = stage.token().await;
+    assert_ne!(token.expose(), ahead.expose());
+    stage.reset(&token).await.unwrap();
+}
+
 /// Who steals the storage, or what it keeps of a link, can use none.
 #[tokio::test]
 async fn sec_4_the_storage_has_no_token() {

@@ -75,6 +75,23 @@ async fn aut_12_a_subscription_is_one_request_whatever_others_do() {
     also_waits.await.unwrap().unwrap();
 }
 
+/// Only who waited reads on beside the limits.
+#[tokio::test]
+async fn aut_12_who_asks_for_events_without_waiting_reads_as_any_other() {
+    let stage = Stage::open_at(Ahead::standing_still(), cheap::config().requests_per_minute(10)).await;
+    let ada = stage.um.acting_as(stage.ada).await.unwrap();
+    let newest = ada.events().read(ReadEvents::new()).await.unwrap().position;
+    assert_eq!(answered(&ada, 100).await, 9);
+    let asks = |position: &str| format!(r#"{{"position":"{position}","millis":0}}"#);
+    for position in ["AQ", &newest] {
+        rolekeep::ffi::call(&ada, "events.wait", &asks(position)).await.unwrap();
+        limited(ada.events().read(ReadEvents::new().from("earliest")).await.unwrap_err());
+    }
+    let nobody = stage.um.anonymous(RequestContext::default());
+    let refused = rolekeep::ffi::call(&nobody, "events.wait", &asks("AQ")).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::NotSignedIn);
+}
+
 #[tokio::test]
 async fn aut_12_reads_and_writes_are_counted_apart() {
     let stage = Stage::open(cheap::config().reads_per_hour(30).writes_per_hour(5)).await;

@@ -408,6 +408,28 @@ async fn aut_5_an_answer_of_before_everything_was_ended_begins_no_session() {
     assert!(answer.is_err(), "{answer:?}");
 }
 
+/// All was ended by a clock that was a year ahead: who is asked anew signs in once it is right, and what was answered before does not.
+#[tokio::test]
+async fn aut_14_a_passkey_signs_in_again_once_a_clock_that_was_ahead_is_right() {
+    let stage = stage().await;
+    let mut key = SecurityKey::new(1);
+    stage.with_passkey(&mut key).await;
+    stage.clock.pass(365 * 24 * 3600);
+    stage.um.system().users().suspend(SuspendUser::new(stage.ada)).await.unwrap();
+    stage.um.system().users().lift(LiftUser::new(stage.ada)).await.unwrap();
+    stage.clock.put_back(365 * 24 * 3600);
+    let asked = stage.ask().await;
+    let held_back = key.get(&asked.options);
+    stage.clock.pass(1);
+    // One is refused: nobody knows which of the two was first.
+    assert_eq!(reason(stage.sign_in_by(&mut key).await), Reason::InvalidCredentials);
+    let answer = stage.answer(&asked.challenge, &held_back).await.map(|answer| answer.step.as_str());
+    assert!(answer.is_err(), "{answer:?}");
+    stage.clock.pass(1);
+    let answer = stage.sign_in_by(&mut key).await;
+    assert!(answer.is_ok(), "no passkey signs in for a year: {:?}", answer.err());
+}
+
 /// Once: what was right and refused, as the account was suspended, is not right once it is lifted.
 #[tokio::test]
 async fn aut_14_an_answer_that_was_refused_is_used() {

@@ -9,7 +9,8 @@ class BlockingEvents internal constructor(private val area: Events) {
      * Reads the events after a position of the change feed, without waiting for new ones. To get events as they happen, use `subscribe`.
      *
      * The application itself and administrators get all events. Users get those about objects that they may read now, about their own
-     * sessions and credentials, and about deleted objects if they may read all of that kind. No permission is needed.
+     * sessions and credentials, and about deleted objects if they may read all of that kind. No permission is needed. The operator of an
+     * asset is in `data` only if the caller may read that user.
      *
      * Errors: `UNAUTHORIZED` for a caller who is not signed in; `CONFLICT`, reason `position_gone`, if the feed no longer reaches back to
      * the position, and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an
