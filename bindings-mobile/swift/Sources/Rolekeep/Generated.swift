@@ -4234,7 +4234,8 @@ public protocol EventsProtocol: AnyObject, Sendable {
      * Reads the events after a position of the change feed, without waiting for new ones. To get events as they happen, use `subscribe`.
      *
      * The application itself and administrators get all events. Users get those about objects that they may read now, about their own
-     * sessions and credentials, and about deleted objects if they may read all of that kind. No permission is needed.
+     * sessions and credentials, and about deleted objects if they may read all of that kind. No permission is needed. The operator of an
+     * asset is in `data` only if the caller may read that user.
      *
      * Errors: `UNAUTHORIZED` for a caller who is not signed in; `CONFLICT`, reason `position_gone`, if the feed no longer reaches back to
      * the position, and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an
@@ -4303,7 +4304,8 @@ open class Events: EventsProtocol, @unchecked Sendable {
      * Reads the events after a position of the change feed, without waiting for new ones. To get events as they happen, use `subscribe`.
      *
      * The application itself and administrators get all events. Users get those about objects that they may read now, about their own
-     * sessions and credentials, and about deleted objects if they may read all of that kind. No permission is needed.
+     * sessions and credentials, and about deleted objects if they may read all of that kind. No permission is needed. The operator of an
+     * asset is in `data` only if the caller may read that user.
      *
      * Errors: `UNAUTHORIZED` for a caller who is not signed in; `CONFLICT`, reason `position_gone`, if the feed no longer reaches back to
      * the position, and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an
@@ -7556,8 +7558,8 @@ public protocol Persister: AnyObject, Sendable {
     
     /**
      * Names rows that are no longer needed, by the ids of their changes: old entries of the change feed, which
-     * otherwise grows with each commit. They may be dropped, now or later, without a trace. After an exception they
-     * are named again some day.
+     * otherwise grows with each commit. They may be dropped, now or later, without a trace; one that is stored again is
+     * needed again. After an exception they are named again some day.
      */
     func forget(ids: [String]) async throws 
     
@@ -7681,8 +7683,8 @@ open func persist(batch: Batch)async throws  -> Persisted  {
     
     /**
      * Names rows that are no longer needed, by the ids of their changes: old entries of the change feed, which
-     * otherwise grows with each commit. They may be dropped, now or later, without a trace. After an exception they
-     * are named again some day.
+     * otherwise grows with each commit. They may be dropped, now or later, without a trace; one that is stored again is
+     * needed again. After an exception they are named again some day.
      */
 open func forget(ids: [String])async throws   {
     return
@@ -36120,7 +36122,8 @@ func FfiConverterTypePutAssetKind_lower(_ value: PutAssetKind) -> RustBuffer {
  * Reads the events after a position of the change feed, without waiting for new ones. To get events as they happen, use `subscribe`.
  *
  * The application itself and administrators get all events. Users get those about objects that they may read now, about their own
- * sessions and credentials, and about deleted objects if they may read all of that kind. No permission is needed.
+ * sessions and credentials, and about deleted objects if they may read all of that kind. No permission is needed. The operator of an
+ * asset is in `data` only if the caller may read that user.
  *
  * Errors: `UNAUTHORIZED` for a caller who is not signed in; `CONFLICT`, reason `position_gone`, if the feed no longer reaches back to
  * the position, and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an
@@ -59793,7 +59796,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_email_revert() != 16578) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_events_read() != 4407) {
+    if (uniffi_rolekeep_mobile_checksum_method_events_read() != 43734) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_factors_add() != 42504) {
@@ -60318,7 +60321,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_persister_persist() != 40195) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_persister_forget() != 52806) {
+    if (uniffi_rolekeep_mobile_checksum_method_persister_forget() != 34836) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_persister_shutdown() != 54349) {
