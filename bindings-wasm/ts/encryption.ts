@@ -63,7 +63,7 @@ class Encrypted implements Persister {
       // An id may hold a name. Nobody misses these: who has not the new key is refused by all that is under it.
       if (this.isShared) gone.push(...old);
       // What is not forgotten now is named again when all is loaded again.
-      if (gone.length > 0) await Promise.resolve(this.#inner.forget?.(gone)).catch(() => {});
+      if (gone.length > 0) await (async () => this.#inner.forget?.(gone))().catch(() => {});
       return loaded;
     }
     throw failure("contention", "other writers kept committing first");

@@ -73,7 +73,7 @@ async fn a_plan_is_what_applying_runs() {
 
 /// An account that may make tables in the schema has made one first: a trigger of it would run as the store.
 #[tokio::test(flavor = "multi_thread")]
-async fn sec_16_nobody_waits_in_the_schema_for_what_the_store_writes() {
+async fn nobody_waits_in_the_schema_for_what_the_store_writes() {
     let cluster = Cluster::start();
     let mut connection = cluster.connect().await;
     let made = "CREATE ROLE neighbour; CREATE SCHEMA rolekeep; GRANT ALL ON SCHEMA rolekeep TO neighbour; SET ROLE neighbour; \
